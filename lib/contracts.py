@@ -1,0 +1,215 @@
+"""The Protocols that plug-ins satisfy, and the values that pass through them. No base class is needed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, runtime_checkable
+
+from lib.config import Config
+from lib.model import NO_ACTION, Builder, Job, JobResult, JobSpec, Now, Problem, RunOutcome, State, Usage
+
+# --- phase handlers --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseView:
+    """All that a handler may know: one instant of one run, read-only.
+
+    `jobs` holds every job by id; `dispatch` counts how often the run was handed to a handler, and a job bears the
+    dispatch that it was started in. `read` gives the text of a file below the run's folder, or None. `answers` are the
+    questions that ci has handed back since the phase began, in order.
+    """
+
+    state: State
+    builders: Mapping[str, Builder]
+    jobs: Mapping[str, Job]
+    dispatch: int
+    feedback: str
+    answers: Sequence[str]
+    config: Config
+    now: Now
+    read: Callable[[str], str | None]
+
+    def current(self, name: str) -> list[Job]:
+        """The jobs of that name which this dispatch started, oldest first."""
+        return [job for job in self.jobs.values() if job.dispatch == self.dispatch and job.spec.name == name]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A change of one builder's record: field names of `Builder` and their new values."""
+
+    builder: str
+    fields: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Nothing to do until a job ends, or until `until_mono_s` (CLOCK_BOOTTIME seconds)."""
+
+    until_mono_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Proceed:
+    """Builders to add or change and jobs to start; the handler is asked again in the same tick."""
+
+    changes: tuple[Change, ...] = ()
+    jobs: tuple[JobSpec, ...] = ()
+    added: tuple[Builder, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Advance:
+    """This action is done: the run enters `phase`, and `action` (of code) follows."""
+
+    phase: str
+    action: str
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AskCi:
+    """A person or an assistant must act. When it hands back, `next_action` follows; `phase` is entered before asking."""
+
+    action: str
+    message: str
+    next_action: str
+    phase: str | None = None
+    error: Problem | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """The run is over."""
+
+    outcome: RunOutcome
+    message: str
+    phase: str = "storage"
+
+
+@dataclass(frozen=True, slots=True)
+class Fail:
+    """The handler can't go on; ci is asked to `fix_failure`, and a hand-back runs the same action again."""
+
+    error: Problem
+
+
+Outcome = Wait | Proceed | Advance | AskCi | Finish | Fail
+
+
+@runtime_checkable
+class PhaseHandler(Protocol):
+    """Decides what an action does next. `phases` are those in which the action may be asked for."""
+
+    name: str
+    phases: tuple[str, ...]
+
+    def step(self, view: PhaseView) -> Outcome:
+        """What is to be done now. Called at every tick; has no side effects; same view, same answer."""
+        ...
+
+
+# --- assistants ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One turn that an assistant is asked for. `variant` is what followed the colon in `NAME:VARIANT` (a model, a
+    playbook); `session` the conversation to go on with; `scratch` a folder outside the worktree that the turn may use.
+    """
+
+    role: str
+    prompt: str
+    worktree: str
+    scratch: str
+    builder: str = ""
+    attempt: int = 1
+    variant: str = ""
+    session: str | None = None
+    requirement: str = ""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """How to start it: `argv`, additions to the environment, what goes to standard input, and the session's id if
+    the caller chooses it.
+    """
+
+    argv: tuple[str, ...]
+    env: Mapping[str, str] = field(default_factory=dict)
+    stdin: str = ""
+    session: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AssistantEvent:
+    """One neutral event read from an assistant's output.
+
+    `kind`: started, text, tool_start, tool_end, file_change, retrying, denied, usage, finished.
+    `text` is what it said, or the tool, or the reason. For `usage`, `cumulative` says that it counts from the start.
+    For `finished`, `ok` is its own opinion and `error` one of auth, rate_limit, server, network, budget, timeout,
+    cancelled, denied, no_result.
+    """
+
+    kind: str
+    text: str = ""
+    session: str | None = None
+    usage: Usage | None = None
+    cumulative: bool = False
+    ok: bool | None = None
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """How the process ended: `status` None when nobody recorded it; `stopped` is the reason if Relay ended it."""
+
+    status: int | None
+    stopped: str = ""
+
+
+@runtime_checkable
+class Assistant(Protocol):
+    """A program that does the work of a role. One a file in `lib/assistants/`."""
+
+    name: str
+
+    def available(self, settings: Mapping[str, Any]) -> str | None:
+        """None if it can be launched on this machine, else why not."""
+        ...
+
+    def launch(self, turn: Turn) -> Launch:
+        """How to start this turn so that it never waits for a permission. Raises `RelayError` if it can't be."""
+        ...
+
+    def read(self, line: str) -> Sequence[AssistantEvent]:
+        """The neutral events of one line of its standard output; an unknown line gives none."""
+        ...
+
+    def verdict(self, end: Exit, events: Sequence[AssistantEvent], stderr: str) -> JobResult:
+        """What its end means, from the exit and all that it said. `data["text"]` is its final message."""
+        ...
+
+
+__all__ = [
+    "NO_ACTION",
+    "Advance",
+    "AskCi",
+    "Assistant",
+    "AssistantEvent",
+    "Change",
+    "Exit",
+    "Fail",
+    "Finish",
+    "Launch",
+    "Outcome",
+    "PhaseHandler",
+    "PhaseView",
+    "Proceed",
+    "Turn",
+    "Wait",
+]

@@ -1,0 +1,177 @@
+"""Every fact that Relay can state. Log, history, status and the state itself are made from these alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, TypeAdapter
+
+from lib.model import (
+    Base,
+    Builder,
+    Edit,
+    Job,
+    JobResult,
+    Owner,
+    Problem,
+    ProcessIdentity,
+    RunOutcome,
+    Value,
+)
+
+
+class RunStarted(Value):
+    kind: Literal["run_started"] = "run_started"
+    run: str
+    workflow: str
+    instance: str
+    requirement: str
+    base: Base
+    phase: str
+    action: str
+
+
+class OrchestratorStarted(Value):
+    kind: Literal["orchestrator_started"] = "orchestrator_started"
+    pid: int
+    adopted: tuple[str, ...] = ()
+
+
+class OrchestratorStopped(Value):
+    kind: Literal["orchestrator_stopped"] = "orchestrator_stopped"
+    reason: str
+
+
+class StateEdited(Value):
+    """Somebody else's edit of state.json was taken up; `rebased` says that it was made on an older revision."""
+
+    kind: Literal["state_edited"] = "state_edited"
+    edit: Edit
+    rebased: bool = False
+
+
+class StateRestored(Value):
+    kind: Literal["state_restored"] = "state_restored"
+    reason: str
+
+
+class ProblemFound(Value):
+    """state.json, or something else outside, holds the run until it is mended."""
+
+    kind: Literal["problem_found"] = "problem_found"
+    problem: Problem
+
+
+class ProblemMended(Value):
+    kind: Literal["problem_mended"] = "problem_mended"
+    code: str
+
+
+class ActionStarted(Value):
+    """The handler named by `action_needed` was asked for the first time since it was handed the run."""
+
+    kind: Literal["action_started"] = "action_started"
+    action: str
+    feedback: str = ""
+
+
+class Asked(Value):
+    kind: Literal["asked"] = "asked"
+    action: str
+    message: str
+    next_action: str
+    error: Problem | None = None
+
+
+class Advanced(Value):
+    kind: Literal["advanced"] = "advanced"
+    phase: str
+    action: str
+    owner: Owner = Owner.CODE
+    message: str = ""
+    next_action: str = "none"
+
+
+class Finished(Value):
+    kind: Literal["finished"] = "finished"
+    outcome: RunOutcome
+    message: str
+
+
+class BuilderAdded(Value):
+    kind: Literal["builder_added"] = "builder_added"
+    builder: Builder
+
+
+class BuilderChanged(Value):
+    kind: Literal["builder_changed"] = "builder_changed"
+    builder: str
+    changes: Mapping[str, Any]
+
+
+class JobStarted(Value):
+    """The intent: recorded before anything is done."""
+
+    kind: Literal["job_started"] = "job_started"
+    job: Job
+
+
+class JobSpawned(Value):
+    kind: Literal["job_spawned"] = "job_spawned"
+    job: str
+    process: ProcessIdentity
+
+
+class JobStopping(Value):
+    """Relay is about to end a job; recorded before the first signal, so that its exit is not read as its own."""
+
+    kind: Literal["job_stopping"] = "job_stopping"
+    job: str
+    reason: str
+
+
+class JobEnded(Value):
+    kind: Literal["job_ended"] = "job_ended"
+    job: str
+    result: JobResult
+
+
+class Rescued(Value):
+    """Work was kept under a rescue ref before something was removed or reset."""
+
+    kind: Literal["rescued"] = "rescued"
+    ref: str
+    reason: str
+
+
+class Noted(Value):
+    kind: Literal["noted"] = "noted"
+    message: str
+    level: Literal["info", "warning"] = "info"
+
+
+Event = Annotated[
+    RunStarted
+    | OrchestratorStarted
+    | OrchestratorStopped
+    | StateEdited
+    | StateRestored
+    | ProblemFound
+    | ProblemMended
+    | ActionStarted
+    | Asked
+    | Advanced
+    | Finished
+    | BuilderAdded
+    | BuilderChanged
+    | JobStarted
+    | JobSpawned
+    | JobStopping
+    | JobEnded
+    | Rescued
+    | Noted,
+    Field(discriminator="kind"),
+]
+
+EVENT: TypeAdapter[Event] = TypeAdapter(Event)

@@ -1,0 +1,279 @@
+"""The values that everything else is about: the state file, builders, jobs, one run.
+
+All are frozen; a change is a new value made by `orchestrator.fold` from an event.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime  # noqa: TC003 - pydantic reads the annotation at run time
+from enum import StrEnum
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+SCHEMA_VERSION: Final = 1
+SCHEMA_NAME: Final = "state.schema.json"
+
+#: What a name may be that becomes part of a branch, a folder and a file name.
+Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
+#: What an action may be: a verb, and for `retry` and `skip` the builders it is about.
+Action = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]*( [a-z0-9][a-z0-9_-]*)*$", max_length=2000)]
+
+NO_ACTION: Final = "none"
+
+
+class Value(BaseModel):
+    """A frozen value whose unknown keys are errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
+
+
+class Owner(StrEnum):
+    CODE = "code"
+    CI = "ci"
+
+
+class BuilderStatus(StrEnum):
+    PENDING = "pending"
+    PREPARING = "preparing"
+    RUNNING = "running"
+    VERIFYING = "verifying"
+    BUILT = "built"
+    MERGED = "merged"
+    LANDED = "landed"
+    RETRYING = "retrying"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+    CANCELLED = "cancelled"
+
+
+class RunOutcome(StrEnum):
+    LANDED = "landed"
+    STORED = "stored"
+    CANCELLED = "cancelled"
+
+
+class Base(Value):
+    """Where the run started from: a branch of the user's and its commit."""
+
+    branch: str
+    commit: str
+
+
+class Usage(Value):
+    """What assistants consumed: tokens and US dollars, as far as they tell."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost_usd: float = 0.0
+
+    def plus(self, other: Usage) -> Usage:
+        return Usage(
+            input_tokens=self.input_tokens + other.input_tokens,
+            output_tokens=self.output_tokens + other.output_tokens,
+            cost_usd=round(self.cost_usd + other.cost_usd, 6),
+        )
+
+
+class Problem(Value):
+    """An error as state.json and status show it; `remedy` can be typed as it stands."""
+
+    code: str
+    message: str
+    remedy: str
+    action: str = NO_ACTION
+    at: datetime | None = None
+
+
+class BuilderLine(Value):
+    """One builder as state.json shows it."""
+
+    id: str
+    status: BuilderStatus
+    branch: str
+    worktree: str
+    assistant: str
+    attempt: int
+    pid: int | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    note: str = ""
+
+
+class State(Value):
+    """The whole of `.project/state.json`.
+
+    A person or an assistant may edit `action_owner`, `action_needed`, `feedback` and `paused`; all else is written
+    by the orchestrator alone.
+    """
+
+    schema_ref: str = Field(default=SCHEMA_NAME, alias="$schema")
+    schema_version: Literal[1] = SCHEMA_VERSION
+    rev: int = Field(ge=0, description="Counter of the orchestrator's writes.")
+    run: str
+    workflow: str = "build"
+    instance: str = "default"
+    requirement: str
+    phase: str = Field(description="Where the run stands: init, design, execution, merge_build, storage (terminal).")
+    action_owner: Owner = Field(description="EDITABLE. Who acts next; set it to code to hand back.")
+    action_needed: Action = Field(description="EDITABLE. What is to be done next, by that owner.")
+    next_action: str = Field(default=NO_ACTION, description="The action that follows when ci hands back.")
+    message: str = ""
+    feedback: str = Field(default="", max_length=20_000, description="EDITABLE. Words for the next action.")
+    paused: bool = Field(default=False, description="EDITABLE. true holds the run.")
+    outcome: RunOutcome | None = None
+    base: Base
+    builders: tuple[BuilderLine, ...] = ()
+    progress: Mapping[str, int] = {}
+    usage: Usage = Usage()
+    error: Problem | None = None
+    created_at: datetime
+    updated_at: datetime
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, serialize_by_alias=True)
+
+
+#: The fields that anyone but the orchestrator may change.
+EDITABLE: Final = ("action_owner", "action_needed", "feedback", "paused")
+
+
+class Edit(Value):
+    """What a hand other than the orchestrator's changed in state.json: only the fields that differ are set."""
+
+    action_owner: Owner | None = None
+    action_needed: Action | None = None
+    feedback: str | None = None
+    paused: bool | None = None
+
+    def changes(self) -> dict[str, Any]:
+        return self.model_dump(exclude_none=True)
+
+
+class Component(BaseModel):
+    """One part of a design, which one builder builds."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    id: Slug
+    title: str = ""
+    purpose: str = ""
+    files: tuple[str, ...] = ()
+    depends_on: tuple[str, ...] = ()
+    interfaces: Any = None
+    acceptance: tuple[str, ...] = ()
+    verify: str | None = None
+
+
+class Design(BaseModel):
+    """What the architect hands over."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    summary: str = ""
+    components: tuple[Component, ...] = Field(min_length=1)
+
+
+class ProcessIdentity(Value):
+    """A process that can't be mistaken for a later one with the same number.
+
+    `start_ticks` is field 22 of proc_pid_stat(5), `boot_id` /proc/sys/kernel/random/boot_id.
+    """
+
+    pid: int
+    start_ticks: int
+    boot_id: str
+
+
+class JobKind(StrEnum):
+    ASSISTANT = "assistant"
+    COMMAND = "command"
+    EFFECT = "effect"
+
+
+class JobSpec(Value):
+    """What a job is to do. `name` says what it is for (`design`, `build`, `verify`, `merge` …).
+
+    An assistant's job: `role`, `assistant` and `prompt` (the template's values). A command's: `command`, a shell line.
+    An effect's: `args` for the function registered under `name`.
+    """
+
+    kind: JobKind
+    name: str
+    builder: str | None = None
+    worktree: str | None = Field(default=None, description="Name of the worktree below .project/worktrees/RUN/.")
+    role: str = ""
+    assistant: str = ""
+    prompt: Mapping[str, Any] = {}
+    session: str | None = None
+    command: str = ""
+    args: Mapping[str, Any] = {}
+    timeout_s: float | None = None
+    idle_timeout_s: float | None = None
+
+
+class JobResult(Value):
+    """How a job ended.
+
+    `ok` is the verdict; `code` names the failure (`exit_nonzero`, `timeout`, `idle`, `lost`, `conflict` …). `data` is
+    what later steps need (a commit, a list of conflicts, an assistant's final text).
+    """
+
+    ok: bool
+    code: str = ""
+    message: str = ""
+    remedy: str = ""
+    exit_status: int | None = None
+    session: str | None = None
+    usage: Usage = Usage()
+    data: Mapping[str, Any] = {}
+
+
+class Job(Value):
+    """A unit of work, and the idempotency key of what it does: it is started at most once under its id."""
+
+    id: str
+    spec: JobSpec
+    attempt: int
+    dispatch: int
+    started_at: datetime
+    started_mono_s: float
+    process: ProcessIdentity | None = None
+    stopping: str = Field(default="", description="Why Relay is stopping it; recorded before the first signal.")
+    ended_at: datetime | None = None
+    result: JobResult | None = None
+
+
+class Builder(Value):
+    """Everything known of one builder."""
+
+    id: str
+    component: Component
+    status: BuilderStatus = BuilderStatus.PENDING
+    branch: str
+    worktree: str
+    assistant: str
+    attempt: int = 0
+    attempts: int
+    base_commit: str = ""
+    tip: str = ""
+    verified: bool = False
+    session: str | None = None
+    job: str | None = None
+    feedback: str = ""
+    retry_at_mono_s: float | None = None
+    retry_boot_id: str = ""
+    port_base: int = 0
+    note: str = ""
+    error: Problem | None = None
+    usage: Usage = Usage()
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+
+
+class Now(Value):
+    """One instant: wall clock for stamps, CLOCK_BOOTTIME seconds for durations, and which boot that counts from."""
+
+    wall: datetime
+    mono_s: float
+    boot_id: str

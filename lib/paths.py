@@ -1,0 +1,110 @@
+"""Where a project keeps what: one value, found without running git so that `status` stays fast."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from lib.errors import RelayError
+
+DEFAULT_INSTANCE = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """A git work tree that Relay works for, and one named instance of Relay in it.
+
+    `root` is the top of the user's work tree, `git_dir` that work tree's own git directory, and `common_dir` the
+    one that all linked work trees share. Nothing here touches the disk.
+    """
+
+    root: Path
+    git_dir: Path
+    common_dir: Path
+    instance: str = DEFAULT_INSTANCE
+
+    @property
+    def dot(self) -> Path:
+        return self.root / ".project"
+
+    @property
+    def home(self) -> Path:
+        """The folder of this instance's state.json, pid file and logs."""
+        return self.dot if self.instance == DEFAULT_INSTANCE else self.dot / "instances" / self.instance
+
+    @property
+    def state_file(self) -> Path:
+        return self.home / "state.json"
+
+    @property
+    def pid_file(self) -> Path:
+        return self.home / "orchestrator.pid"
+
+    @property
+    def logs(self) -> Path:
+        return self.home / "logs"
+
+    @property
+    def config_file(self) -> Path:
+        return self.dot / "config.yaml"
+
+    @property
+    def store(self) -> Path:
+        """What must survive `git clean -fdx`: the run database and the locks."""
+        return self.common_dir / "relay"
+
+    @property
+    def database(self) -> Path:
+        return self.store / "relay.db"
+
+    @property
+    def instance_dir(self) -> Path:
+        """The folder that the orchestrator holds a lock on; its name is unique among linked work trees."""
+        tail = hashlib.sha256(os.fsencode(self.root)).hexdigest()[:8]
+        return self.store / "instances" / f"{self.instance}-{tail}"
+
+    def run_dir(self, run: str) -> Path:
+        return self.dot / "runs" / run
+
+    def builder_dir(self, run: str, builder: str) -> Path:
+        """The folder of a builder's prompts, output and exit records."""
+        return self.run_dir(run) / "builders" / builder
+
+    def worktree(self, run: str, name: str) -> Path:
+        return self.dot / "worktrees" / run / name
+
+
+def find_project(start: Path, instance: str = DEFAULT_INSTANCE) -> Project:
+    """The project that `start` lies in, by the nearest `.git` upwards.
+
+    Raises `RelayError` (`not_a_repository`, `bare_repository`, `state_path_refused`).
+    """
+    here = start.resolve()
+    for folder in (here, *here.parents):
+        entry = folder / ".git"
+        if entry.is_dir():
+            return Project(folder, entry, entry, instance)
+        if entry.is_file():
+            git_dir = _pointed_to(entry, "gitdir: ")
+            common = git_dir / "commondir"
+            common_dir = _pointed_to(common, "") if common.is_file() else git_dir
+            return Project(folder, git_dir, common_dir, instance)
+        if (folder / "HEAD").is_file() and (folder / "objects").is_dir() and (folder / "refs").is_dir():
+            message = f"{folder} is a bare repository; Relay needs a work tree to land in"
+            raise RelayError(message, remedy=f"git clone {folder} work && cd work", code="bare_repository")
+    message = f"{here} is not inside a git repository"
+    raise RelayError(message, remedy="git init && git commit --allow-empty -m start", code="not_a_repository")
+
+
+def _pointed_to(file: Path, prefix: str) -> Path:
+    """The path written in a `.git` or `commondir` file (gitrepository-layout(5)), relative to that file."""
+    text = file.read_text(encoding="utf-8", errors="surrogateescape").strip().removeprefix(prefix)
+    return (file.parent / text).resolve()
+
+
+def user_state_dir() -> Path:
+    """The user-level folder of the registry and of trust (XDG Base Directory Specification)."""
+    base = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
+    return Path(base) / "relay"

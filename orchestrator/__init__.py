@@ -1,0 +1,1 @@
+"""The daemon and the commands: the only layer that drives."""

@@ -1,0 +1,1 @@
+"""Phase handlers, one a file: they decide what happens next and act on nothing."""

@@ -1,0 +1,1 @@
+"""Files that ship with Relay: prompts, playbooks, and what `relay init` writes."""
