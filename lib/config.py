@@ -112,7 +112,7 @@ def _read_file(file: Path) -> dict[str, Any]:
 
 
 def _yaml(text: str, file: Path | None) -> Any:  # noqa: ANN401 - YAML can be anything
-    import yaml  # noqa: PLC0415 - most projects have no configuration, and the import costs 30 ms
+    import yaml
 
     try:
         return yaml.safe_load(text)

@@ -35,6 +35,10 @@ class PhaseView:
         """The jobs of that name which this dispatch started, oldest first."""
         return [job for job in self.jobs.values() if job.dispatch == self.dispatch and job.spec.name == name]
 
+    def last(self, name: str) -> Job | None:
+        """The newest of them."""
+        return next(reversed(self.current(name)), None)
+
 
 @dataclass(frozen=True, slots=True)
 class Change:

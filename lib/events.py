@@ -13,7 +13,6 @@ from lib.model import (
     Edit,
     Job,
     JobResult,
-    Owner,
     Problem,
     ProcessIdentity,
     RunOutcome,
@@ -88,15 +87,25 @@ class Advanced(Value):
     kind: Literal["advanced"] = "advanced"
     phase: str
     action: str
-    owner: Owner = Owner.CODE
     message: str = ""
-    next_action: str = "none"
+    answered: str = ""
+
+
+class VerbDone(Value):
+    """A verb (`skip`, `retry`) was carried out, and the action that was under way goes on."""
+
+    kind: Literal["verb_done"] = "verb_done"
+    verb: str
+    action: str
 
 
 class Finished(Value):
+    """The run is over; `phase` is entered with it, or kept where None."""
+
     kind: Literal["finished"] = "finished"
     outcome: RunOutcome
     message: str
+    phase: str | None = None
 
 
 class BuilderAdded(Value):
@@ -162,6 +171,7 @@ Event = Annotated[
     | ActionStarted
     | Asked
     | Advanced
+    | VerbDone
     | Finished
     | BuilderAdded
     | BuilderChanged

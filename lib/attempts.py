@@ -1,0 +1,73 @@
+"""What a failed attempt leads to: another one after a pause, or giving up. Pure."""
+
+from __future__ import annotations
+
+import zlib
+from typing import Any
+
+from lib.config import Config
+from lib.model import Builder, BuilderStatus, JobResult, Now, Problem
+
+#: Failures that another attempt can't mend: the same input meets the same refusal.
+FATAL = frozenset({"conflict", "not_available", "auth"})
+
+
+def failed(builder: Builder, step: str, result: JobResult, config: Config, now: Now) -> dict[str, Any]:
+    """The changes of a builder's record after `step` failed: `retrying` with a time, or `failed`."""
+    problem = Problem(
+        code=result.code or "failed",
+        message=f"{builder.id}: {step}: {result.message}",
+        remedy=result.remedy or f"relay logs {builder.id}",
+        action=step,
+        at=now.wall,
+    )
+    fields: dict[str, Any] = {
+        "error": problem,
+        "note": result.message,
+        "session": result.session or builder.session,
+        "usage": builder.usage.plus(result.usage),
+        "feedback": _feedback(step, result),
+    }
+    if result.code in FATAL or builder.attempt >= builder.attempts:
+        return {**fields, "status": BuilderStatus.FAILED, "ended_at": now.wall}
+    pause_s = backoff_s(config, builder.attempt, builder.id)
+    return {**fields, "status": BuilderStatus.RETRYING, "retry_at_mono_s": now.mono_s + pause_s,
+            "retry_boot_id": now.boot_id}  # fmt: skip
+
+
+def backoff_s(config: Config, attempt: int, salt: str) -> float:
+    """Seconds before the attempt that follows `attempt`: doubling, capped, with up to a quarter of jitter by `salt`."""
+    plain = min(config.retry_delay_max_s, config.retry_delay_s * 2.0 ** (attempt - 1))
+    return plain * (1 + zlib.crc32(f"{salt}.{attempt}".encode()) % 256 / 1024)
+
+
+def retry_is_due(builder: Builder, now: Now) -> bool:
+    """Whether the pause is over; after a reboot the clock that it was counted on is gone, and so is the pause."""
+    if builder.retry_at_mono_s is None or builder.retry_boot_id != now.boot_id:
+        return True
+    return now.mono_s >= builder.retry_at_mono_s
+
+
+def gave_up(builder: Builder) -> str:
+    """One sentence on why a builder failed."""
+    why = builder.error.message if builder.error else "no reason recorded"
+    times = "attempt" if builder.attempt == 1 else "attempts"
+    return f"{why} ({builder.attempt} {times})"
+
+
+def another_round(builder: Builder, words: str, config: Config) -> dict[str, Any]:
+    """The changes that give a builder that failed as many attempts again, with a person's words for it."""
+    return {
+        "status": BuilderStatus.RETRYING,
+        "attempts": builder.attempt + config.attempts,
+        "feedback": "\n\n".join(part for part in (words, builder.feedback) if part),
+        "retry_at_mono_s": None,
+        "ended_at": None,
+    }
+
+
+def _feedback(step: str, result: JobResult) -> str:
+    """What the next attempt is told: the end of what a failed command printed, or how the turn failed."""
+    tail = str(result.data.get("tail", "")).strip()
+    said = f"{step} failed: {result.message}"
+    return f"{said}\n\n{tail}" if tail else said

@@ -1,0 +1,223 @@
+"""The run as the daemon holds it, and how each event changes it. Replaying a run's events gives the run."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from lib.config import Config
+from lib.events import (
+    ActionStarted,
+    Advanced,
+    Asked,
+    BuilderAdded,
+    BuilderChanged,
+    Event,
+    Finished,
+    JobEnded,
+    JobSpawned,
+    JobStarted,
+    JobStopping,
+    ProblemFound,
+    ProblemMended,
+    StateEdited,
+    VerbDone,
+)
+from lib.model import (
+    NO_ACTION,
+    Builder,
+    BuilderLine,
+    BuilderStatus,
+    Job,
+    JobKind,
+    Now,
+    Owner,
+    Problem,
+    State,
+    Usage,
+    Value,
+)
+
+Status = BuilderStatus
+
+#: Every way that a builder's status may change. What is not here is a bug.
+EDGES: dict[Status, frozenset[Status]] = {
+    Status.PENDING: frozenset({Status.PREPARING}),
+    Status.PREPARING: frozenset({Status.RUNNING}),
+    Status.RUNNING: frozenset({Status.VERIFYING}),
+    Status.VERIFYING: frozenset({Status.BUILT}),
+    Status.RETRYING: frozenset({Status.PREPARING, Status.RUNNING}),
+    Status.BUILT: frozenset({Status.MERGED, Status.RETRYING}),
+    Status.MERGED: frozenset({Status.LANDED}),
+    Status.FAILED: frozenset({Status.RETRYING}),
+    Status.SKIPPED: frozenset({Status.RETRYING}),
+    Status.LANDED: frozenset(),
+    Status.CANCELLED: frozenset(),
+}
+AT_WORK = frozenset({Status.PREPARING, Status.RUNNING, Status.VERIFYING})
+ABANDON = frozenset({Status.FAILED, Status.RETRYING})
+SETTLED = frozenset({Status.BUILT, Status.MERGED, Status.LANDED})
+
+
+class IllegalTransitionError(AssertionError):
+    """A builder was to change its status in a way that `EDGES` does not have."""
+
+
+class Engine(Value):
+    """What the machine remembers of a run beside state.json."""
+
+    dispatch: int = 0
+    begun: bool = False
+    feedback: str = ""
+    answers: tuple[str, ...] = ()
+    jobs_started: int = 0
+    paused_mono_s: float | None = None
+    problem: Problem | None = None
+
+
+@dataclass(slots=True)
+class Run:
+    """One run in memory. `apply` changes it in place; `copy` gives one that may be changed without touching this."""
+
+    state: State
+    config: Config
+    engine: Engine = field(default_factory=Engine)
+    builders: dict[str, Builder] = field(default_factory=dict)
+    jobs: dict[str, Job] = field(default_factory=dict)
+
+    def copy(self) -> Run:
+        return replace(self, builders=dict(self.builders), jobs=dict(self.jobs))
+
+    def live_jobs(self) -> list[Job]:
+        return [job for job in self.jobs.values() if job.result is None]
+
+
+def apply(run: Run, event: Event, now: Now) -> None:
+    """Folds one event into `run`, in place. Raises `IllegalTransitionError`."""
+    match event:
+        case StateEdited():
+            _state(run, **event.edit.changes())
+            _pause_clock(run, now)
+        case ProblemFound():
+            _engine(run, problem=event.problem)
+        case ProblemMended():
+            _engine(run, problem=None)
+        case ActionStarted():
+            _engine(run, begun=True, feedback=event.feedback)
+            _state(run, feedback="", message=f"{event.action} is under way", error=None)
+        case Asked():
+            _state(run, action_owner=Owner.CI, action_needed=event.action, next_action=event.next_action,
+                   message=event.message, error=event.error)  # fmt: skip
+        case Advanced():
+            _advance(run, event)
+        case Finished():
+            _state(run, outcome=event.outcome, message=event.message, action_owner=Owner.CODE,
+                   action_needed=NO_ACTION, next_action=NO_ACTION, error=None,
+                   phase=event.phase or run.state.phase)  # fmt: skip
+        case VerbDone():
+            _state(run, action_needed=event.action)
+        case BuilderAdded():
+            run.builders[event.builder.id] = event.builder
+        case BuilderChanged():
+            _change_builder(run, event)
+        case JobStarted() | JobSpawned() | JobStopping() | JobEnded():
+            _job(run, event, now.wall)
+        case _:
+            pass  # the other facts are for the log alone
+
+
+def _state(run: Run, **changes: Any) -> None:  # noqa: ANN401 - field values of State
+    run.state = run.state.model_copy(update=changes)
+
+
+def _engine(run: Run, **changes: Any) -> None:  # noqa: ANN401 - field values of Engine
+    run.engine = run.engine.model_copy(update=changes)
+
+
+def _advance(run: Run, event: Advanced) -> None:
+    answers = run.engine.answers if event.phase == run.state.phase else ()
+    if event.answered:
+        answers = (*answers, event.answered)
+    _engine(run, dispatch=run.engine.dispatch + 1, begun=False, feedback="", answers=answers)
+    _state(run, phase=event.phase, action_needed=event.action, action_owner=Owner.CODE, next_action=NO_ACTION,
+           message=event.message or run.state.message, error=None)  # fmt: skip
+
+
+def _change_builder(run: Run, event: BuilderChanged) -> None:
+    old = run.builders[event.builder]
+    new = old.model_copy(update=dict(event.changes))
+    if new.status is not old.status and not _legal(old.status, new.status):
+        raise IllegalTransitionError(f"{old.id}: {old.status} → {new.status}")
+    run.builders[new.id] = new
+
+
+def _legal(old: Status, new: Status) -> bool:
+    if new in EDGES[old]:
+        return True
+    if new in ABANDON:
+        return old in AT_WORK or old in {Status.PENDING, Status.RETRYING}
+    return new in {Status.SKIPPED, Status.CANCELLED} and old not in SETTLED
+
+
+def _job(run: Run, event: JobStarted | JobSpawned | JobStopping | JobEnded, at: datetime) -> None:
+    if isinstance(event, JobStarted):
+        job = event.job
+        _engine(run, jobs_started=run.engine.jobs_started + 1)
+        if job.spec.builder:
+            _point(run, job.spec.builder, job.id)
+    elif isinstance(event, JobSpawned):
+        job = run.jobs[event.job].model_copy(update={"process": event.process})
+    elif isinstance(event, JobStopping):
+        job = run.jobs[event.job].model_copy(update={"stopping": event.reason})
+    else:
+        job = run.jobs[event.job].model_copy(update={"result": event.result, "ended_at": at})
+        if job.spec.builder is None:
+            _state(run, usage=run.state.usage.plus(event.result.usage))
+    run.jobs[job.id] = job
+
+
+def _point(run: Run, builder: str, job: str) -> None:
+    run.builders[builder] = run.builders[builder].model_copy(update={"job": job})
+
+
+def _pause_clock(run: Run, now: Now) -> None:
+    """Time that a run was paused does not count against its jobs."""
+    since = run.engine.paused_mono_s
+    if run.state.paused and since is None:
+        _engine(run, paused_mono_s=now.mono_s)
+    elif not run.state.paused and since is not None:
+        _engine(run, paused_mono_s=None)
+        for job in run.live_jobs():
+            moved = job.started_mono_s + max(0.0, now.mono_s - since)
+            run.jobs[job.id] = job.model_copy(update={"started_mono_s": moved})
+
+
+def present(run: Run) -> State:
+    """state.json as it is to be written: the run's state with its builders in short."""
+    counts = Counter(builder.status.value for builder in run.builders.values())
+    usage = run.state.usage
+    for builder in run.builders.values():
+        usage = usage.plus(builder.usage)
+    return run.state.model_copy(
+        update={"builders": tuple(_line(run, b) for b in run.builders.values()), "progress": dict(counts),
+                "usage": usage if usage != Usage() else Usage()}
+    )  # fmt: skip
+
+
+def _line(run: Run, builder: Builder) -> BuilderLine:
+    job = run.jobs.get(builder.job or "")
+    live = job is not None and job.result is None and job.spec.kind is not JobKind.EFFECT
+    return BuilderLine(
+        id=builder.id,
+        status=builder.status,
+        branch=builder.branch,
+        worktree=builder.worktree,
+        assistant=builder.assistant,
+        attempt=builder.attempt,
+        pid=job.process.pid if job and live and job.process else None,
+        started_at=builder.started_at,
+        ended_at=builder.ended_at,
+        note=builder.error.message if builder.error else builder.note,
+    )

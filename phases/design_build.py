@@ -1,0 +1,58 @@
+"""`design_build`: the approved design becomes builders."""
+
+from __future__ import annotations
+
+import zlib
+
+from lib.design import check, parse_design
+
+from lib.contracts import Advance, Fail, Outcome, PhaseView, Proceed
+from lib.errors import RelayError
+from lib.model import Builder, Component, Problem
+
+LAST_PORT = 60_000
+
+
+class DesignBuildHandler:
+    """Validates the design again, since a person may have edited it, and adds one builder a component."""
+
+    name = "design_build"
+    phases = ("design",)
+
+    def step(self, view: PhaseView) -> Outcome:
+        if view.builders:
+            return Advance("execution", "execution", f"{len(view.builders)} builders")
+        file = f".project/runs/{view.state.run}/design.json"
+        try:
+            design = parse_design(view.read("design.json") or "")
+            errors, warnings = check(design)
+        except RelayError as error:
+            errors = [error.message]
+        if errors:
+            message = f"{file} can't be built as it stands: " + "; ".join(errors)
+            return Fail(Problem(code="design_invalid", message=message, remedy=f"$EDITOR {file} && relay retry"))
+        builders = tuple(_builder(view, index, part) for index, part in enumerate(design.components))
+        return Proceed(added=builders, notes=tuple(warnings))
+
+
+def _builder(view: PhaseView, index: int, component: Component) -> Builder:
+    run = view.state.run
+    return Builder(
+        id=component.id,
+        component=component,
+        branch=f"relay/{run}/{component.id}",
+        worktree=f".project/worktrees/{run}/{component.id}",
+        assistant=view.config.assistant,
+        attempts=view.config.attempts,
+        port_base=_port_base(view, index),
+    )
+
+
+def _port_base(view: PhaseView, index: int) -> int:
+    """A block of ports that stays the same for a builder, and that another run is unlikely to have."""
+    size = view.config.ports_per_builder
+    blocks = (LAST_PORT - view.config.port_base) // size or 1
+    return view.config.port_base + (zlib.crc32(view.state.run.encode()) + index) % blocks * size
+
+
+handler = DesignBuildHandler()

@@ -1,0 +1,192 @@
+"""`execution`: every builder is prepared, run, collected and verified, each at its own pace, none blocking another."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from lib.attempts import another_round, failed, gave_up, retry_is_due
+from lib.contracts import Advance, AskCi, Change, Outcome, PhaseView, Proceed, Wait
+from lib.model import Builder, BuilderStatus, JobKind, JobResult, JobSpec, Problem
+
+Status = BuilderStatus
+
+AT_WORK = frozenset({Status.PREPARING, Status.RUNNING, Status.VERIFYING})
+BUILT = frozenset({Status.BUILT, Status.MERGED, Status.LANDED})
+
+
+class ExecutionHandler:
+    """Looks at each builder by itself: `_next` says what its last job's end means for it."""
+
+    name = "execution"
+    phases = ("execution",)
+
+    def step(self, view: PhaseView) -> Outcome:
+        free = view.config.parallel - sum(builder.status in AT_WORK for builder in view.builders.values())
+        changes: list[Change] = []
+        jobs: list[JobSpec] = []
+        for builder in view.builders.values():
+            wants_slot = builder.status in {Status.PENDING, Status.RETRYING}
+            moved = None if wants_slot and free <= 0 else _next(view, builder)
+            if moved is None:
+                continue
+            fields, job = moved
+            free -= wants_slot
+            changes.append(Change(builder.id, fields))
+            if job is not None:
+                jobs.append(job)
+        if changes:
+            return Proceed(changes=tuple(changes), jobs=tuple(jobs))
+        return self._all_done(view)
+
+    def _all_done(self, view: PhaseView) -> Outcome:
+        builders = view.builders.values()
+        if any(b.status in AT_WORK | {Status.RETRYING} for b in builders):
+            pauses = [b.retry_at_mono_s for b in builders if b.status is Status.RETRYING and b.retry_at_mono_s]
+            return Wait(min((at for at in pauses if at > view.now.mono_s), default=None))
+        broken = [b for b in builders if b.status is Status.FAILED]
+        if broken or not any(b.status in BUILT for b in builders):
+            return _ask(broken)
+        done = sum(b.status in BUILT for b in builders)
+        return Advance("merge_build", "merge_build", f"{done} of {len(view.builders)} builders built")
+
+
+Moved = tuple[Mapping[str, Any], JobSpec | None]
+
+
+def _next(view: PhaseView, builder: Builder) -> Moved | None:
+    """The changes of a builder's record and its next job, or None while it has to wait."""
+    if builder.status is Status.PENDING:
+        return _prepare(view, builder) if _ready(view, builder) else None
+    job = view.jobs.get(builder.job or "")
+    if job is None or job.result is None:
+        return None
+    if builder.status is Status.RETRYING:
+        return _again(view, builder) if retry_is_due(builder, view.now) else None
+    if builder.status is Status.FAILED:
+        return (another_round(builder, view.feedback, view.config), None) if job.dispatch < view.dispatch else None
+    if builder.status not in AT_WORK:
+        return None
+    if not job.result.ok:
+        return failed(builder, job.spec.name, job.result, view.config, view.now), None
+    return _AFTER[job.spec.name](view, builder, job.result)
+
+
+def _ready(view: PhaseView, builder: Builder) -> bool:
+    """Built dependencies let it start; one that a person skipped counts as not wanted."""
+    return all(
+        view.builders[name].status in BUILT | {Status.SKIPPED}
+        for name in builder.component.depends_on
+        if name in view.builders
+    )
+
+
+def _prepare(view: PhaseView, builder: Builder) -> Moved:
+    needs = [view.builders[name] for name in builder.component.depends_on if name in view.builders]
+    args = {
+        "branch": builder.branch,
+        "base": view.state.base.commit,
+        "tips": {need.id: need.tip for need in needs if need.tip},
+    }
+    spec = JobSpec(kind=JobKind.EFFECT, name="prepare", builder=builder.id, worktree=builder.id, args=args)
+    fields = {"status": Status.PREPARING, "attempt": builder.attempt + 1, "note": "", "error": None,
+              "started_at": builder.started_at or view.now.wall}  # fmt: skip
+    return fields, spec
+
+
+def _again(view: PhaseView, builder: Builder) -> Moved:
+    """Another attempt, in the same worktree with the partial work; one that was never prepared starts there."""
+    if not builder.base_commit:
+        return _prepare(view, builder)
+    fields, job = _build(view, builder.model_copy(update={"attempt": builder.attempt + 1}))
+    return {**fields, "attempt": builder.attempt + 1, "error": None}, job
+
+
+def _prepared(view: PhaseView, builder: Builder, result: JobResult) -> Moved:
+    base = str(result.data["base"])
+    if view.config.setup:
+        return {"base_commit": base}, _command(view, builder, "setup", view.config.setup)
+    fields, job = _build(view, builder)
+    return {**fields, "base_commit": base}, job
+
+
+def _build(view: PhaseView, builder: Builder, _result: JobResult | None = None) -> tuple[dict[str, Any], JobSpec]:
+    prompt = {
+        "requirement": view.state.requirement,
+        "component": builder.component.model_dump(mode="json"),
+        "siblings": [b.component.model_dump(mode="json") for b in view.builders.values() if b.id != builder.id],
+        "verify": builder.component.verify or view.config.verify or "",
+        "feedback": builder.feedback,
+        "attempt": builder.attempt,
+        "ports": list(range(builder.port_base, builder.port_base + view.config.ports_per_builder)),
+    }
+    spec = JobSpec(
+        kind=JobKind.ASSISTANT,
+        name="build",
+        builder=builder.id,
+        worktree=builder.id,
+        role="builder",
+        assistant=builder.assistant,
+        prompt=prompt,
+        session=builder.session,
+        timeout_s=view.config.timeout_s,
+        idle_timeout_s=view.config.idle_timeout_s,
+    )
+    return {"status": Status.RUNNING, "note": ""}, spec
+
+
+def _collect(_view: PhaseView, builder: Builder, result: JobResult) -> Moved:
+    said = str(result.data.get("text", "")).strip()
+    args = {"branch": builder.branch, "base": builder.base_commit, "title": builder.component.title or builder.id}
+    fields = {"status": Status.VERIFYING, "session": result.session or builder.session,
+              "note": said.splitlines()[-1][:200] if said else "", "usage": builder.usage.plus(result.usage)}  # fmt: skip
+    return fields, JobSpec(
+        kind=JobKind.EFFECT, name="collect", builder=builder.id, worktree=builder.id, args=args
+    )
+
+
+def _collected(view: PhaseView, builder: Builder, result: JobResult) -> Moved:
+    tip = str(result.data["commit"])
+    if tip == builder.base_commit and not view.config.allow_no_changes:
+        nothing = JobResult(ok=False, code="no_changes", message="it ended without changing a file")
+        return failed(builder, "build", nothing, view.config, view.now), None
+    verify = builder.component.verify or view.config.verify
+    if verify:
+        return {"tip": tip}, _command(view, builder, "verify", verify)
+    return {"tip": tip, "status": Status.BUILT, "ended_at": view.now.wall, "feedback": ""}, None
+
+
+def _verified(view: PhaseView, _builder: Builder, _result: JobResult) -> Moved:
+    return {"status": Status.BUILT, "verified": True, "ended_at": view.now.wall, "feedback": ""}, None
+
+
+def _command(view: PhaseView, builder: Builder, name: str, command: str) -> JobSpec:
+    return JobSpec(
+        kind=JobKind.COMMAND,
+        name=name,
+        builder=builder.id,
+        worktree=builder.id,
+        command=command,
+        timeout_s=view.config.command_timeout_s,
+    )
+
+
+#: What follows a job that ended well, by its name.
+_AFTER = {"prepare": _prepared, "setup": _build, "build": _collect, "collect": _collected, "verify": _verified}
+
+
+def _ask(broken: list[Builder]) -> AskCi:
+    if not broken:
+        problem = Problem(code="nothing_built", message="Every builder was skipped.", remedy="relay cancel")
+        return AskCi("fix_failure", problem.message, next_action="execution", error=problem)
+    first = broken[0]
+    names = " ".join(builder.id for builder in broken)
+    why = "; ".join(gave_up(builder) for builder in broken[:5])
+    message = (
+        f'{why}. Mend it in {first.worktree} if you like, then: relay retry "a hint", '
+        f"or go on without: relay skip {names}"
+    )
+    return AskCi("fix_failure", message, next_action="execution", error=first.error)
+
+
+handler = ExecutionHandler()

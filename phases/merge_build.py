@@ -1,0 +1,168 @@
+"""`merge_build`: the built branches come together, are verified as one tree, and land on the user's branch.
+
+Merging, making ready, verifying, landing and cleaning follow one another. A hand-back starts again at the first of
+them: what is merged already is found merged, and what a person left in the merged worktree is taken along.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from lib.design import order
+
+from lib.config import Land
+from lib.contracts import AskCi, Change, Finish, Outcome, PhaseView, Proceed, Wait
+from lib.model import Builder, BuilderStatus, Job, JobKind, JobResult, JobSpec, Problem, RunOutcome
+
+MERGED_WORKTREE = "merged"
+
+
+class MergeBuildHandler:
+    """Walks down the steps; the first whose job is missing is started, the first that failed is asked about."""
+
+    name = "merge_build"
+    phases = ("merge_build",)
+
+    def step(self, view: PhaseView) -> Outcome:
+        merges = view.current("merge")
+        if not merges:
+            return Proceed(jobs=(_merge(view),))
+        done = _since(view, merges[-1])
+        merge = done["merge"]
+        if merge.result is None:
+            return Wait()
+        if not merge.result.ok:
+            return _fix(view, merge.result, "Merging failed")
+        if changes := _changes(view, merge.result.data["merged"], BuilderStatus.BUILT, BuilderStatus.MERGED):
+            return Proceed(changes=changes)
+        if conflict := merge.result.data.get("conflict"):
+            return _resolve(view, conflict)
+        for spec in _verification(view):
+            job = done.get(spec.name)
+            if job is None:
+                return Proceed(jobs=(spec,))
+            if job.result is None:
+                return Wait()
+            if not job.result.ok:
+                return _fix(view, job.result, f"The merged tree fails: {spec.name}")
+        return _landing(view, done, str(merge.result.data["head"]))
+
+
+def _landing(view: PhaseView, done: Mapping[str, Job], head: str) -> Outcome:
+    mode = view.config.land
+    if mode is Land.BRANCH:
+        return Finish(RunOutcome.STORED, f"Verified on {_branch(view)}: git merge {_branch(view)}")
+    if mode is Land.ASK and "approve_landing" not in view.answers:
+        message = f"{_branch(view)} is merged and verified. To land it on {view.state.base.branch}: relay approve"
+        return AskCi("approve_landing", message, next_action="merge_build")
+    land = done.get("land")
+    if land is None:
+        args = {"branch": view.state.base.branch, "head": head}
+        return Proceed(jobs=(JobSpec(kind=JobKind.EFFECT, name="land", args=args),))
+    if land.result is None:
+        return Wait()
+    if land.result.code == "moved_on":
+        note = f"{view.state.base.branch} has moved on meanwhile: merging again"
+        return Proceed(jobs=(_merge(view),), notes=(note,))
+    if not land.result.ok:
+        return _blocked(view, land.result)
+    if changes := _changes(view, view.builders, BuilderStatus.MERGED, BuilderStatus.LANDED):
+        return Proceed(changes=changes)
+    clean = done.get("clean")
+    if clean is None:
+        args = {"branch": view.state.base.branch}
+        return Proceed(jobs=(JobSpec(kind=JobKind.EFFECT, name="clean", args=args),))
+    if clean.result is None:
+        return Wait()
+    return Finish(RunOutcome.LANDED, f"Landed on {view.state.base.branch} at {head[:10]}")
+
+
+def _merge(view: PhaseView) -> JobSpec:
+    tips = [
+        {"id": name, "tip": view.builders[name].tip, "title": view.builders[name].component.title or name}
+        for name in order([builder.component for builder in view.builders.values()])
+        if _has_work(view.builders[name])
+    ]
+    args = {"branch": _branch(view), "base_branch": view.state.base.branch, "base": view.state.base.commit,
+            "tips": tips}  # fmt: skip
+    return JobSpec(kind=JobKind.EFFECT, name="merge", worktree=MERGED_WORKTREE, args=args)
+
+
+def _has_work(builder: Builder) -> bool:
+    return bool(builder.tip) and builder.status in {BuilderStatus.BUILT, BuilderStatus.MERGED, BuilderStatus.LANDED}
+
+
+def _verification(view: PhaseView) -> list[JobSpec]:
+    """The jobs that judge the merged tree: none without a verify command of the run or of a component."""
+    verify = view.config.verify or _all_of(view)
+    if not verify:
+        return []
+    args = {"branch": _branch(view)}
+    specs = [JobSpec(kind=JobKind.EFFECT, name="checkout_merged", worktree=MERGED_WORKTREE, args=args)]
+    for name, command in (("setup", view.config.setup), ("verify", verify)):
+        if command:
+            specs.append(
+                JobSpec(
+                    kind=JobKind.COMMAND,
+                    name=name,
+                    worktree=MERGED_WORKTREE,
+                    command=command,
+                    timeout_s=view.config.command_timeout_s,
+                )
+            )
+    return specs
+
+
+def _all_of(view: PhaseView) -> str:
+    """Where the run has no verify command: those of the components, each once, one after the other."""
+    commands = dict.fromkeys(b.component.verify for b in view.builders.values() if b.component.verify and _has_work(b))
+    return " && ".join(f"(\n{command}\n)" for command in commands)
+
+
+def _since(view: PhaseView, merge: Job) -> dict[str, Job]:
+    """The newest job of each name, from that merge on."""
+    jobs = [job for job in view.jobs.values() if job.dispatch == view.dispatch]
+    return {job.spec.name: job for job in jobs[jobs.index(merge) :]}
+
+
+def _changes(view: PhaseView, names: Any, old: BuilderStatus, new: BuilderStatus) -> tuple[Change, ...]:  # noqa: ANN401 - any iterable of ids
+    return tuple(Change(name, {"status": new}) for name in names if view.builders[name].status is old)
+
+
+def _branch(view: PhaseView) -> str:
+    return f"relay/{view.state.run}/{MERGED_WORKTREE}"
+
+
+def _folder(view: PhaseView) -> str:
+    return f".project/worktrees/{view.state.run}/{MERGED_WORKTREE}"
+
+
+def _resolve(view: PhaseView, conflict: Mapping[str, Any]) -> AskCi:
+    paths = [f"{path['path']} ({path['kind']})" for path in conflict["paths"]]
+    shown = ", ".join(paths[:8]) + (f" and {len(paths) - 8} more" if len(paths) > 8 else "")
+    message = (
+        f"{conflict['builder']} conflicts with what is merged already: {shown}. "
+        f"Resolve in {_folder(view)} (git status there shows each file; no commit needed), then: relay approve"
+    )
+    problem = Problem(code="conflict", message=message, remedy=f"cd {_folder(view)} && git status", action="merge")
+    return AskCi("resolve_conflict", message, next_action="merge_build", error=problem)
+
+
+def _fix(view: PhaseView, result: JobResult, what: str) -> AskCi:
+    message = (
+        f"{what}: {result.message}. Mend it in {_folder(view)} (no commit needed), then: relay retry. "
+        f"Its output: relay logs"
+    )
+    problem = Problem(code=result.code or "failed", message=message, remedy=result.remedy or "relay retry",
+                      action="merge_build")  # fmt: skip
+    return AskCi("fix_failure", message, next_action="merge_build", error=problem)
+
+
+def _blocked(view: PhaseView, result: JobResult) -> AskCi:
+    message = f"{_branch(view)} is ready, but {result.message}. Then: relay approve"
+    problem = Problem(code=result.code, message=message, remedy=result.remedy, action="land")
+    return AskCi("clear_the_way", message, next_action="merge_build", error=problem)
+
+
+handler = MergeBuildHandler()
