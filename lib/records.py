@@ -1,0 +1,156 @@
+"""What the run database holds, as values: JSON stays text, or plain dicts, so that reading costs no pydantic import."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+if TYPE_CHECKING:
+    import sqlite3
+
+
+class EventRow(NamedTuple):
+    """One event as stored: `seq` grows over all runs of the database, `data` is the event's JSON."""
+
+    seq: int
+    at: str
+    run: str
+    kind: str
+    data: str
+
+
+class BuilderRow(NamedTuple):
+    """One builder: `data` is its JSON."""
+
+    id: str
+    data: str
+
+
+class JobRow(NamedTuple):
+    """One job: `data` is its JSON."""
+
+    id: str
+    dispatch: int
+    ended: bool
+    data: str
+
+
+class Revision(NamedTuple):
+    """What state.json said at one `rev`, as far as it can be edited, and the SHA-256 of its bytes in hex."""
+
+    rev: int
+    sha256: str
+    phase: str
+    owner: str
+    action: str
+    feedback: str
+    paused: bool
+
+
+class Checkpoint(NamedTuple):
+    """A checkpoint to be made: `commits` maps the names of branches to the commits that it stands for."""
+
+    label: str
+    at: str
+    commits: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredCheckpoint:
+    """A checkpoint: the run's header and builders as they were after event `event_seq`, and the commits."""
+
+    id: int
+    run: str
+    event_seq: int
+    label: str
+    at: str
+    header: dict[str, Any]
+    builders: tuple[BuilderRow, ...]
+    commits: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class RunRow:
+    """One run in a list of runs; times are ISO 8601."""
+
+    id: str
+    instance_key: str
+    instance: str
+    root: str
+    workflow: str
+    requirement: str
+    phase: str
+    owner: str
+    action: str
+    paused: bool
+    outcome: str | None
+    rev: int
+    created_at: str
+    updated_at: str
+    orchestrator: dict[str, Any] | None
+    problem: dict[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """All that is stored of one run but its events: builders and jobs in the order in which they were added."""
+
+    row: RunRow
+    header: dict[str, Any]
+    options: dict[str, Any]
+    builders: tuple[BuilderRow, ...]
+    jobs: tuple[JobRow, ...]
+    revisions: tuple[Revision, ...]
+    file_bytes: bytes | None
+
+
+RUN_COLUMNS: Final = ", ".join(RunRow.__slots__)
+
+
+def run_row(row: sqlite3.Row) -> RunRow:
+    """A row that has at least `RUN_COLUMNS`."""
+    values = {name: row[name] for name in RunRow.__slots__}
+    values["root"] = os.fsdecode(values["root"])
+    values["paused"] = bool(values["paused"])
+    values["orchestrator"] = json.loads(values["orchestrator"] or "null")
+    values["problem"] = json.loads(values["problem"] or "null")
+    return RunRow(**values)
+
+
+def stored_checkpoint(row: sqlite3.Row) -> StoredCheckpoint:
+    """A whole row of `checkpoints`."""
+    values = {name: row[name] for name in StoredCheckpoint.__slots__}
+    values["header"] = json.loads(values["header"])
+    values["builders"] = tuple(BuilderRow(*builder) for builder in json.loads(values["builders"]))
+    values["commits"] = json.loads(values["commits"])
+    return StoredCheckpoint(**values)
+
+
+def run_values(header: Mapping[str, Any], problem: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The columns of `runs` that follow from a header with the keys of `State`."""
+    return {
+        "workflow": header["workflow"],
+        "requirement": storable(header["requirement"]),
+        "phase": header["phase"],
+        "owner": header["action_owner"],
+        "action": header["action_needed"],
+        "paused": bool(header["paused"]),
+        "outcome": header["outcome"],
+        "rev": header["rev"],
+        "created_at": header["created_at"],
+        "updated_at": header["updated_at"],
+        "problem": json_or_null(problem),
+        "header": json.dumps(header),
+    }
+
+
+def json_or_null(value: Mapping[str, Any] | None) -> str | None:
+    return None if value is None else json.dumps(value)
+
+
+def storable(text: str) -> str:
+    """The text without lone surrogates, which SQLite can't store."""
+    return text.encode(errors="backslashreplace").decode()
