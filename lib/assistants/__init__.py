@@ -1,0 +1,110 @@
+"""Assistants: one adapter a file, each an object called `assistant` that satisfies `lib.contracts.Assistant`.
+
+Other packages add theirs as entry points of the group `relay.assistants`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import sys
+from collections.abc import Iterator, Mapping
+from typing import Any, Protocol, runtime_checkable
+
+from lib.contracts import Assistant
+from lib.discover import Source, load, sources
+from lib.errors import RelayError, UsageError
+
+GROUP = "relay.assistants"
+ATTRIBUTE = "assistant"
+AUTO = "auto"
+#: What `auto` asks first; others follow by name.
+PREFERRED = ("claude", "ci")
+#: What `auto` never picks: a rehearsal is not the work that was asked for.
+REHEARSED = "scripted"
+
+Settings = Mapping[str, Mapping[str, Any]]
+
+
+@runtime_checkable
+class Pins(Protocol):
+    """An assistant whose variant, when none is given, is chosen by the requirement."""
+
+    def pinned(self, variant: str, requirement: str) -> str:
+        """The variant that a whole run keeps to. Raises `RelayError` when none fits."""
+        ...
+
+
+def split(spec: str) -> tuple[str, str]:
+    """Name and variant of `NAME` or `NAME:VARIANT`."""
+    name, _, variant = spec.partition(":")
+    return name, variant
+
+
+def names() -> list[str]:
+    """The names of all assistants, none of them imported."""
+    return sorted(_all())
+
+
+def assistants() -> dict[str, Assistant]:
+    """All assistants by name. Raises `RelayError` (`plugin_broken`)."""
+    return {name: load(source, Assistant, ATTRIBUTE) for name, source in _all().items()}
+
+
+def resolve(spec: str, settings: Settings) -> Assistant:
+    """The adapter of `NAME`, `NAME:VARIANT` or `auto`; `settings` are those of the configuration, by name.
+
+    Raises `RelayError` (`unknown_assistant`, `not_available`, `plugin_broken`).
+    """
+    name, _ = split(spec)
+    found = _built_in()
+    if name == AUTO:
+        return _first_installed(found, settings)
+    if name not in found:
+        found = _all()  # reading entry points takes longer than all else here
+    if name not in found:
+        near = difflib.get_close_matches(name, found, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(sorted(found))} and auto"
+        remedy = f"relay start --assistant {near[0] if near else AUTO} …"
+        raise UsageError(f"there is no assistant called {name}; {hint}", remedy=remedy, code="unknown_assistant")
+    return load(found[name], Assistant, ATTRIBUTE)
+
+
+def chosen(spec: str, settings: Settings, requirement: str) -> str:
+    """What a run keeps to from its start: `auto` and a variant left open are settled, and it can be launched here.
+
+    Raises `RelayError` (`unknown_assistant`, `not_available`, `no_playbook` …).
+    """
+    adapter = resolve(spec, settings)
+    if why_not := adapter.available(settings.get(adapter.name, {})):
+        message = f"the assistant {adapter.name} can't be used: {why_not}"
+        raise RelayError(message, remedy="relay start --assistant auto …", code="not_available")
+    _, variant = split(spec)
+    if isinstance(adapter, Pins):
+        variant = adapter.pinned(variant, requirement)
+    return f"{adapter.name}:{variant}" if variant else adapter.name
+
+
+def _built_in() -> dict[str, Source]:
+    return sources(sys.modules[__name__])
+
+
+def _all() -> dict[str, Source]:
+    return sources(sys.modules[__name__], GROUP)
+
+
+def _first_installed(found: Mapping[str, Source], settings: Settings) -> Assistant:
+    missing = []
+    for name in _by_preference(found):
+        adapter = load(found[name], Assistant, ATTRIBUTE)
+        why_not = adapter.available(settings.get(name, {}))
+        if why_not is None:
+            return adapter
+        missing.append(f"{name}: {why_not}")
+    message = f"no assistant is installed ({'; '.join(missing)})"
+    remedy = 'npm install -g @anthropic-ai/claude-code, or rehearse: relay start --assistant scripted "a calculator"'
+    raise RelayError(message, remedy=remedy, code="not_available")
+
+
+def _by_preference(found: Mapping[str, Source]) -> Iterator[str]:
+    yield from (name for name in PREFERRED if name in found)
+    yield from (name for name in sorted(found) if name not in (*PREFERRED, REHEARSED))

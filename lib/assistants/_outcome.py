@@ -1,0 +1,86 @@
+"""What the end of any assistant means, whatever it printed: who ended it, what it said, what it used."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from lib.contracts import AssistantEvent, Exit
+from lib.errors import UsageError
+from lib.model import JobResult, Usage
+
+MAX_MESSAGE = 300
+#: Exit status of a POSIX shell that did not find the command.
+NOT_FOUND = 127
+
+_STOPPED = {
+    "timeout": "it ran longer than its time limit",
+    "idle": "it printed nothing for longer than its idle limit",
+    "output_limit": "it printed more than its limit",
+}
+
+
+def ended_by_force(end: Exit) -> JobResult | None:
+    """The result of a turn that did not end by itself, or None. What such a turn said last counts for nothing."""
+    if end.stopped:
+        code = end.stopped if end.stopped in _STOPPED else "cancelled"
+        message = _STOPPED.get(end.stopped, f"it was stopped: {end.stopped}")
+        return JobResult(ok=False, code=code, message=message, exit_status=end.status)
+    if end.status is None:
+        return JobResult(ok=False, code="lost", message="it was killed, with its exit not recorded")
+    return None
+
+
+def plain_events(line: str) -> Sequence[AssistantEvent]:
+    """A program that prints for people: each line is something it said."""
+    return (AssistantEvent(kind="text", text=line),)
+
+
+def plain_verdict(end: Exit, events: Sequence[AssistantEvent], stderr: str) -> JobResult:
+    """The exit status of such a program decides; all that it said is its final message."""
+    text = "\n".join(event.text for event in events if event.kind == "text").strip()
+    result = ended_by_force(end) or _by_status(end, text, stderr)
+    return result.model_copy(update={"usage": usage_of(events), "data": {"text": text}})
+
+
+def _by_status(end: Exit, text: str, stderr: str) -> JobResult:
+    if end.status == 0:
+        return JobResult(ok=True, exit_status=0)
+    code = "not_available" if end.status == NOT_FOUND else "exit_nonzero"
+    message = f"exit status {end.status}: {last_line(stderr) or last_line(text) or 'it printed nothing'}"
+    return JobResult(ok=False, code=code, message=message, exit_status=end.status)
+
+
+def usage_of(events: Sequence[AssistantEvent]) -> Usage:
+    """What a turn used: the sum of its parts, and the newest count of those that count from the start."""
+    total, newest = Usage(), Usage()
+    for event in events:
+        if event.usage is None:
+            continue
+        if event.cumulative:
+            newest = event.usage
+        else:
+            total = total.plus(event.usage)
+    return total.plus(newest)
+
+
+def last_line(text: str) -> str:
+    """The last line that says something, cut to what fits a status."""
+    lines = text.rstrip().splitlines()
+    return lines[-1].strip()[:MAX_MESSAGE] if lines else ""
+
+
+def check_settings(settings: Mapping[str, Any], name: str, known: Mapping[str, type | tuple[type, ...]]) -> None:
+    """Raises `UsageError` (`config_invalid`) for a setting of `assistants: {NAME: …}` that is unknown or off."""
+    for key, value in settings.items():
+        if key not in known:
+            near = difflib.get_close_matches(key, known, n=1)
+            hint = f"; did you mean {near[0]}?" if near else f"; known: {', '.join(known)}"
+            raise _invalid(f"unknown key assistants.{name}.{key}{hint}")
+        if not isinstance(value, known[key]) or isinstance(value, bool):
+            raise _invalid(f"assistants.{name}.{key}: {value!r} is not of the right type")
+
+
+def _invalid(problem: str) -> UsageError:
+    return UsageError(f"configuration: {problem}", remedy="$EDITOR .project/config.yaml", code="config_invalid")

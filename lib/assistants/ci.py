@@ -1,0 +1,33 @@
+"""`ci`, companion intelligence: any program of that name on the PATH, the prompt on its standard input."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from lib.assistants._outcome import plain_events, plain_verdict
+from lib.contracts import AssistantEvent, Exit, Launch, Turn
+from lib.model import JobResult
+
+
+class Ci:
+    """What it prints is its answer, and its exit status its verdict; it learns its role from the environment."""
+
+    name = "ci"
+
+    def available(self, settings: Mapping[str, Any]) -> str | None:
+        del settings
+        return None if shutil.which(self.name) else "no program called ci is on the PATH"
+
+    def launch(self, turn: Turn) -> Launch:
+        return Launch(argv=(self.name,), stdin=turn.prompt)
+
+    def read(self, line: str) -> Sequence[AssistantEvent]:
+        return plain_events(line)
+
+    def verdict(self, end: Exit, events: Sequence[AssistantEvent], stderr: str) -> JobResult:
+        return plain_verdict(end, events, stderr)
+
+
+assistant = Ci()
