@@ -1,0 +1,126 @@
+"""What each kind of event says to a person, in one line: the words of `workflow.log`, `relay logs` and `relay show`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from lib.display import clip, escaped
+
+_Data = Mapping[str, Any]
+
+#: Longer texts are for `events.jsonl` and the history.
+_LINE_COLUMNS: Final = 500
+_COMMIT_DIGITS: Final = 10
+
+
+def sentence(kind: str, data: _Data) -> str | None:
+    """What the event says, escaped, in one line; None for one that only machines care about.
+
+    `data` is the event's JSON as a dict, `kind` included or not. A kind of a later version is named as it is.
+    """
+    words = _WORDS.get(kind)
+    said = words(data) if words else kind.replace("_", " ")
+    return None if said is None else clip(escaped(said), _LINE_COLUMNS)
+
+
+def _run_started(data: _Data) -> str:
+    base = data.get("base") or {}
+    where = f"{base.get('branch')} at {str(base.get('commit'))[:_COMMIT_DIGITS]}"
+    return f"run {data.get('run')} started on {where} ({data.get('workflow')}): {data.get('requirement')}"
+
+
+def _orchestrator_started(data: _Data) -> str:
+    adopted = ", ".join(data.get("adopted") or ())
+    return f"orchestrator {data.get('pid')} started" + (f", adopted {adopted}" if adopted else "")
+
+
+def _state_edited(data: _Data) -> str:
+    edit = {key: value for key, value in (data.get("edit") or {}).items() if value is not None}
+    changes = ", ".join(f"{key}={_plain(value)}" for key, value in edit.items())
+    return f"state.json was edited: {changes}" + (" (made on an older revision)" if data.get("rebased") else "")
+
+
+def _problem_found(data: _Data) -> str:
+    problem = data.get("problem") or {}
+    return f"held: {problem.get('message')}; to mend it: {problem.get('remedy')}"
+
+
+def _action_started(data: _Data) -> str:
+    feedback = data.get("feedback")
+    return f"{data.get('action')} begins" + (f", with feedback: {feedback}" if feedback else "")
+
+
+def _asked(data: _Data) -> str:
+    return f"ci is asked to {data.get('action')}: {data.get('message')}"
+
+
+def _advanced(data: _Data) -> str:
+    message = data.get("message")
+    return f"phase {data.get('phase')}: {data.get('owner')} does {data.get('action')}" + (
+        f": {message}" if message else ""
+    )
+
+
+def _builder_added(data: _Data) -> str:
+    builder = data.get("builder") or {}
+    title = (builder.get("component") or {}).get("title")
+    return f"{builder.get('id')}: added for {builder.get('assistant')}" + (f": {title}" if title else "")
+
+
+def _builder_changed(data: _Data) -> str | None:
+    changes = data.get("changes") or {}
+    status, error = changes.get("status"), changes.get("error") or {}
+    if status is None and not error:
+        return None
+    details = [str(changes["note"])] if changes.get("note") else []
+    details += ["verified"] if changes.get("verified") else []
+    said = f"{data.get('builder')}: {status or 'in trouble'}" + (f" ({', '.join(details)})" if details else "")
+    return f"{said}: {error.get('message')}" if error else said
+
+
+def _job_started(data: _Data) -> str:
+    job = data.get("job") or {}
+    spec = job.get("spec") or {}
+    by = f" by {spec['assistant']}" if spec.get("assistant") else ""
+    attempt = f", attempt {job['attempt']}" if (job.get("attempt") or 1) > 1 else ""
+    return f"{spec.get('builder') or 'run'}: {spec.get('name')} started{by}{attempt} [{job.get('id')}]"
+
+
+def _job_ended(data: _Data) -> str:
+    result = data.get("result") or {}
+    if result.get("ok"):
+        return f"job {data.get('job')} ended well"
+    reason = ", ".join(str(result[key]) for key in ("code", "message") if result.get(key))
+    return f"job {data.get('job')} failed: {reason or result.get('exit_status')}"
+
+
+def _noted(data: _Data) -> str:
+    return f"warning: {data.get('message')}" if data.get("level") == "warning" else str(data.get("message"))
+
+
+def _plain(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else f'"{value}"'
+
+
+_WORDS: Final[Mapping[str, Callable[[_Data], str | None]]] = {
+    "run_started": _run_started,
+    "orchestrator_started": _orchestrator_started,
+    "orchestrator_stopped": lambda data: f"orchestrator stopped: {data.get('reason')}",
+    "state_edited": _state_edited,
+    "state_restored": lambda data: f"state.json was restored: {data.get('reason')}",
+    "problem_found": _problem_found,
+    "problem_mended": lambda data: f"mended: {data.get('code')}",
+    "action_started": _action_started,
+    "asked": _asked,
+    "advanced": _advanced,
+    "finished": lambda data: f"finished, {data.get('outcome')}: {data.get('message')}",
+    "builder_added": _builder_added,
+    "builder_changed": _builder_changed,
+    "job_started": _job_started,
+    "job_spawned": lambda _: None,
+    "job_stopping": lambda data: f"job {data.get('job')} is being stopped: {data.get('reason')}",
+    "job_ended": _job_ended,
+    "rescued": lambda data: f"kept as {data.get('ref')} (relay recover): {data.get('reason')}",
+    "noted": _noted,
+}
