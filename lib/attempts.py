@@ -10,6 +10,8 @@ from lib.model import Builder, BuilderStatus, JobResult, Now, Problem
 
 #: Failures that another attempt can't mend: the same input meets the same refusal.
 FATAL = frozenset({"conflict", "not_available", "auth"})
+#: Ends that say nothing about the builder: the next attempt follows at once and is not counted.
+UNCOUNTED = frozenset({"stopped", "not_started", "rebooted", "superseded"})
 
 
 def failed(builder: Builder, step: str, result: JobResult, config: Config, now: Now) -> dict[str, Any]:
@@ -28,6 +30,9 @@ def failed(builder: Builder, step: str, result: JobResult, config: Config, now: 
         "usage": builder.usage.plus(result.usage),
         "feedback": _feedback(step, result),
     }
+    if result.code in UNCOUNTED:
+        return {**fields, "status": BuilderStatus.RETRYING, "attempts": builder.attempts + 1, "retry_at_mono_s": None,
+                "feedback": builder.feedback}  # fmt: skip
     if result.code in FATAL or builder.attempt >= builder.attempts:
         return {**fields, "status": BuilderStatus.FAILED, "ended_at": now.wall}
     pause_s = backoff_s(config, builder.attempt, builder.id)

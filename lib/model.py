@@ -194,7 +194,8 @@ class JobKind(StrEnum):
 class JobSpec(Value):
     """What a job is to do. `name` says what it is for (`design`, `build`, `verify`, `merge` …).
 
-    An assistant's job: `role`, `assistant` and `prompt` (the template's values). A command's: `command`, a shell line.
+    An assistant's job: `role`, `assistant` and `prompt` (the template's values). A command's: `command`, a shell line,
+    and `env`, what is added to its environment. Without a `worktree` it runs in the user's own folder.
     An effect's: `args` for the function registered under `name`.
     """
 
@@ -207,6 +208,7 @@ class JobSpec(Value):
     prompt: Mapping[str, Any] = {}
     session: str | None = None
     command: str = ""
+    env: Mapping[str, str] = {}
     args: Mapping[str, Any] = {}
     timeout_s: float | None = None
     idle_timeout_s: float | None = None

@@ -68,9 +68,14 @@ class Project:
     def run_dir(self, run: str) -> Path:
         return self.dot / "runs" / run
 
-    def builder_dir(self, run: str, builder: str) -> Path:
-        """The folder of a builder's prompts, output and exit records."""
-        return self.run_dir(run) / "builders" / builder
+    def output_dir(self, run: str, builder: str | None, job: str) -> Path:
+        """The folder of what a job printed (`output.log`, `stderr.log`)."""
+        owner = self.run_dir(run) / "builders" / builder if builder else self.run_dir(run) / "jobs"
+        return owner / job
+
+    def record_dir(self, run: str, job: str) -> Path:
+        """The folder of a job's claim, exit and prompt: beyond the reach of `git clean -fdx`."""
+        return self.store / "jobs" / run / job
 
     def worktree(self, run: str, name: str) -> Path:
         return self.dot / "worktrees" / run / name

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lib.design import as_json, as_markdown, check, parse_design
 
+from lib.attempts import UNCOUNTED
 from lib.config import Gate
 from lib.contracts import Advance, AskCi, Fail, Outcome, PhaseView, Proceed, Wait
 from lib.errors import RelayError
@@ -31,20 +32,20 @@ class DesignHandler:
         turns = view.current("design")
         if not turns:
             return Proceed(jobs=(_turn(view, prepared, last=None, errors=()),))
-        if turns[-1].result is None:
-            return Wait()
         return self._judged(view, prepared, turns)
 
     def _judged(self, view: PhaseView, prepared: Job, turns: list[Job]) -> Outcome:
         last = turns[-1]
-        assert last.result is not None
-        if not last.result.ok:
-            if sum(1 for turn in turns if turn.result and not turn.result.ok) < view.config.attempts:
+        result = last.result
+        if result is None:
+            return Wait()
+        if not result.ok:
+            if sum(_counts(turn) for turn in turns) < view.config.attempts:
                 return Proceed(jobs=(_turn(view, prepared, last, errors=()),))
-            return Fail(Problem(code=last.result.code, message=f"The architect failed: {last.result.message}",
-                                remedy=last.result.remedy or "relay retry"))  # fmt: skip
+            return Fail(Problem(code=result.code, message=f"The architect failed: {result.message}",
+                                remedy=result.remedy or "relay retry"))  # fmt: skip
         try:
-            design = parse_design(str(last.result.data.get("text", "")))
+            design = parse_design(str(result.data.get("text", "")))
             errors, warnings = check(design)
         except RelayError as error:
             errors = [error.message]
@@ -71,6 +72,10 @@ class DesignHandler:
             f'(edit {DESIGN_FILE} if you like), then: relay approve, or relay reject "what to do differently".'
         )
         return AskCi("approve_design", message, next_action="design_build", phase="design")
+
+
+def _counts(turn: Job) -> bool:
+    return turn.result is not None and not turn.result.ok and turn.result.code not in UNCOUNTED
 
 
 def _turn(view: PhaseView, prepared: Job, last: Job | None, errors: tuple[str, ...]) -> JobSpec:

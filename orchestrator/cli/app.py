@@ -1,0 +1,37 @@
+"""The typer application: every command is registered here, and each group of them lives in a file of its own."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from orchestrator.cli import care, handback, history, running
+
+app = typer.Typer(
+    name="relay",
+    help="Carry a requirement to merged, verified code, with a team of AI coding assistants.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for group in (running, handback, history, care):
+    group.register(app)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"relay {version('relay-orchestrator')}")
+        raise typer.Exit
+
+
+@app.callback()
+def relay(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Carry a requirement to merged, verified code, with a team of AI coding assistants."""

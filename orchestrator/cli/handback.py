@@ -1,0 +1,107 @@
+"""Commands that make a person's edits of state.json: `approve`, `reject`, `retry`, `skip`, `pause`, `resume`, `cancel`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from lib.paths import Project
+from orchestrator.cli.project import Instance, project_of
+
+Words = Annotated[str | None, typer.Argument(help="Words for the next action.")]
+
+
+def register(app: typer.Typer) -> None:
+    for command in (approve, reject, retry, skip, pause, resume, cancel):
+        app.command()(command)
+
+
+def approve(words: Words = None, instance: Instance = "default") -> None:
+    """Say yes to what is asked: the action that follows is next."""
+    from orchestrator import control
+
+    project = project_of(instance)
+    state = control.hand_back(project, feedback=words)
+    _told(project, f"Handed back: {state.next_action} is next.")
+
+
+def reject(words: Annotated[str, typer.Argument(help="What to do differently.")], instance: Instance = "default") -> None:
+    """Ask for another design, with words that it takes up."""
+    from orchestrator import control
+
+    project = project_of(instance)
+    control.hand_back(project, only="approve_design", action="design", feedback=words)
+    _told(project, "Handed back: another design is next.")
+
+
+def retry(
+    words: Words = None,
+    builder: Annotated[list[str] | None, typer.Option("--builder", "-b", help="Only this one, also if at work.")] = None,
+    instance: Instance = "default",
+) -> None:
+    """Try again what failed, with a hint if you have one."""
+    from orchestrator import control
+
+    project = project_of(instance)
+    if builder:
+        control.verb(project, "retry", builder, feedback=words)
+    else:
+        control.hand_back(project, feedback=words)
+    _told(project, "Handed back: it is tried again.")
+
+
+def skip(
+    builder: Annotated[list[str], typer.Argument(help="Builders to go on without.")], instance: Instance = "default"
+) -> None:
+    """Go on without a builder; what it did is kept."""
+    from orchestrator import control
+
+    project = project_of(instance)
+    control.verb(project, "skip", builder)
+    _told(project, f"Going on without {', '.join(builder)}.")
+
+
+def pause(
+    now: Annotated[bool, typer.Option("--now", help="Freeze running builders too.")] = False,
+    instance: Instance = "default",
+) -> None:
+    """Start nothing new; what runs goes on, or with --now is frozen until `relay resume`."""
+    from orchestrator import control
+
+    project = project_of(instance)
+    control.pause(project, freeze_builders=now)
+    typer.echo("Paused. Go on with: relay resume")
+
+
+def resume(
+    discard_edit: Annotated[
+        bool, typer.Option("--discard-edit", help="Set an unusable state.json aside; restore the last good one.")
+    ] = False,
+    instance: Instance = "default",
+) -> None:
+    """Go on: end a pause, and start the orchestrator if none is running."""
+    from orchestrator import control
+
+    project = project_of(instance)
+    for line in control.resume(project, discard_edit=discard_edit):
+        typer.echo(line)
+
+
+def cancel(instance: Instance = "default") -> None:
+    """End the run: builders are stopped; branches, worktrees and checkpoints are kept."""
+    from orchestrator import control
+
+    project = project_of(instance)
+    control.verb(project, "cancel", [])
+    _told(project, "Cancelling; branches and worktrees are kept.")
+
+
+def _told(project: Project, line: str) -> None:
+    from orchestrator import control
+
+    started = control.ensure_daemon(project)
+    typer.echo(line)
+    if started:
+        typer.echo("The orchestrator was not running: started.")
+    typer.echo("Watch it with: relay status --watch")

@@ -1,0 +1,110 @@
+"""What was: `runs`, `show`, `logs`."""
+
+from __future__ import annotations
+
+import json
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from lib.paths import Project
+from lib.records import RunRow
+from lib.rundb import RunDB
+from orchestrator.cli.project import Instance, project_of
+
+
+class Format(StrEnum):
+    TABLE = "table"
+    JSON = "json"
+
+
+Output = Annotated[Format, typer.Option("--format", help="table for people, json for machines.")]
+
+
+def register(app: typer.Typer) -> None:
+    for command in (runs, show, logs):
+        app.command()(command)
+
+
+def runs(
+    search: Annotated[str, typer.Argument(help="Only runs whose requirement has these words.")] = "",
+    outcome: Annotated[str | None, typer.Option(help="landed, stored or cancelled.")] = None,
+    limit: Annotated[int, typer.Option(min=1)] = 20,
+    output: Output = Format.TABLE,
+) -> None:
+    """List the runs of this repository, the newest first."""
+    project = project_of("default")
+    db = RunDB.open_readonly(project.database)
+    found = db.runs(text=search, outcome=outcome, limit=limit) if db else []
+    if output is Format.JSON:
+        typer.echo(json.dumps([_as_dict(row) for row in found], indent=2))
+        return
+    if not found:
+        typer.echo('No runs. Start one with: relay start "what you want built"')
+        return
+    from orchestrator.screen import table, terminal_width
+
+    rows = [[row.id, row.outcome or f"{row.phase}/{row.owner}", row.created_at[:16].replace("T", " "),
+             " ".join(row.requirement.split())] for row in found]  # fmt: skip
+    typer.echo(table(["run", "stands", "started", "requirement"], rows, terminal_width()))
+    typer.echo("\nMore of one: relay show RUN")
+
+
+def _as_dict(row: RunRow) -> dict[str, object]:
+    return {
+        "run": row.id, "instance": row.instance, "project": row.root, "workflow": row.workflow,
+        "requirement": row.requirement, "phase": row.phase, "action_owner": row.owner, "action_needed": row.action,
+        "outcome": row.outcome, "created_at": row.created_at, "updated_at": row.updated_at,
+    }  # fmt: skip
+
+
+def show(
+    run: Annotated[str, typer.Argument(help="The run's id, or the beginning of it; the newest if left out.")] = "",
+    output: Output = Format.TABLE,
+) -> None:
+    """Show one run: what happened, event by event."""
+    project = project_of("default")
+    db, name = _find(project, run)
+    stored = db.load(name)
+    events = db.events(name)
+    if output is Format.JSON:
+        told = [{"seq": row.seq, "at": row.at, "kind": row.kind, "data": json.loads(row.data)} for row in events]
+        builders = [json.loads(row.data) for row in stored.builders]
+        typer.echo(json.dumps({**_as_dict(stored.row), "builders": builders, "events": told}, indent=2))
+        return
+    from lib.display import escaped
+    from lib.wording import sentence
+
+    row = stored.row
+    typer.echo(f"{row.id}\n  {escaped(row.requirement)}\n  {row.outcome or row.phase}, on {stored.header['base']['branch']}\n")
+    for event in events:
+        said = sentence(event.kind, json.loads(event.data))
+        if said:
+            typer.echo(f"  {event.at[11:19]}  {escaped(said)}")
+
+
+def _find(project: Project, run: str) -> tuple[RunDB, str]:
+    """The run that `run` begins. Raises `RelayError` (`unknown_run`)."""
+    from lib.errors import RelayError
+
+    db = RunDB.open_readonly(project.database)
+    known = [row.id for row in db.runs(limit=10_000)] if db else []
+    matching = [name for name in known if name.startswith(run)]
+    if db is None or not matching:
+        raise RelayError(f"there is no run {run}".rstrip(), remedy="relay runs", code="unknown_run")
+    return db, matching[0]
+
+
+def logs(
+    builder: Annotated[str, typer.Argument(help="A builder's own output; the run's events if left out.")] = "",
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as it grows.")] = False,
+    lines: Annotated[int, typer.Option("--lines", "-n", min=0, help="How many lines of what is there.")] = 50,
+    instance: Instance = "default",
+) -> None:
+    """Show the log of the run, or what a builder printed."""
+    from orchestrator.logs import builder_logs, show_logs
+
+    project = project_of(instance)
+    files = builder_logs(project, builder) if builder else [project.logs / "workflow.log"]
+    show_logs(files, lines=lines, follow=follow, echo=typer.echo)

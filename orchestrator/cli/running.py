@@ -1,0 +1,72 @@
+"""`start`, `status`, `logs`, `stop`, `demo`: a run's life."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from orchestrator.cli.project import Instance, project_of
+
+def register(app: typer.Typer) -> None:
+    app.command()(start)
+    app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})(
+        status
+    )
+    app.command()(stop)
+
+
+def start(
+    requirement: Annotated[str, typer.Argument(help="What you want built, in one sentence or more; - reads it.")],
+    assistant: Annotated[str | None, typer.Option(help="NAME or NAME:VARIANT; auto picks one installed.")] = None,
+    parallel: Annotated[int | None, typer.Option(min=1, help="Builders at work at once.")] = None,
+    verify: Annotated[str | None, typer.Option(help="Shell line that must succeed.")] = None,
+    setup: Annotated[str | None, typer.Option(help="Shell line that makes a new worktree ready.")] = None,
+    land: Annotated[str | None, typer.Option(help="auto, ask or branch.")] = None,
+    poll: Annotated[float | None, typer.Option(help="Seconds between looks at state.json without a hint.")] = None,
+    instance: Instance = "default",
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="No gates: build the design as it comes.")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Show progress until landed, or until ci is needed.")] = False,
+    foreground: Annotated[bool, typer.Option("--foreground", help="Drive the run in this process.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be done; make nothing.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the run as JSON.")] = False,
+) -> None:
+    """Start a run: design, build in parallel, merge, land."""
+    from lib.config import load_config
+    from orchestrator.cli.starting import begin, plan, show_plan
+
+    project = project_of(instance)
+    flags = {"assistant": assistant, "parallel": parallel, "verify": verify, "setup": setup, "land": land,
+             "poll_s": poll, "gates": {"design": "none"} if yes else None}  # fmt: skip
+    config = load_config(project.config_file, flags)
+    text = _standard_input() if requirement == "-" else requirement
+    if dry_run:
+        show_plan(plan(project, text, config), as_json=as_json)
+        return
+    raise typer.Exit(begin(project, text, config, wait=wait, foreground=foreground, as_json=as_json))
+
+
+def status(context: typer.Context) -> None:
+    """Show where the run stands, who acts next, and how. (Options: relay status --help.)"""
+    from orchestrator.status import main
+
+    raise typer.Exit(main(context.args))
+
+
+def stop(
+    builders: Annotated[bool, typer.Option("--builders", help="Stop the builders too; they are tried again later.")] = False,
+    instance: Instance = "default",
+) -> None:
+    """Stop the orchestrator; builders go on unless --builders. `relay resume` takes the run up again."""
+    from orchestrator import control
+
+    pid = control.stop(project_of(instance), builders=builders)
+    what = f"orchestrator {pid} stopped" if pid else "no orchestrator was running"
+    typer.echo(what + ("; builders stopped" if builders else ""))
+    typer.echo("Go on with: relay resume")
+
+
+def _standard_input() -> str:
+    import sys
+
+    return sys.stdin.read()

@@ -1,0 +1,79 @@
+"""What `relay start` does beyond its options: the plan, the run, and what is said of them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import typer
+
+from lib.config import Config
+from lib.lock import InstanceLock
+from lib.paths import Project
+
+
+def begin(project: Project, requirement: str, config: Config, *, wait: bool, foreground: bool, as_json: bool) -> int:
+    """Makes the run and its orchestrator; the exit code. Raises `RelayError` before anything is made."""
+    from orchestrator.daemon import drive, start_detached
+    from orchestrator.start import create_run
+
+    lock = InstanceLock(project)
+    lock.acquire()
+    try:
+        run = create_run(project, requirement, config)
+    except BaseException:
+        lock.release()
+        raise
+    name = run.state.run
+    _announce(project, name, run.config.assistant, as_json=as_json, wait=wait)
+    if foreground:
+        drive(project, name, lock)
+        return 0
+    start_detached(project, name, lock)
+    if wait:
+        from orchestrator.live import follow
+
+        return follow(project, name)
+    return 0
+
+
+def _announce(project: Project, run: str, assistant: str, *, as_json: bool, wait: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps({"run": run, "project": str(project.root), "state_file": str(project.state_file)}))
+        return
+    typer.echo(f"Started {run}")
+    typer.echo(f"  assistant  {assistant}")
+    typer.echo(f"  state      {project.state_file.relative_to(project.root)}")
+    if not wait:
+        typer.echo("\nWatch it with:  relay status --watch")
+
+
+def plan(project: Project, requirement: str, config: Config) -> dict[str, Any]:
+    """What `start` would do, with everything checked that can be without making anything. Raises `RelayError`."""
+    from lib.assistants import chosen
+    from lib.git.inspect import starting_point
+    from lib.git.run import Repo
+    from lib.trust import require
+
+    require(project)
+    base = starting_point(Repo.of(project))
+    return {
+        "project": str(project.root),
+        "instance": project.instance,
+        "base": f"{base.branch} at {base.commit[:10]}",
+        "assistant": chosen(config.assistant, config.assistants, requirement),
+        "gate": f"design: {config.gates.design.value}",
+        "parallel": config.parallel,
+        "setup": config.setup or "none",
+        "verify": config.verify or "what the design names for each component",
+        "land": config.land.value,
+    }
+
+
+def show_plan(values: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(values))
+        return
+    for key, value in values.items():
+        typer.echo(f"{key:10} {value}")
+    typer.echo("\nNothing was started. Leave out --dry-run to start it.")

@@ -1,0 +1,175 @@
+"""What commands do to a run: the same edits of state.json that a person would make, and starting or ending the daemon."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+from collections.abc import Sequence
+
+from lib.atomic import Changed, exchange
+from lib.errors import RelayError
+from lib.lock import InstanceLock, holder, state_lock
+from lib.model import Edit, Owner, ProcessIdentity, State
+from lib.paths import Project
+from lib.process import freeze, identify, stop_trees, thaw, watch_fd
+from lib.rundb import RunDB
+from lib.statefile import Missing, Raw, Refused, StateProblem, parse, read_raw, render, set_aside
+
+STOP_TIMEOUT_S = 30.0
+
+
+def current(project: Project) -> State:
+    """state.json as it stands. Raises `RelayError` when there is no run, or the file can't be used."""
+    return _read(project)[1]
+
+
+def _read(project: Project) -> tuple[bytes, State]:
+    found = read_raw(project.state_file)
+    if isinstance(found, Refused):
+        problem = found.problem
+    elif isinstance(found, Raw):
+        try:
+            return found.data, parse(found.data)
+        except StateProblem as error:
+            problem = error.problem
+    else:
+        raise RelayError("there is no run here", remedy='relay start "what you want built"', code="no_run")
+    raise RelayError(problem.message, remedy=problem.remedy, code=problem.code)
+
+
+def edit(project: Project, change: Edit) -> State:
+    """Makes an edit of state.json as a person's editor would, and gives the state with it. Raises `RelayError`."""
+    while True:
+        with state_lock(project):
+            raw, state = _read(project)
+            edited = state.model_copy(update=change.changes())
+            try:
+                exchange(project.state_file, render(edited), raw)
+            except Changed:
+                continue
+        return edited
+
+
+def hand_back(project: Project, *, action: str | None = None, feedback: str | None = None, only: str = "") -> State:
+    """Gives the run to code: `action` instead of the one that follows, with words for it.
+
+    With `only`, what ci was asked must be that. Raises `RelayError` (`not_asked`) when ci has nothing to hand back.
+    """
+    state = current(project)
+    if state.action_owner is not Owner.CI or (only and state.action_needed != only):
+        message = f"nothing waits for that: {state.action_owner.value} has the run, with {state.action_needed}"
+        raise RelayError(message, remedy="relay status", code="not_asked")
+    return edit(project, Edit(action_owner=Owner.CODE, action_needed=action, feedback=feedback))
+
+
+def active_run(project: Project) -> str:
+    """The run of this instance that is not over. Raises `RelayError` (`no_run`)."""
+    db = RunDB.open_readonly(project.database)
+    run = db.active_run(project.instance_dir.name) if db else None
+    if run is None:
+        message = f"no run of {project.root} is under way"
+        raise RelayError(message, remedy='relay start "what you want built"', code="no_run")
+    return run
+
+
+def ensure_daemon(project: Project) -> bool:
+    """Starts the orchestrator of a run that is not over, unless one is there; whether it did."""
+    if holder(project) is not None:
+        return False
+    from orchestrator.daemon import start_detached
+
+    run = active_run(project)
+    lock = InstanceLock(project)
+    lock.acquire()
+    start_detached(project, run, lock)
+    return True
+
+
+def verb(project: Project, word: str, builders: Sequence[str], feedback: str | None = None) -> State:
+    """Asks for `skip`, `retry` or `cancel`, whoever has the run. Raises `RelayError` (`unknown_builder`)."""
+    active_run(project)
+    known = {line.id for line in current(project).builders}
+    if unknown := [name for name in builders if name not in known]:
+        message = f"there is no builder {unknown[0]}; there are: {', '.join(sorted(known)) or 'none yet'}"
+        raise RelayError(message, remedy="relay status", code="unknown_builder")
+    action = " ".join([word, *builders])
+    return edit(project, Edit(action_owner=Owner.CODE, action_needed=action, feedback=feedback))
+
+
+def pause(project: Project, *, freeze_builders: bool) -> None:
+    """Holds the run; with `freeze_builders` its processes stand still until `resume`."""
+    active_run(project)
+    edit(project, Edit(paused=True))
+    if freeze_builders:
+        freeze(_targets(project))
+
+
+def resume(project: Project, *, discard_edit: bool) -> list[str]:
+    """Ends a pause, thaws builders, starts the orchestrator if need be; lines that say what was done."""
+    run = active_run(project)
+    done = []
+    if discard_edit and isinstance(read_raw(project.state_file), Raw | Refused):
+        done.append(f"Set aside: {set_aside(project.state_file)}; the last good state is restored.")
+    elif not isinstance(read_raw(project.state_file), Missing) and current(project).paused:
+        edit(project, Edit(paused=False))
+        done.append("No longer paused.")
+    thaw(_targets(project))
+    if ensure_daemon(project):
+        done.append(f"Going on with {run}.")
+    return [*(done or ["The orchestrator is running already."]), "Watch it with: relay status --watch"]
+
+
+def _targets(project: Project) -> dict[str, ProcessIdentity | None]:
+    """The processes of the run's jobs, by their marks."""
+    from orchestrator.record import restore
+
+    run = active_run(project)
+    with RunDB.open(project) as db:
+        jobs = restore(db.load(run)).live_jobs()
+    return {f"{run}/{job.id}": job.process for job in jobs if job.process is not None}
+
+
+def stop(project: Project, *, builders: bool, grace_s: float) -> int | None:
+    """Ends the orchestrator, and with `builders` what it started; the pid that it had, or None if none was there."""
+    pid = holder(project)
+    if pid is not None:
+        _terminate(pid)
+    if builders:
+        _stop_builders(project, grace_s)
+    return pid
+
+
+def _terminate(pid: int) -> None:
+    identity = identify(pid)
+    if identity is None:
+        return
+    descriptor = watch_fd(identity)
+    os.kill(pid, signal.SIGTERM)
+    if descriptor is None:
+        return
+    try:
+        if not select.select([descriptor], [], [], STOP_TIMEOUT_S)[0]:
+            message = f"the orchestrator (pid {pid}) did not end within {STOP_TIMEOUT_S:.0f} s"
+            raise RelayError(message, remedy=f"kill -9 {pid} && relay resume", code="not_stopping")
+    finally:
+        os.close(descriptor)
+
+
+def _stop_builders(project: Project, grace_s: float) -> None:
+    """Ends the process trees of a run whose orchestrator is gone; recorded first, so that no failure is read from it."""
+    from lib.events import JobStopping
+    from lib.process import now
+    from orchestrator.fold import apply
+    from orchestrator.record import restore, save
+
+    run_name = active_run(project)
+    with RunDB.open(project) as db:
+        before = restore(db.load(run_name))
+        after = before.copy()
+        instant = now()
+        events = [JobStopping(job=job.id, reason="stopped") for job in before.live_jobs() if job.process]
+        for event in events:
+            apply(after, event, instant)
+        save(db, before, after, events, instant)
+    stop_trees(_targets(project), grace_s)

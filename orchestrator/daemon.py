@@ -1,0 +1,200 @@
+"""The orchestrator: one process per instance, one loop. Each tick observes, decides, commits, then acts.
+
+What it started is believed only once it was observed; what it decided is done only once it was committed.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import traceback
+
+from lib.contracts import PhaseHandler
+from lib.errors import EXIT_BUG, RelayError
+from lib.events import Event, OrchestratorStarted, OrchestratorStopped, StateEdited
+from lib.lock import InstanceLock, remove_pid, state_lock, write_pid
+from lib.log import Sinks
+from lib.model import Edit, Now
+from lib.paths import Project
+from lib.process import detach, identify, now
+from lib.registry import Entry, record
+from lib.rundb import Checkpoint, RunDB
+from orchestrator.fold import Run
+from orchestrator.handover import Handover
+from orchestrator.hold import Hold
+from orchestrator.home import make_home
+from orchestrator.machine import Decision, Seen, decide, legal_actions
+from orchestrator.plugins import phase_handlers
+from orchestrator.pool import Pool
+from orchestrator.record import restore, save
+from orchestrator.wake import Wake
+from orchestrator.workers import Workers
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+STOPPING = frozenset({signal.SIGTERM, signal.SIGINT})
+POOL_THREADS = 4
+CLOSE_TIMEOUT_S = 10.0
+
+
+class Daemon:
+    """Drives one run to its end, or until it is told to stop."""
+
+    def __init__(self, project: Project, run: Run, db: RunDB, lock: InstanceLock, wake: Wake) -> None:
+        self.project = project
+        self.run = run
+        self.db = db
+        self.lock = lock
+        self.wake = wake
+        self.handlers: dict[str, PhaseHandler] = phase_handlers(project)
+        self.pool: Pool[Event | None] = Pool(POOL_THREADS, wake.ring)
+        self.workers = Workers(project, self.pool, wake)
+        self.handover = Handover(project, db, run.state)
+        self.hold = Hold(project)
+        self.sinks = Sinks(project)
+        self.pending: list[Event] = []
+        self.stop_reason = ""
+        self.wake_at_mono_s: float | None = None
+
+    # --- life ----------------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Takes up what an earlier orchestrator left: its processes, its unfinished effects, its state file."""
+        identity = identify(os.getpid())
+        if identity is None:
+            raise RuntimeError("this process can't identify itself")
+        write_pid(self.project, identity)
+        self.db.set_orchestrator(self.run.state.run, identity.model_dump())
+        self.handover.roll_forward()
+        adopted, found = self.workers.adopt(self.run)
+        self.pending += [OrchestratorStarted(pid=os.getpid(), adopted=tuple(adopted)), *found]
+
+    def serve(self) -> None:
+        """Ticks until the run is over and nothing of it runs any more, or until a signal ends it."""
+        signals: list[int] = []
+        while True:
+            self._note_signals(signals)
+            self.tick()
+            if self.stop_reason or (self.run.state.outcome is not None and not self.run.live_jobs()):
+                break
+            signals = self._sleep()
+        self._end()
+
+    def tick(self) -> None:
+        """One turn: observe, decide, commit, act."""
+        instant = now()
+        seen = self._observe(instant)
+        decision = decide(self.run, seen, self.handlers, instant, self._read)
+        if not self._commit(decision, instant):
+            return
+        self._act(decision)
+        self._tell(decision)
+
+    def _sleep(self) -> list[int]:
+        timeout_s = self.run.config.poll_s
+        for due_mono_s in (self.wake_at_mono_s, self.handover.due_mono_s, self.hold.due_mono_s):
+            if due_mono_s is not None:
+                timeout_s = min(timeout_s, due_mono_s - now().mono_s)
+        ready, signals = self.wake.wait(timeout_s)
+        self.workers.check(self.run, ready)
+        return signals
+
+    def _note_signals(self, signals: list[int]) -> None:
+        for number in signals:
+            if number in STOPPING:
+                self.stop_reason = signal.Signals(number).name
+            elif number in {signal.SIGUSR1, signal.SIGUSR2}:
+                self.pending.append(StateEdited(edit=Edit(paused=number == signal.SIGUSR1)))
+
+    def _end(self) -> None:
+        """Waits for effects that are under way, keeps their results for the next start, and leaves."""
+        self.pool.close(CLOSE_TIMEOUT_S)
+        if self.stop_reason:
+            self.pending.append(OrchestratorStopped(reason=self.stop_reason))
+            self.tick()
+        self.db.set_orchestrator(self.run.state.run, None)
+        remove_pid(self.project)
+
+    # --- one tick --------------------------------------------------------------------------------------------------
+
+    def _observe(self, instant: Now) -> Seen:
+        make_home(self.project)
+        self.lock.keep()
+        self.handover.watch(self.wake)
+        self.pending += self.workers.results()
+        legal = legal_actions(self.run, self.handlers)
+        return Seen(
+            facts=(*self.pending, *self.handover.observe(self.run, legal, instant)),
+            output=self.workers.output(self.run, instant),
+        )
+
+    def _commit(self, decision: Decision, instant: Now) -> bool:
+        """Writes the decision to the run database, then to state.json; whether the former could be done."""
+        self.wake_at_mono_s = decision.wake_at_mono_s
+        if not decision.events:
+            return True
+        try:
+            with state_lock(self.project):
+                draft = self.handover.draft(decision.run, instant)
+                if draft is None:
+                    return False
+                save(self.db, self.run, draft.run, decision.events, instant, file_bytes=draft.data,
+                     checkpoint=_checkpoint(decision, instant))  # fmt: skip
+                self.run = draft.run
+                self.pending = self.handover.publish(draft)
+        except RelayError as error:
+            self.hold.set(error, instant)
+            return False
+        self.hold.lift()
+        return True
+
+    def _act(self, decision: Decision) -> None:
+        for job in decision.stop:
+            self.workers.stop(self.run, job)
+        if not self.stop_reason:
+            for job in decision.start:
+                self.workers.start(self.run, job)
+
+    def _tell(self, decision: Decision) -> None:
+        """Log and registry are made from what was committed; a failure of theirs stops nothing."""
+        if not decision.events:
+            return
+        self.sinks.catch_up(self.db.events(self.run.state.run, after_seq=self.sinks.last_seq))
+        record(Entry.of(self.project, self.run.state, os.getpid()))
+
+    def _read(self, name: str) -> str | None:
+        """A text file of the run's folder."""
+        try:
+            return (self.project.run_dir(self.run.state.run) / name).read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            return None
+
+
+def _checkpoint(decision: Decision, instant: Now) -> Checkpoint | None:
+    if decision.checkpoint is None:
+        return None
+    commits = {builder.branch: builder.tip for builder in decision.run.builders.values() if builder.tip}
+    return Checkpoint(label=decision.checkpoint, at=instant.wall.isoformat(), commits=commits)
+
+
+def drive(project: Project, run_name: str, lock: InstanceLock) -> None:
+    """Drives a run in this process until it is over or a signal comes; the lock is held, and released at the end."""
+    try:
+        with RunDB.open(project) as db, Wake(SIGNALS) as wake:
+            daemon = Daemon(project, restore(db.load(run_name)), db, lock, wake)
+            daemon.start()
+            daemon.serve()
+    finally:
+        lock.release()
+
+
+def start_detached(project: Project, run_name: str, lock: InstanceLock) -> None:
+    """Forks the orchestrator, which keeps the lock, and returns at once in the caller."""
+    log = project.logs / "orchestrator.log"
+    if detach(log) == 0:
+        code = 0
+        try:
+            drive(project, run_name, lock)
+        except BaseException:  # noqa: BLE001 - the last thing that can be told of a bug, in orchestrator.log
+            traceback.print_exc()
+            code = EXIT_BUG
+        os._exit(code)

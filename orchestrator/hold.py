@@ -1,0 +1,56 @@
+"""Why the run database can't be written, told in a file that needs no room: its blocks were allocated beforehand."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+
+from lib.errors import RelayError
+from lib.model import Now
+from lib.paths import Project
+
+HOLD_FILE = "hold"
+SIZE = 1024
+RETRY_S = 1.0
+
+
+class Hold:
+    """Set while nothing can be committed; the loop then tries again every second."""
+
+    def __init__(self, project: Project) -> None:
+        self._file = project.instance_dir / HOLD_FILE
+        self._set = False
+        self.due_mono_s: float | None = None
+        self._write(b"")
+
+    def set(self, error: RelayError, instant: Now) -> None:
+        self.due_mono_s = instant.mono_s + RETRY_S
+        if not self._set:
+            self._set = True
+            told = {"code": error.code, "message": error.message[:300], "remedy": error.remedy[:300]}
+            self._write(json.dumps(told).encode())
+
+    def lift(self) -> None:
+        self.due_mono_s = None
+        if self._set:
+            self._set = False
+            self._write(b"")
+
+    def _write(self, text: bytes) -> None:
+        """In place; on a file system that can't even do this, standard error has it."""
+        with contextlib.suppress(OSError):
+            descriptor = os.open(self._file, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
+            try:
+                os.pwrite(descriptor, text.ljust(SIZE), 0)
+            finally:
+                os.close(descriptor)
+
+
+def standing(project: Project) -> dict[str, str] | None:
+    """Why the orchestrator of this instance can't commit just now, as `code`, `message` and `remedy`."""
+    try:
+        text = (project.instance_dir / HOLD_FILE).read_text(encoding="utf-8", errors="replace").strip()
+        return json.loads(text) if text else None
+    except (OSError, ValueError):
+        return None

@@ -1,0 +1,79 @@
+"""A run between memory and the run database: what changed is written, and all of it is read back."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from lib.config import Config
+from lib.events import Event
+from lib.model import Builder, Job, Now, State
+from lib.rundb import BuilderRow, Checkpoint, JobRow, Revision, RunDB, Stored
+from orchestrator.fold import Engine, Run
+
+ENGINE = "engine"
+
+
+def save(
+    db: RunDB,
+    before: Run | None,
+    after: Run,
+    events: Iterable[Event],
+    now: Now,
+    *,
+    file_bytes: bytes | None = None,
+    checkpoint: Checkpoint | None = None,
+) -> int:
+    """Writes events, changed rows and the state of one tick in one transaction; the seq of its last event.
+
+    `before` is the run as last saved, None for a new one. Raises `StoreError`; then nothing was written.
+    """
+    stamp = now.wall.isoformat()
+    return db.commit(
+        after.state.run,
+        events=[(stamp, event.kind, event.model_dump_json()) for event in events],
+        header={**after.state.model_dump(mode="json", exclude={"builders"}),
+                ENGINE: after.engine.model_dump(mode="json")},
+        options=after.config.model_dump(mode="json") if before is None else None,
+        builders=[BuilderRow(row.id, row.model_dump_json())
+                  for row in _changed(before.builders if before else {}, after.builders)],
+        jobs=[JobRow(row.id, row.dispatch, row.result is not None, row.model_dump_json())
+              for row in _changed(before.jobs if before else {}, after.jobs)],
+        file_bytes=file_bytes,
+        revision=_revision(after.state, file_bytes) if file_bytes is not None else None,
+        problem=after.engine.problem.model_dump(mode="json") if after.engine.problem else None,
+        checkpoint=checkpoint,
+    )  # fmt: skip
+
+
+def _changed(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Any]:
+    """Values are frozen, so one that is the same object is unchanged."""
+    return [value for key, value in new.items() if old.get(key) is not value]
+
+
+def _revision(state: State, file_bytes: bytes) -> Revision:
+    return Revision(
+        rev=state.rev,
+        sha256=hashlib.sha256(file_bytes).hexdigest(),
+        phase=state.phase,
+        owner=state.action_owner.value,
+        action=state.action_needed,
+        feedback=state.feedback,
+        paused=state.paused,
+    )
+
+
+def restore(stored: Stored) -> Run:
+    """The run as it was last saved."""
+    header = dict(stored.header)
+    engine = header.pop(ENGINE)
+    builders = [Builder.model_validate_json(row.data) for row in stored.builders]
+    jobs = [Job.model_validate_json(row.data) for row in stored.jobs]
+    return Run(
+        state=State.model_validate(header),
+        config=Config.model_validate(stored.options),
+        engine=Engine.model_validate(engine),
+        builders={builder.id: builder for builder in builders},
+        jobs={job.id: job for job in jobs},
+    )

@@ -1,0 +1,90 @@
+"""Making a run: everything that can refuse it is asked first, then it is recorded and state.json written."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import unicodedata
+from datetime import datetime
+
+from lib.assistants import chosen
+from lib.atomic import exchange
+from lib.config import Config
+from lib.errors import RelayError, UsageError
+from lib.events import RunStarted
+from lib.git.inspect import starting_point
+from lib.git.run import Repo
+from lib.model import Owner, State
+from lib.paths import Project
+from lib.process import now
+from lib.rundb import RunDB
+from lib.statefile import Raw, read_raw, render, set_aside
+from lib.trust import require
+from orchestrator.fold import Run
+from orchestrator.home import make_home
+from orchestrator.record import save
+
+MAX_REQUIREMENT = 20_000
+
+
+def create_run(project: Project, requirement: str, config: Config) -> Run:
+    """Records a new run of `project` and writes its state.json. The instance lock must be held.
+
+    Raises `RelayError` before anything is made when the repository, the configuration or the instance is not ready.
+    """
+    if not requirement.strip():
+        raise UsageError("the requirement is empty", remedy='relay start "what you want built"', code="no_requirement")
+    if len(requirement) > MAX_REQUIREMENT:
+        message = f"the requirement has {len(requirement)} characters, the limit is {MAX_REQUIREMENT}"
+        raise UsageError(message, remedy="put the details into a file of the repository and name it", code="too_long")
+    require(project)
+    config = config.model_copy(update={"assistant": chosen(config.assistant, config.assistants, requirement)})
+    base = starting_point(Repo.of(project))
+    with RunDB.open(project) as db:
+        if active := db.active_run(project.instance_dir.name):
+            message = f"the run {active} of this project is not over"
+            raise RelayError(message, remedy="relay resume, relay cancel, or relay start --instance NAME …",
+                             code="run_active")  # fmt: skip
+        make_home(project)
+        instant = now()
+        state = State(
+            rev=1,
+            run=run_id(requirement, instant.wall),
+            instance=project.instance,
+            requirement=requirement,
+            phase="init",
+            action_owner=Owner.CODE,
+            action_needed="design",
+            message="design is about to start",
+            base=base,
+            created_at=instant.wall,
+            updated_at=instant.wall,
+        )
+        run = Run(state=state, config=config)
+        started = RunStarted(run=state.run, workflow=state.workflow, instance=state.instance,
+                             requirement=requirement, base=base, phase=state.phase,
+                             action=state.action_needed)  # fmt: skip
+        written = render(state)
+        previous = _previous_file(project, db)
+        save(db, None, run, [started], instant, file_bytes=written)
+        exchange(project.state_file, written, previous)
+    return run
+
+
+def run_id(requirement: str, at: datetime) -> str:
+    """Time, a slug of the requirement, a random tail: safe in a path and in a branch's name."""
+    plain = unicodedata.normalize("NFKD", requirement).encode("ascii", "ignore").decode().lower()
+    slug = "-".join(re.findall(r"[a-z0-9]+", plain)[:5])[:32].strip("-") or "run"
+    return f"{at:%Y%m%d-%H%M%S}-{slug}-{secrets.token_hex(2)}"
+
+
+def _previous_file(project: Project, db: RunDB) -> bytes | None:
+    """The bytes that the new state.json replaces: those of the run before; anything else is set aside first."""
+    found = read_raw(project.state_file)
+    if not isinstance(found, Raw):
+        return None
+    last = db.latest_run(project.instance_dir.name)
+    if last is not None and db.load(last).file_bytes == found.data:
+        return found.data
+    set_aside(project.state_file)
+    return None

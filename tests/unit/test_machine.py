@@ -1,0 +1,309 @@
+"""Histories replayed through the real machine and the real handlers, in a world that is pure."""
+
+from __future__ import annotations
+
+import pytest
+from world import HANDLERS, World, bad, new_run, ok
+
+from lib.events import Asked, BuilderChanged, JobEnded
+from lib.model import BuilderStatus, JobKind, Owner, RunOutcome
+from orchestrator.fold import IllegalTransitionError, apply
+from orchestrator.machine import Silence, legal_actions
+
+
+def approved(**settings: object) -> World:
+    world = World(new_run(gates={"design": "none"}, **settings))
+    world.settle()
+    return world
+
+
+def test_the_design_waits_for_a_person_and_names_the_action_that_follows() -> None:
+    world = World(new_run())
+    world.settle()
+    state = world.run.state
+    assert (state.phase, state.action_owner, state.action_needed) == ("design", Owner.CI, "approve_design")
+    assert state.next_action == "design_build"
+    assert "relay approve" in state.message
+    assert "design.json" in world.files
+
+
+def test_handing_back_with_the_owner_alone_runs_to_the_end() -> None:
+    world = World(new_run())
+    world.settle()
+    world.edit(action_owner=Owner.CODE)
+    assert world.run.state.outcome is RunOutcome.LANDED
+    assert world.run.state.phase == "storage"
+    assert world.statuses() == {"one": "landed", "two": "landed"}
+
+
+def test_another_design_gets_the_words_and_consumes_them() -> None:
+    world = World(new_run())
+    world.settle()
+    world.edit(action_owner=Owner.CODE, action_needed="design", feedback="split it in two")
+    turns = [job for job in world.started if job.spec.name == "design"]
+    assert [turn.spec.prompt["feedback"] for turn in turns] == ["", "split it in two"]
+    assert world.run.state.feedback == ""
+    assert world.run.state.action_needed == "approve_design"
+
+
+def test_an_invalid_design_goes_back_with_its_errors_and_then_to_ci() -> None:
+    world = World(new_run(design_repairs=2))
+    world.answers["design"] = ok(text='{"components": [{"id": "a", "depends_on": ["b"]}, {"id": "b", "depends_on": ["a"]}]}')
+    world.settle()
+    turns = [job for job in world.started if job.spec.name == "design"]
+    assert len(turns) == 3
+    assert "a" in str(turns[1].spec.prompt["errors"])
+    assert world.run.state.action_needed == "fix_failure"
+    assert world.run.state.error is not None
+    assert world.run.state.error.code == "design_invalid"
+
+
+def test_an_edited_design_is_validated_again() -> None:
+    world = World(new_run())
+    world.settle()
+    world.files["design.json"] = "{"
+    world.edit(action_owner=Owner.CODE)
+    assert (world.run.state.action_owner, world.run.state.action_needed) == (Owner.CI, "fix_failure")
+    assert not world.run.builders
+
+
+def test_a_dependent_starts_from_what_it_depends_on_and_not_before() -> None:
+    world = approved()
+    order = world.names()
+    assert order.index("one:collect") < order.index("two:prepare")
+    prepare = next(job for job in world.started if job.spec.name == "prepare" and job.spec.builder == "two")
+    assert prepare.spec.args["tips"] == {"one": "c-one"}
+
+
+def test_no_more_builders_than_parallel_are_at_work() -> None:
+    world = World(new_run(gates={"design": "none"}, parallel=2))
+    world.design = {"components": [{"id": f"b{n}"} for n in range(5)]}
+    world.answers["build"] = None
+    world.settle()
+    assert list(world.statuses().values()).count("running") == 2
+    assert list(world.statuses().values()).count("pending") == 3
+
+
+def test_a_failure_is_retried_after_a_pause_with_what_it_printed() -> None:
+    world = World(new_run(gates={"design": "none"}, attempts=2))
+    world.answers["build"] = lambda job: bad("exit_nonzero", tail="no such module") if job.attempt == 1 else ok()
+    world.settle()
+    assert world.statuses()["one"] == "retrying"
+    assert world.last is not None
+    assert world.last.wake_at_mono_s is not None
+    assert world.last.wake_at_mono_s > world.mono_s
+    world.mono_s = world.last.wake_at_mono_s
+    world.settle()
+    turns = [job for job in world.started if job.spec.name == "build" and job.spec.builder == "one"]
+    assert "no such module" in turns[1].spec.prompt["feedback"]
+    assert turns[1].attempt == 2
+
+
+def test_attempts_are_bounded_and_ci_is_told_which_builder_failed() -> None:
+    world = World(new_run(gates={"design": "none"}, attempts=1))
+    world.answers["build"] = lambda job: bad("exit_nonzero") if job.spec.builder == "one" else ok()
+    world.settle()
+    assert world.statuses() == {"one": "failed", "two": "pending"}
+    assert world.run.state.action_needed == "fix_failure"
+    assert "relay skip one" in world.run.state.message
+
+
+def test_a_hand_back_after_a_failure_gives_another_round_with_the_words() -> None:
+    world = World(new_run(gates={"design": "none"}, attempts=1))
+    world.answers["build"] = lambda job: bad("exit_nonzero") if job.attempt == 1 and job.spec.builder == "one" else ok()
+    world.settle()
+    world.edit(action_owner=Owner.CODE, feedback="use the other module")
+    again = [job for job in world.started if job.spec.name == "build" and job.spec.builder == "one"][-1]
+    assert "use the other module" in again.spec.prompt["feedback"]
+    assert world.run.state.outcome is RunOutcome.LANDED
+
+
+def test_skipping_goes_on_without_the_builder() -> None:
+    world = World(new_run(gates={"design": "none"}, attempts=1))
+    world.answers["build"] = lambda job: bad("exit_nonzero") if job.spec.builder == "one" else ok()
+    world.settle()
+    world.edit(action_owner=Owner.CODE, action_needed="skip one")
+    assert world.statuses() == {"one": "skipped", "two": "landed"}
+
+
+def test_skipping_one_at_work_stops_it_and_the_action_goes_on() -> None:
+    world = World(new_run(gates={"design": "none"}))
+    world.answers["build"] = lambda job: None if job.spec.builder == "one" else ok()
+    world.settle()
+    world.edit(action_needed="skip one")
+    assert [job.spec.builder for job in world.stopped] == ["one"]
+    assert world.run.state.action_needed in {"execution", "none"}
+    assert world.statuses()["one"] == "skipped"
+
+
+def test_a_retry_of_one_at_work_waits_for_the_old_copy_to_end() -> None:
+    world = World(new_run(gates={"design": "none"}))
+    world.answers["build"] = None
+    world.settle()
+    world.edit(action_needed="retry one")
+    builds = [job for job in world.started if job.spec.name == "build"]
+    assert len(builds) == 1, "a second copy must not start while the first is alive"
+    world.answers["build"] = ok()
+    world.settle(JobEnded(job=builds[0].id, result=bad("retry")))
+    assert [job.attempt for job in world.started if job.spec.name == "build" and job.spec.builder == "one"] == [1, 2]
+
+
+def test_cancel_stops_what_runs_and_ends_the_run() -> None:
+    world = World(new_run(gates={"design": "none"}))
+    world.answers["build"] = None
+    world.settle()
+    world.edit(action_needed="cancel")
+    assert world.run.state.outcome is RunOutcome.CANCELLED
+    assert set(world.statuses().values()) == {"cancelled"}
+    assert len(world.stopped) == 1
+
+
+def test_nothing_starts_while_paused_and_ends_are_still_recorded() -> None:
+    world = World(new_run(gates={"design": "none"}))
+    world.answers["build"] = None
+    world.settle()
+    world.edit(paused=True)
+    build = next(job for job in world.started if job.spec.name == "build")
+    count = len(world.started)
+    world.settle(JobEnded(job=build.id, result=ok()))
+    assert len(world.started) == count
+    world.answers["build"] = ok()
+    world.edit(paused=False)
+    assert world.run.state.outcome is RunOutcome.LANDED
+
+
+def test_a_pause_does_not_count_against_a_time_limit() -> None:
+    world = World(new_run(gates={"design": "none"}, timeout_s=100.0))
+    world.answers["build"] = None
+    world.settle()
+    world.edit(paused=True)
+    world.mono_s += 1000
+    world.settle()
+    assert not world.stopped
+    world.edit(paused=False)
+    assert not world.stopped
+    world.mono_s += 101
+    world.settle()
+    assert [job.stopping for job in world.stopped] == ["timeout"]
+
+
+@pytest.mark.parametrize(
+    ("silence", "reason"),
+    [(Silence(901.0, 10), "idle"), (Silence(1.0, 300_000_000), "output_limit"), (Silence(1.0, 10), None)],
+)
+def test_limits_end_a_job_with_the_reason_recorded_first(silence: Silence, reason: str | None) -> None:
+    world = World(new_run(gates={"design": "none"}, idle_timeout_s=900.0, output_max_mb=200.0))
+    world.answers["build"] = None
+    world.settle()
+    build = next(job for job in world.started if job.spec.name == "build")
+    world.tick(output={build.id: silence})
+    assert [job.stopping for job in world.stopped] == ([reason] if reason else [])
+
+
+def test_no_change_at_all_is_a_failure() -> None:
+    world = World(new_run(gates={"design": "none"}, attempts=1))
+    world.answers["collect"] = lambda job: ok(commit=job.spec.args["base"])
+    world.settle()
+    assert world.run.builders["one"].error is not None
+    assert world.run.builders["one"].error.code == "no_changes"
+
+
+def test_a_red_verification_is_not_built() -> None:
+    world = World(new_run(gates={"design": "none"}, attempts=1, verify="make check"))
+    world.answers["verify"] = bad("exit_nonzero", tail="1 failed")
+    world.settle()
+    assert world.statuses()["one"] == "failed"
+
+
+def test_a_conflict_goes_to_ci_and_the_hand_back_goes_on() -> None:
+    world = World(new_run(gates={"design": "none"}))
+    conflict = {"builder": "two", "paths": [{"path": "a.py", "kind": "content"}]}
+    world.answers["merge"] = ok(head="h1", merged=["one"], conflict=conflict)
+    world.settle()
+    state = world.run.state
+    assert (state.action_owner, state.action_needed) == (Owner.CI, "resolve_conflict")
+    assert "a.py" in state.message
+    assert ".project/worktrees/r1/merged" in state.message
+    assert world.statuses() == {"one": "merged", "two": "built"}
+    del world.answers["merge"]
+    world.edit(action_owner=Owner.CODE)
+    assert world.run.state.outcome is RunOutcome.LANDED
+
+
+def test_the_merged_tree_is_verified_by_the_components_commands_where_the_run_has_none() -> None:
+    world = World(new_run(gates={"design": "none"}))
+    world.design = {"components": [{"id": "a", "verify": "test a"}, {"id": "b", "verify": "test b"}]}
+    world.settle()
+    merged = [job for job in world.started if job.spec.name == "verify" and job.spec.builder is None]
+    assert len(merged) == 1
+    assert "test a" in merged[0].spec.command
+    assert "test b" in merged[0].spec.command
+
+
+def test_a_base_that_moved_on_is_merged_again_and_verified_again() -> None:
+    world = World(new_run(gates={"design": "none"}, verify="true"))
+    landings = iter([bad("moved_on"), ok()])
+    world.answers["land"] = lambda _job: next(landings)
+    world.settle()
+    assert world.run.state.outcome is RunOutcome.LANDED
+    run_jobs = [job.spec.name for job in world.started if job.spec.builder is None]
+    assert run_jobs.count("merge") == 2
+    assert run_jobs.count("verify") == 2
+
+
+def test_what_stands_in_the_way_of_landing_is_asked_about() -> None:
+    world = World(new_run(gates={"design": "none"}))
+    world.answers["land"] = bad("checkout_dirty", "a.py has changes of yours")
+    world.settle()
+    assert world.run.state.action_needed == "clear_the_way"
+    assert "a.py" in world.run.state.message
+    del world.answers["land"]
+    world.edit(action_owner=Owner.CODE)
+    assert world.run.state.outcome is RunOutcome.LANDED
+
+
+def test_land_ask_asks_once() -> None:
+    world = World(new_run(gates={"design": "none"}, land="ask"))
+    world.settle()
+    assert world.run.state.action_needed == "approve_landing"
+    world.edit(action_owner=Owner.CODE)
+    assert world.run.state.outcome is RunOutcome.LANDED
+    assert sum(isinstance(event, Asked) for event in world.events) == 1
+
+
+def test_land_branch_stores_and_leaves_the_users_branch_alone() -> None:
+    world = World(new_run(gates={"design": "none"}, land="branch"))
+    world.settle()
+    assert world.run.state.outcome is RunOutcome.STORED
+    assert "run:land" not in world.names()
+
+
+def test_replaying_the_events_gives_the_run() -> None:
+    world = World(new_run(gates={"design": "none"}))
+    start = world.run.copy()
+    world.settle()
+    for event in world.events:
+        apply(start, event, world.now())
+    assert (start.state, start.engine) == (world.run.state, world.run.engine)
+    assert start.builders.keys() == world.run.builders.keys()
+
+
+def test_only_actions_of_the_phase_are_legal() -> None:
+    world = World(new_run())
+    assert set(legal_actions(world.run, HANDLERS)) == {"design", "retry", "skip", "cancel"}
+
+
+def test_an_edge_that_is_not_in_the_table_is_a_bug() -> None:
+    world = World(new_run())
+    world.settle()
+    world.edit(action_owner=Owner.CODE)
+    event = BuilderChanged(builder="one", changes={"status": BuilderStatus.RUNNING})
+    with pytest.raises(IllegalTransitionError, match="landed → running"):
+        apply(world.run, event, world.now())
+
+
+def test_every_job_of_an_assistant_has_limits() -> None:
+    world = approved()
+    jobs = [job for job in world.started if job.spec.kind is JobKind.ASSISTANT]
+    assert jobs
+    assert all(job.spec.timeout_s and job.spec.idle_timeout_s for job in jobs)

@@ -1,0 +1,115 @@
+"""A pure world for the machine: jobs end as the test says, time moves when the test says."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from lib.config import Config
+from lib.events import Event, JobEnded, JobSpawned, StateEdited
+from lib.model import Base, Edit, Job, JobKind, JobResult, Now, Owner, ProcessIdentity, State
+from orchestrator.fold import Run
+from orchestrator.machine import Decision, Seen, Silence, decide
+from phases import design, design_build, execution, merge_build
+
+HANDLERS = {module.handler.name: module.handler for module in (design, design_build, execution, merge_build)}
+START = datetime(2026, 1, 1, tzinfo=UTC)
+DESIGN = {
+    "summary": "two parts",
+    "components": [{"id": "one", "title": "One"}, {"id": "two", "title": "Two", "depends_on": ["one"]}],
+}
+
+
+def ok(**data: Any) -> JobResult:
+    return JobResult(ok=True, data=data)
+
+
+def bad(code: str, message: str = "it went wrong", **data: Any) -> JobResult:
+    return JobResult(ok=False, code=code, message=message, data=data)
+
+
+def new_run(**settings: Any) -> Run:
+    state = State(
+        rev=1, run="r1", requirement="build it", phase="init", action_owner=Owner.CODE, action_needed="design",
+        base=Base(branch="main", commit="0" * 40), created_at=START, updated_at=START,
+    )  # fmt: skip
+    return Run(state=state, config=Config.model_validate({"retry_delay_s": 1.0, **settings}))
+
+
+Answer = Callable[[Job], JobResult | None]
+
+
+@dataclass
+class World:
+    """Answers jobs by their name with `answers`, else with what a world without trouble would say."""
+
+    run: Run
+    answers: dict[str, Answer | JobResult | None] = field(default_factory=dict)
+    design: Mapping[str, Any] = field(default_factory=lambda: DESIGN)
+    mono_s: float = 1000.0
+    files: dict[str, str] = field(default_factory=dict)
+    started: list[Job] = field(default_factory=list)
+    stopped: list[Job] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+    last: Decision | None = None
+
+    def now(self) -> Now:
+        return Now(wall=START + timedelta(seconds=self.mono_s), mono_s=self.mono_s, boot_id="b")
+
+    def tick(self, *facts: Event, output: Mapping[str, Silence] | None = None) -> Decision:
+        before = self.run.copy()
+        decision = decide(self.run, Seen(facts, output or {}), HANDLERS, self.now(), self.files.get)
+        assert (before.state, before.builders, before.jobs) == (self.run.state, self.run.builders, self.run.jobs)
+        self.run, self.last = decision.run, decision
+        self.events += decision.events
+        self.started += decision.start
+        self.stopped += decision.stop
+        return decision
+
+    def settle(self, *facts: Event) -> None:
+        """Ticks until nothing is answered any more."""
+        queue: list[Event] = list(facts)
+        while True:
+            decision = self.tick(*queue)
+            queue = [event for job in decision.start for event in self._answer(job)]
+            if not queue:
+                return
+
+    def edit(self, **fields: Any) -> None:
+        self.settle(StateEdited(edit=Edit(**fields)))
+
+    def statuses(self) -> dict[str, str]:
+        return {name: builder.status.value for name, builder in self.run.builders.items()}
+
+    def names(self) -> list[str]:
+        return [f"{job.spec.builder or 'run'}:{job.spec.name}" for job in self.started]
+
+    def _answer(self, job: Job) -> list[Event]:
+        events: list[Event] = []
+        if job.spec.kind is not JobKind.EFFECT:
+            events.append(JobSpawned(job=job.id, process=ProcessIdentity(pid=7, start_ticks=1, boot_id="b")))
+        answer = self.answers.get(job.spec.name, self._usual)
+        result = answer(job) if callable(answer) else answer
+        return [*events, JobEnded(job=job.id, result=result)] if result is not None else events
+
+    def _usual(self, job: Job) -> JobResult:
+        args = job.spec.args
+        match job.spec.name:
+            case "survey":
+                return ok(survey="2 files")
+            case "design":
+                return ok(text=f"```json\n{json.dumps(self.design)}\n```")
+            case "write_files":
+                self.files.update(args["files"])
+                return ok()
+            case "prepare":
+                return ok(base=args["base"])
+            case "collect":
+                return ok(commit=f"c-{job.spec.builder}")
+            case "merge":
+                return ok(head="h", merged=[tip["id"] for tip in args["tips"]], conflict=None)
+            case _:
+                return ok(text="done")
