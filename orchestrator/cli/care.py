@@ -1,0 +1,115 @@
+"""Looking after a project: `init`, `trust`, `doctor`, `recover`, `clean`, and the `demo`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from orchestrator.cli.history import Format, Output
+from orchestrator.cli.project import Instance, project_of
+
+
+def register(app: typer.Typer) -> None:
+    for command in (init, trust, doctor, recover, clean, demo):
+        app.command()(command)
+
+
+def init(
+    print_only: Annotated[bool, typer.Option("--print", help="Print the file instead of writing it.")] = False,
+) -> None:
+    """Write a commented .project/config.yaml to start from."""
+    from lib.templates import template_text
+    from orchestrator import setting_up
+
+    text = template_text("project/config.yaml")
+    if print_only:
+        typer.echo(text, nl=False)
+        return
+    file = setting_up.write_config(project_of("default"), text)
+    typer.echo(f"Wrote {file}. Every line of it is a default; change what you like.")
+
+
+def trust(
+    show: Annotated[bool, typer.Option("--list", help="Only list what is not trusted.")] = False,
+) -> None:
+    """Allow this project's own handlers, commands and prompts to be used, as they are now."""
+    from lib import trust as trusting
+
+    project = project_of("default")
+    waiting = trusting.pending(project)
+    for item in waiting:
+        typer.echo(f"  {item.state:8} {item.path}")
+    if not waiting:
+        typer.echo("Nothing here waits to be trusted.")
+    elif show:
+        typer.echo("Read them, then: relay trust")
+    else:
+        trusting.trust(project)
+        typer.echo("Trusted as they are; a change of any of them asks again.")
+
+
+def doctor(output: Output = Format.TABLE, instance: Instance = "default") -> None:
+    """Check git, assistants, sandbox, locks and worktrees, each with its fix."""
+    from orchestrator.doctor import examine
+
+    findings = examine(Path.cwd(), instance)
+    if output is Format.JSON:
+        typer.echo(json.dumps([finding.as_dict() for finding in findings], indent=2))
+    else:
+        from orchestrator.screen import paint
+
+        for finding in findings:
+            mark = paint("ok", "green") if finding.ok else paint("!!", "red")
+            typer.echo(f"  {mark}  {finding.what:14} {finding.detail}")
+            if not finding.ok:
+                typer.echo(f"      {'':14} fix: {finding.remedy}")
+    raise typer.Exit(0 if all(finding.ok or finding.optional for finding in findings) else 1)
+
+
+def recover(
+    ref: Annotated[str, typer.Argument(help="What to bring back, as the list names it; nothing lists.")] = "",
+    branch: Annotated[str, typer.Option(help="The branch to make of it.")] = "",
+    output: Output = Format.TABLE,
+) -> None:
+    """List work that was kept before something was removed or reset, and bring it back as a branch."""
+    from lib.git.rescue import rescued, restore
+    from lib.git.run import Repo
+
+    repo = Repo.of(project_of("default"))
+    if ref:
+        name = restore(repo, ref, branch or f"rescued/{ref.rsplit('rescue/', 1)[-1]}")
+        typer.echo(f"Brought back as the branch {name}. Look at it with: git log -p {name}")
+        return
+    kept = rescued(repo)
+    if output is Format.JSON:
+        rows = [{"ref": item.ref, "commit": item.commit, "when": item.when, "reason": item.reason} for item in kept]
+        typer.echo(json.dumps(rows, indent=2))
+    elif not kept:
+        typer.echo("Nothing is kept: Relay has removed or reset nothing that was not landed.")
+    else:
+        for item in kept:
+            typer.echo(f"  {item.ref.removeprefix('refs/relay/rescue/')}\n      {item.when}  {item.reason}")
+        typer.echo("\nBring one back with: relay recover NAME")
+
+
+def clean(
+    run: Annotated[str, typer.Argument(help="A run's id; all that are over if left out.")] = "",
+) -> None:
+    """Remove worktrees and branches whose work has landed, and only those."""
+    from orchestrator.setting_up import clean_runs
+
+    for line in clean_runs(project_of("default"), run):
+        typer.echo(line)
+
+
+def demo(
+    folder: Annotated[Path | None, typer.Option("--dir", help="Where to make the scratch repository.")] = None,
+    keep_going: Annotated[bool, typer.Option("--gate/--no-gate", help="Stop at the gate, as a real run does.")] = False,
+) -> None:
+    """Build a calculator with scripted assistants, in a repository of its own: the whole main job, rehearsed."""
+    from orchestrator.demo import run_demo
+
+    raise typer.Exit(run_demo(folder, gate=keep_going))

@@ -1,0 +1,110 @@
+"""`relay doctor`: what this machine and this project have, and how to mend what is missing."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from lib.assistants import assistants
+from lib.errors import RelayError
+from lib.git.inspect import git_version, starting_point
+from lib.git.run import Repo
+from lib.lock import holder
+from lib.paths import Project, find_project, user_state_dir
+from lib.rundb import RunDB
+from lib.trust import pending
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing looked at. One that is `optional` may be missing without the exit code telling."""
+
+    what: str
+    ok: bool
+    detail: str
+    remedy: str = ""
+    optional: bool = False
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def examine(folder: Path, instance: str) -> list[Finding]:
+    """Everything, in the order in which it matters. Changes nothing."""
+    return [*_machine(), *_assistants(), *_project(folder, instance)]
+
+
+def _machine() -> Iterator[Finding]:
+    yield Finding("python", ok=True, detail=f"{platform.python_version()} on {platform.system()}")
+    yield _asked("git", lambda: f"git {'.'.join(map(str, git_version()))}")
+    bwrap = shutil.which("bwrap")
+    yield Finding("sandbox", bool(bwrap), bwrap or "bubblewrap is not installed; builders are not contained yet",
+                  "apt-get install bubblewrap", optional=True)  # fmt: skip
+    home = user_state_dir()
+    place = next(part for part in (home, *home.parents) if part.exists())
+    writable = os.access(place, os.W_OK)
+    yield Finding("registry", writable, str(home), f"chmod u+w {place}", optional=True)
+
+
+def _assistants() -> Iterator[Finding]:
+    for name, adapter in assistants().items():
+        why_not = adapter.available({})
+        yield Finding(name, why_not is None, why_not or "ready", f"relay start --assistant {name} needs it",
+                      optional=True)  # fmt: skip
+
+
+def _project(folder: Path, instance: str) -> Iterator[Finding]:
+    try:
+        project = find_project(folder, instance)
+    except RelayError as error:
+        yield Finding("project", ok=False, detail=error.message, remedy=error.remedy)
+        return
+    yield Finding("project", ok=True, detail=str(project.root))
+    yield _asked("base", lambda: starting_point(Repo.of(project)).branch)
+    yield _trusted(project)
+    yield _database(project)
+    yield _orchestrator(project)
+    yield from _worktrees(project)
+
+
+def _trusted(project: Project) -> Finding:
+    waiting = ", ".join(str(item.path) for item in pending(project))
+    return Finding("trust", not waiting, waiting or "nothing waits to be trusted", "relay trust")
+
+
+def _database(project: Project) -> Finding:
+    db = RunDB.open_readonly(project.database)
+    wrong = db.check() if db else []
+    return Finding("run database", not wrong, "; ".join(wrong) or ("sound" if db else "none yet"),
+                   f"mv {project.database} {project.database}.broken")  # fmt: skip
+
+
+def _orchestrator(project: Project) -> Finding:
+    db = RunDB.open_readonly(project.database)
+    run = db.active_run(project.instance_dir.name) if db else None
+    pid = holder(project)
+    if pid is not None:
+        return Finding("orchestrator", ok=True, detail=f"pid {pid} drives {run}")
+    return Finding("orchestrator", run is None, f"none drives {run}" if run else "none needed: no run is under way",
+                   "relay resume")  # fmt: skip
+
+
+def _worktrees(project: Project) -> Iterator[Finding]:
+    db = RunDB.open_readonly(project.database)
+    over = {row.id for row in db.runs(limit=10_000) if row.outcome} if db else set()
+    folder = project.dot / "worktrees"
+    left = sorted(path.name for path in folder.iterdir() if path.name in over) if folder.is_dir() else []
+    yield Finding("worktrees", not left, f"left of runs that are over: {', '.join(left)}" if left else "none left over",
+                  "relay clean", optional=True)  # fmt: skip
+
+
+def _asked(what: str, question: Any) -> Finding:  # noqa: ANN401 - a function without arguments that gives a text
+    try:
+        return Finding(what, ok=True, detail=question())
+    except RelayError as error:
+        return Finding(what, ok=False, detail=error.message, remedy=error.remedy)

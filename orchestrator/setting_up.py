@@ -1,0 +1,41 @@
+"""What `init` and `clean` do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lib.atomic import replace_file
+from lib.errors import RelayError
+from lib.git.clean import clean_run
+from lib.git.run import Repo
+from lib.paths import Project
+from lib.rundb import RunDB
+from lib.trust import trust_file
+from orchestrator.home import make_home
+
+
+def write_config(project: Project, text: str) -> Path:
+    """Writes the configuration, which the user thereby trusts. Raises `RelayError` (`config_exists`)."""
+    file = project.config_file
+    if file.exists():
+        message = f"{file} exists already"
+        raise RelayError(message, remedy="relay init --print", code="config_exists")
+    make_home(project)
+    replace_file(file, text.encode())
+    trust_file(project, file)
+    return file
+
+
+def clean_runs(project: Project, name: str) -> list[str]:
+    """Removes what has landed of one run, or of all that are over; lines that say what was done and what was kept."""
+    db = RunDB.open_readonly(project.database)
+    rows = [row for row in (db.runs(limit=10_000) if db else []) if row.outcome and (not name or row.id == name)]
+    if name and not rows:
+        raise RelayError(f"there is no run {name} that is over", remedy="relay runs", code="unknown_run")
+    lines = []
+    for row in rows:
+        base = db.load(row.id).header["base"]["branch"] if db else ""
+        done = clean_run(Repo.of(project), project, row.id, base)
+        lines += [f"removed {what}" for what in done.removed]
+        lines += [f"kept    {what}: {why}" for what, why in done.kept]
+    return lines or ["Nothing to clean: no worktree or branch of a run that is over is left."]
