@@ -1,0 +1,60 @@
+"""The files that ship with Relay, and the prompts made from them.
+
+Prompts are Jinja templates by role. A file of the same name in the project's own folder wins; there,
+`{% extends "shipped/builder.md.j2" %}` builds on the shipped one. Values are data: what looks like a template in them
+stays as it is.
+"""
+
+from __future__ import annotations
+
+import json
+import traceback
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from lib.errors import RelayError
+
+SUFFIX = ".md.j2"
+
+
+def shipped(kind: str) -> Path:
+    """The folder of the shipped `prompts`, `playbooks` or `project` files, in a checkout as in an installed wheel."""
+    return Path(__file__).resolve().parent.parent / "templates" / kind
+
+
+def render_prompt(role: str, values: Mapping[str, Any], override_dir: Path) -> str:
+    """The prompt of a role, with every value that its template names. `override_dir` need not exist.
+
+    Raises `RelayError` (`prompt_missing`, `prompt_invalid`) with file and line.
+    """
+    import jinja2
+    from jinja2.sandbox import SandboxedEnvironment
+
+    ours = jinja2.FileSystemLoader(shipped("prompts"))
+    loader = jinja2.ChoiceLoader([jinja2.FileSystemLoader(override_dir), ours, jinja2.PrefixLoader({"shipped": ours})])
+    environment = SandboxedEnvironment(
+        loader=loader, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters["json"] = _json
+    try:
+        return environment.get_template(role + SUFFIX).render(values).strip() + "\n"
+    except jinja2.TemplateSyntaxError as error:
+        raise _invalid(error.filename or error.name or role, error.lineno, error) from error
+    except jinja2.TemplateNotFound as error:
+        file = override_dir / f"{error.name}"
+        remedy = f"$EDITOR {file}"
+        raise RelayError(f"there is no prompt {error.name}", remedy=remedy, code="prompt_missing") from error
+    except Exception as error:  # an expression in a template can raise anything
+        frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename.endswith(SUFFIX)]
+        if not frames:
+            raise
+        raise _invalid(frames[-1].filename, frames[-1].lineno, error) from error
+
+
+def _json(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False)
+
+
+def _invalid(file: str, line: int | None, error: Exception) -> RelayError:
+    return RelayError(f"{file}:{line}: {error}", remedy=f"$EDITOR {file}", code="prompt_invalid")
