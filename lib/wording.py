@@ -57,9 +57,7 @@ def _asked(data: _Data) -> str:
 
 def _advanced(data: _Data) -> str:
     message = data.get("message")
-    return f"phase {data.get('phase')}: {data.get('owner')} does {data.get('action')}" + (
-        f": {message}" if message else ""
-    )
+    return f"phase {data.get('phase')}, next is {data.get('action')}" + (f": {message}" if message else "")
 
 
 def _builder_added(data: _Data) -> str:
@@ -114,6 +112,7 @@ _WORDS: Final[Mapping[str, Callable[[_Data], str | None]]] = {
     "action_started": _action_started,
     "asked": _asked,
     "advanced": _advanced,
+    "verb_done": lambda data: f"{data.get('verb')} is done, {data.get('action')} goes on",
     "finished": lambda data: f"finished, {data.get('outcome')}: {data.get('message')}",
     "builder_added": _builder_added,
     "builder_changed": _builder_changed,

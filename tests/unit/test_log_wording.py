@@ -1,0 +1,135 @@
+"""What events say to people."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import get_args
+
+import pytest
+
+from lib import events as said
+from lib.model import (
+    Base,
+    Builder,
+    Component,
+    Edit,
+    Job,
+    JobKind,
+    JobResult,
+    JobSpec,
+    Owner,
+    Problem,
+    ProcessIdentity,
+    RunOutcome,
+)
+from lib.wording import sentence
+
+AT = datetime(2026, 1, 2, 10, 2, 11, tzinfo=UTC)
+BUILDER = Builder(
+    id="add", component=Component(id="add", title="Addition"), branch="b", worktree="w", assistant="claude", attempts=3
+)
+JOB = Job(
+    id="j7",
+    spec=JobSpec(kind=JobKind.ASSISTANT, name="build", builder="add", assistant="claude"),
+    attempt=2,
+    dispatch=1,
+    started_at=AT,
+    started_mono_s=1.0,
+)
+PROBLEM = Problem(code="bad_json", message="line 3 is not JSON", remedy="$EDITOR .project/state.json")
+
+CASES: list[tuple[said.Event, str | None]] = [
+    (
+        said.RunStarted(
+            run="r1",
+            workflow="build",
+            instance="default",
+            requirement="A calculator",
+            base=Base(branch="main", commit="c0ffee" * 6),
+            phase="init",
+            action="design",
+        ),
+        "run r1 started on main at c0ffeec0ff (build): A calculator",
+    ),
+    (said.OrchestratorStarted(pid=7), "orchestrator 7 started"),
+    (said.OrchestratorStarted(pid=7, adopted=("j1", "j2")), "orchestrator 7 started, adopted j1, j2"),
+    (said.OrchestratorStopped(reason="SIGTERM"), "orchestrator stopped: SIGTERM"),
+    (
+        said.StateEdited(edit=Edit(action_owner=Owner.CODE, feedback="split it", paused=False), rebased=True),
+        'state.json was edited: action_owner="code", feedback="split it", paused=false (made on an older revision)',
+    ),
+    (said.StateRestored(reason="it was deleted"), "state.json was restored: it was deleted"),
+    (
+        said.ProblemFound(problem=PROBLEM),
+        "held: line 3 is not JSON; to mend it: $EDITOR .project/state.json",
+    ),
+    (said.ProblemMended(code="bad_json"), "mended: bad_json"),
+    (said.ActionStarted(action="design"), "design begins"),
+    (said.ActionStarted(action="design", feedback="smaller"), "design begins, with feedback: smaller"),
+    (
+        said.Asked(action="approve_design", message="Read design.md", next_action="design_build"),
+        "ci is asked to approve_design: Read design.md",
+    ),
+    (
+        said.Advanced(phase="execution", action="design_build", message="approved"),
+        "phase execution, next is design_build: approved",
+    ),
+    (said.VerbDone(verb="skip add", action="execution"), "skip add is done, execution goes on"),
+    (said.Finished(outcome=RunOutcome.LANDED, message="main is at c0ffee"), "finished, landed: main is at c0ffee"),
+    (said.BuilderAdded(builder=BUILDER), "add: added for claude: Addition"),
+    (
+        said.BuilderChanged(builder="add", changes={"status": "built", "verified": True, "note": "3 files"}),
+        "add: built (3 files, verified)",
+    ),
+    (
+        said.BuilderChanged(builder="add", changes={"status": "failed", "error": PROBLEM.model_dump(mode="json")}),
+        "add: failed: line 3 is not JSON",
+    ),
+    (said.BuilderChanged(builder="add", changes={"session": "s", "error": None}), None),
+    (said.JobStarted(job=JOB), "add: build started by claude, attempt 2 [j7]"),
+    (said.JobSpawned(job="j7", process=ProcessIdentity(pid=1, start_ticks=2, boot_id="b")), None),
+    (said.JobStopping(job="j7", reason="timeout"), "job j7 is being stopped: timeout"),
+    (said.JobEnded(job="j7", result=JobResult(ok=True)), "job j7 ended well"),
+    (
+        said.JobEnded(job="j7", result=JobResult(ok=False, code="exit_nonzero", message="exit status 2")),
+        "job j7 failed: exit_nonzero, exit status 2",
+    ),
+    (
+        said.Rescued(ref="refs/relay/rescue/1", reason="add was reset"),
+        "kept as refs/relay/rescue/1 (relay recover): add was reset",
+    ),
+    (said.Noted(message="hello"), "hello"),
+    (said.Noted(message="slow disk", level="warning"), "warning: slow disk"),
+]
+
+
+@pytest.mark.parametrize(("event", "words"), CASES, ids=lambda case: getattr(case, "kind", ""))
+def test_every_event_is_told_in_plain_words(event: said.Event, words: str | None) -> None:
+    assert sentence(event.kind, json.loads(event.model_dump_json())) == words
+
+
+def test_no_kind_of_event_is_left_without_words() -> None:
+    union = get_args(get_args(said.Event)[0])
+    assert {event.kind for event, _ in CASES} == {kind.model_fields["kind"].default for kind in union}
+
+
+@pytest.mark.parametrize("kind", sorted({event.kind for event, _ in CASES}))
+def test_a_record_of_another_version_with_fields_missing_does_no_harm(kind: str) -> None:
+    sentence(kind, {})
+
+
+def test_an_unknown_kind_is_named() -> None:
+    assert sentence("moon_landed", {"x": 1}) == "moon landed"
+
+
+def test_no_field_can_forge_a_line_or_drive_the_terminal() -> None:
+    shown = sentence("noted", {"message": "fine\n10:00:00Z finished\x1b[2J\r"})
+    assert shown == r"fine\n10:00:00Z finished\x1b[2J\r"
+
+
+def test_a_long_text_is_clipped() -> None:
+    shown = sentence("noted", {"message": "x" * 10_000})
+    assert shown is not None
+    assert shown.endswith("…")
+    assert len(shown) == 500
