@@ -1,0 +1,92 @@
+# What a user and a developer type. Everything is kept in .venv, made from the lock files; `make` lists the targets.
+
+PYTHON ?= python3
+# Programs that tests drive, under the names that Debian's packages and their commands share.
+PROGRAMS := strace vim nano tmux
+MISSING = $(strip $(shell for program in $(PROGRAMS); do command -v $$program >/dev/null || echo $$program; done))
+SUDO := $(if $(filter-out 0,$(shell id -u)),sudo)
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+INSTALL := $(PIP) install --no-deps
+COMPILE := CUSTOM_COMPILE_COMMAND='make lock' $(BIN)/python -m piptools compile --quiet --generate-hashes \
+	--strip-extras --allow-unsafe --no-emit-index-url --no-emit-trusted-host --no-emit-find-links
+
+MADE := $(VENV)/made
+RUNTIME := $(VENV)/runtime
+DEV := $(VENV)/dev
+
+# An environment works only where it was made, and as long as the Python that made it is there.
+ifneq ($(shell { $(BIN)/python -c '' && cat $(MADE); } 2>/dev/null),$(CURDIR))
+.PHONY: $(MADE)
+endif
+
+# Settings of the caller's own Python that would leak into ours.
+unexport PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo setup test lint coverage bench lock programs check-programs wheel clean
+
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(RUNTIME) ## show a whole run, with no AI assistant and nothing of yours touched
+	@$(BIN)/relay demo $(ARGS)
+
+setup: $(RUNTIME) ## make .venv, so that ./start_workflow.py and ./status.py work
+
+test: $(DEV) check-programs ## run all tests; make test ARGS='tests/unit -k graph'
+	$(BIN)/python -m pytest --numprocesses=auto --dist=worksteal $(ARGS)
+
+lint: $(DEV) ## check style, types and the direction of imports
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+coverage: $(DEV) check-programs ## run all tests and show what they don't reach
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest --numprocesses=auto --dist=worksteal $(ARGS)
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+
+bench: $(DEV) ## measure what docs/benchmarks.md promises
+	$(BIN)/python -m benchmarks $(ARGS)
+
+wheel: $(DEV) ## build dist/*.whl and dist/*.tar.gz
+	rm -rf build dist
+	$(BIN)/python -m build --no-isolation
+
+lock: $(DEV) ## resolve the dependencies again; make lock ARGS=--upgrade
+	$(COMPILE) --build-deps-for=wheel --output-file=requirements.lock $(ARGS) pyproject.toml
+	$(COMPILE) --extra=dev --constraint=requirements.lock --output-file=requirements-dev.lock $(ARGS) pyproject.toml
+
+programs: ## install the programs that tests drive, with apt-get
+	$(if $(MISSING),$(SUDO) apt-get update && $(SUDO) apt-get install --yes --no-install-recommends $(MISSING))
+
+check-programs:
+	$(if $(MISSING),@echo >&2 "Tests drive $(MISSING), not found here; type: make programs"; exit 1)
+
+clean: ## remove all that these targets made
+	rm -rf $(VENV) build dist *.egg-info .coverage* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -not -path './.*' -prune -exec rm -rf {} +
+
+$(MADE):
+	@command -v $(PYTHON) >/dev/null || { echo >&2 "Relay needs Python 3.11 or newer, and $(PYTHON) is not found; type: sudo apt-get install python3 python3-venv"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo >&2 "Relay needs Python 3.11 or newer, and $(PYTHON) is $$($(PYTHON) --version); name another: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo >&2 "$(PYTHON) comes without venv; type: sudo apt-get install python3-venv"; exit 1; }
+	@command -v git >/dev/null || { echo >&2 "Relay needs git; type: sudo apt-get install git"; exit 1; }
+	@echo "Making $(VENV), once: about half a minute."
+	@$(PYTHON) -m venv --clear $(VENV)
+	@pwd -P > $@
+
+$(RUNTIME): $(MADE) requirements.lock pyproject.toml
+	@$(INSTALL) --require-hashes --requirement=requirements.lock
+	@$(INSTALL) --no-build-isolation --editable=.
+	@touch $@
+
+$(DEV): $(RUNTIME) requirements-dev.lock
+	@$(INSTALL) --require-hashes --requirement=requirements-dev.lock
+	@touch $@
