@@ -1,0 +1,110 @@
+"""The runs of this machine: one small JSON file per project and instance, in a folder of the user's.
+
+It is a convenience for `relay list`, made anew at the next event of a run, so it is not synced to the disk, and nothing
+depends on it: a home that can't be written costs a warning.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from contextlib import suppress
+from dataclasses import asdict, dataclass, fields
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from lib.paths import user_state_dir
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from lib.model import ProcessIdentity, State
+    from lib.paths import Project
+
+_REQUIREMENT_CHARS: Final = 200
+_MAX_BYTES: Final = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """The newest run of an instance. `process` is what `ProcessIdentity` dumps, None if no orchestrator is there."""
+
+    project: str
+    instance: str
+    run: str
+    requirement: str
+    process: dict[str, Any] | None
+    phase: str
+    owner: str
+    action: str
+    outcome: str | None
+    updated_at: str
+
+    @classmethod
+    def of(cls, project: Project, state: State, process: ProcessIdentity | None) -> Self:
+        """What is registered of a run and the process that drives it."""
+        return cls(
+            project=str(project.root),
+            instance=project.instance,
+            run=state.run,
+            requirement=state.requirement[:_REQUIREMENT_CHARS],
+            process=process.model_dump() if process else None,
+            phase=state.phase,
+            owner=state.action_owner.value,
+            action=state.action_needed,
+            outcome=state.outcome.value if state.outcome else None,
+            updated_at=state.updated_at.isoformat(),
+        )
+
+
+def record(entry: Entry) -> str | None:
+    """Registers the run in the place of the instance's earlier one. Returns a warning if that can't be done."""
+    path = _path_of(entry)
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        fresh = path.with_suffix(".tmp")
+        fresh.write_text(json.dumps(asdict(entry)), encoding="ascii")
+        fresh.replace(path)
+    except OSError as error:
+        return f"relay list can't show this run: {path}: {error.strerror}"
+    return None
+
+
+def entries() -> tuple[list[Entry], list[str]]:
+    """What is registered, the last updated first, and a note on each file that can't be read."""
+    found, notes = [], []
+    for path in sorted(_folder().glob("*.json")):
+        try:
+            found.append(_read(path))
+        except FileNotFoundError:
+            continue  # forgotten meanwhile
+        except (OSError, ValueError, TypeError, RecursionError) as error:
+            notes.append(f"{path} is skipped: {error}")
+    return sorted(found, key=lambda entry: entry.updated_at, reverse=True), notes
+
+
+def forget(entry: Entry) -> None:
+    """Takes the run off the list. Raises `OSError`."""
+    with suppress(FileNotFoundError):  # another process may have done it
+        _path_of(entry).unlink()
+
+
+def _folder() -> Path:
+    return user_state_dir() / "runs"
+
+
+def _path_of(entry: Entry) -> Path:
+    key = hashlib.sha256(os.fsencode(f"{entry.project}\0{entry.instance}")).hexdigest()[:32]
+    return _folder() / f"{key}.json"
+
+
+def _read(path: Path) -> Entry:
+    if not path.is_file() or path.stat().st_size > _MAX_BYTES:
+        raise ValueError("it is not a small plain file")
+    stored = json.loads(path.read_bytes())
+    if not isinstance(stored, dict):
+        raise TypeError("it holds no entry")
+    values: dict[str, Any] = {field.name: stored.get(field.name) for field in fields(Entry)}
+    if not all(isinstance(values[field.name], str) for field in fields(Entry) if field.type == "str"):
+        raise TypeError("it holds no entry")
+    return Entry(**values)
