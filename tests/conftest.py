@@ -1,35 +1,104 @@
-"""Fixtures for all tests: real git repositories, an isolated home, and guards against what a test must not do."""
+"""Fixtures for all tests: real git repositories, a home of their own, and guards against what a test must not do."""
 
 from __future__ import annotations
 
+import hashlib
 import os
+import signal
 import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
 ROOT = Path(__file__).resolve().parent.parent
+#: Set for each test, so inherited by every process that it starts, however deep.
+MARK = "RELAY_TEST"
+#: How long a process that was just killed may take to be gone.
+GRACE_S = 2.0
+GITCONFIG = "[user]\n\tname = Ada\n\temail = ada@example.org\n[init]\n\tdefaultBranch = main\n"
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _foreign_environment_removed() -> Iterator[None]:
+    """No fixture, of whatever scope, meets a variable that would lead git or Relay to the developer's own things."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in list(os.environ):
+            if name.startswith(("GIT_", "RELAY_", "XDG_")):
+                patch.delenv(name)
+        patch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+        yield
 
 
 @pytest.fixture(autouse=True)
-def _isolated(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A home of its own, no inherited GIT_* or RELAY_* variables; what a test leaves in the environment is an error."""
-    home = tmp_path_factory.mktemp("home")
-    for name in list(os.environ):
-        if name.startswith(("GIT_", "RELAY_", "XDG_")):
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("HOME", str(home))
-    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
-    (home / ".gitconfig").write_text("[user]\n\tname = Ada\n\temail = ada@example.org\n[init]\n\tdefaultBranch = main\n")
-    before = dict(os.environ)
-    yield
-    after = {key: value for key, value in os.environ.items() if key != "PYTEST_CURRENT_TEST"}
-    before.pop("PYTEST_CURRENT_TEST", None)
-    assert after == before, "the test changed the environment"
+def _isolated(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A home of its own for the test; fails one that leaves a process, a variable or a file in the real home behind."""
+    mark = f"{os.getpid()}-{hashlib.sha256(request.node.nodeid.encode()).hexdigest()[:16]}"
+    real_home = Path.home()
+    with pytest.MonkeyPatch.context() as patch:
+        home = tmp_path_factory.mktemp("home")
+        (home / ".gitconfig").write_text(GITCONFIG)
+        patch.setenv("HOME", str(home))
+        patch.setenv(MARK, mark)
+        before = _surroundings(real_home)
+        yield
+        left = _left_running(f"{MARK}={mark}".encode())
+        after = _surroundings(real_home)
+    assert not left, f"the test left processes behind: {left}"
+    for what, value in before.items():
+        assert after[what] == value, f"the test changed {what}"
+
+
+def _surroundings(real_home: Path) -> dict[str, object]:
+    """What a test must leave as it was. Of the real home only what Relay, git or an editor could write there."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"}
+    folders = (real_home / part for part in ("", ".config", ".local/state", ".local/share", ".cache"))
+    stamps = (real_home / part for part in (".gitconfig", ".local/state/relay", ".config/relay"))
+    return {
+        "the environment": environment,
+        "the working directory": Path.cwd(),
+        "the real home": [
+            [sorted(entry.name for entry in folder.iterdir()) for folder in folders if folder.is_dir()],
+            [file.stat().st_mtime_ns for file in stamps if file.exists()],
+        ],
+    }
+
+
+def _left_running(mark: bytes) -> list[str]:
+    """The command lines of processes that carry `mark` or were forked here; they are killed."""
+    deadline = time.monotonic() + GRACE_S
+    while pids := _at_work(mark):
+        if time.monotonic() > deadline:
+            return [_killed(pid) for pid in sorted(pids)]
+        time.sleep(0.01)
+    return []
+
+
+def _at_work(mark: bytes) -> set[int]:
+    """Processes started with `mark`, and children forked without exec, which show what this process started with."""
+    if not Path("/proc/self").exists():
+        return set()  # only Linux shows the environment of others
+    ours = _started_with(os.getpid())
+    children = {int(pid) for file in Path("/proc/self/task").glob("*/children") for pid in file.read_text().split()}
+    everyone = {int(entry.name) for entry in os.scandir("/proc") if entry.name.isdigit()}
+    started = {pid: _started_with(pid) for pid in everyone}
+    return {pid for pid, env in started.items() if mark in env or (pid in children and env == ours)}
+
+
+def _started_with(pid: int) -> list[bytes]:
+    with suppress(OSError):  # it may be gone by now, or be another user's
+        return Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    return []
+
+
+def _killed(pid: int) -> str:
+    with suppress(OSError):
+        command = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        os.kill(pid, signal.SIGKILL)
+        return f"{pid}: {command.strip()}"
+    return f"{pid}: gone meanwhile"
 
 
 def run_git(folder: Path, *args: str, check: bool = True) -> str:
