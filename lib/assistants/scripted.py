@@ -1,0 +1,73 @@
+"""`scripted`: plays a playbook, the same way each time, for rehearsals, demonstrations and tests.
+
+Variant: the name of a shipped playbook, or a path; without one, the shipped playbook that fits the requirement.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lib.assistants._outcome import plain_events, plain_verdict
+from lib.contracts import AssistantEvent, Exit, Launch, Turn
+from lib.model import JobResult, Usage
+
+if TYPE_CHECKING:
+    from lib.playbook import Playbook
+
+PLAYER = Path(__file__).resolve().parent.parent / "player.py"
+SEPARATOR = "\x1e"
+
+
+class Scripted:
+    """What a turn does is settled at its launch and handed to `lib.player`, after the prompt."""
+
+    name = "scripted"
+
+    def available(self, settings: Mapping[str, Any]) -> str | None:
+        del settings
+        return None
+
+    def pinned(self, variant: str, requirement: str) -> str:
+        """A playbook for a whole run, read to see that it is sound. Raises `UsageError`."""
+        from lib.playbook import shipped_names
+
+        file = _book(variant, requirement).file
+        return file.stem if variant in ("", *shipped_names()) else str(file.resolve())
+
+    def launch(self, turn: Turn) -> Launch:
+        from lib.playbook import steps_for
+
+        book = _book(turn.variant, turn.requirement)
+        steps = steps_for(book, turn.role, turn.builder, turn.attempt, turn.prompt)
+        argv = (sys.executable, "-I", "-S", "-X", "utf8", str(PLAYER))
+        return Launch(argv=argv, stdin=f"{turn.prompt}\n{SEPARATOR}{json.dumps(steps)}\n")
+
+    def read(self, line: str) -> Sequence[AssistantEvent]:
+        word, _, value = line.partition(" ")
+        match word:
+            case "::write":
+                return (AssistantEvent(kind="file_change", text=value),)
+            case "::run":
+                return (AssistantEvent(kind="tool_start", text=value),)
+            case "::usage":
+                with contextlib.suppress(ValueError):  # a command that it runs may print anything
+                    return (AssistantEvent(kind="usage", usage=Usage.model_validate_json(value)),)
+        return plain_events(line)
+
+    def verdict(self, end: Exit, events: Sequence[AssistantEvent], stderr: str) -> JobResult:
+        return plain_verdict(end, events, stderr)
+
+
+def _book(variant: str, requirement: str) -> Playbook:
+    from lib.playbook import find, matching
+    from lib.playbook_file import read_playbook
+
+    return read_playbook(find(variant or matching(requirement)))
+
+
+assistant = Scripted()
