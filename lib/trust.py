@@ -21,6 +21,7 @@ from lib.paths import user_state_dir
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+
     from lib.paths import Project
 
 _FILES: Final = (".project/config.yaml", ".worktreeinclude")
