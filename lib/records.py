@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 if TYPE_CHECKING:
@@ -58,8 +57,7 @@ class Checkpoint(NamedTuple):
     commits: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class StoredCheckpoint:
+class StoredCheckpoint(NamedTuple):
     """A checkpoint: the run's header and builders as they were after event `event_seq`, and the commits."""
 
     id: int
@@ -72,8 +70,7 @@ class StoredCheckpoint:
     commits: dict[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class RunRow:
+class RunRow(NamedTuple):
     """One run in a list of runs; times are ISO 8601."""
 
     id: str
@@ -94,8 +91,7 @@ class RunRow:
     problem: dict[str, Any] | None
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
+class Stored(NamedTuple):
     """All that is stored of one run but its events: builders and jobs in the order in which they were added."""
 
     row: RunRow
@@ -107,12 +103,12 @@ class Stored:
     file_bytes: bytes | None
 
 
-RUN_COLUMNS: Final = ", ".join(RunRow.__slots__)
+RUN_COLUMNS: Final = ", ".join(RunRow._fields)
 
 
 def run_row(row: sqlite3.Row) -> RunRow:
     """A row that has at least `RUN_COLUMNS`."""
-    values = {name: row[name] for name in RunRow.__slots__}
+    values = {name: row[name] for name in RunRow._fields}
     values["root"] = os.fsdecode(values["root"])
     values["paused"] = bool(values["paused"])
     values["orchestrator"] = json.loads(values["orchestrator"] or "null")
@@ -122,7 +118,7 @@ def run_row(row: sqlite3.Row) -> RunRow:
 
 def stored_checkpoint(row: sqlite3.Row) -> StoredCheckpoint:
     """A whole row of `checkpoints`."""
-    values = {name: row[name] for name in StoredCheckpoint.__slots__}
+    values = {name: row[name] for name in StoredCheckpoint._fields}
     values["header"] = json.loads(values["header"])
     values["builders"] = tuple(BuilderRow(*builder) for builder in json.loads(values["builders"]))
     values["commits"] = json.loads(values["commits"])
