@@ -50,6 +50,7 @@ class RunDB:
         self._path = path
         self._project = project
         self._connection = connection
+        self._file = path.stat() if connection else None
         self._pid = os.getpid()
 
     @classmethod
@@ -63,10 +64,10 @@ class RunDB:
             connection = connect(path, busy_timeout_s=busy_timeout_s)
             try:
                 migrate(connection, path)
+                return cls(path, project, connection)
             except BaseException:
                 connection.close()
                 raise
-        return cls(path, project, connection)
 
     @classmethod
     def open_readonly(cls, path: Path) -> RunDB | None:
@@ -254,6 +255,7 @@ class RunDB:
             db = self._own_connection()
             if db is None:
                 raise RuntimeError("the database was opened for reading only")
+            self._refuse_if_gone()
             db.execute("BEGIN IMMEDIATE")
             try:
                 yield db
@@ -272,6 +274,16 @@ class RunDB:
                     yield look
                 finally:
                     look.rollback()
+
+    def _refuse_if_gone(self) -> None:
+        """SQLite would go on writing to a file that has no name any more."""
+        if (
+            self._file is None
+            or not os.path.lexists(self._path)
+            or not os.path.samestat(self._file, self._path.lstat())
+        ):
+            message = f"the run database {self._path} was deleted or replaced while it was open"
+            raise StoreError(message, remedy="relay doctor", code="store_gone")
 
     def _own_connection(self) -> sqlite3.Connection | None:
         if os.getpid() != self._pid:

@@ -35,8 +35,8 @@ _PRIMARY_CODE: Final = 0xFF
 class StoreError(RelayError):
     """The run database can't be read or written just now; what it held before is intact.
 
-    `code` is `store_full`, `store_io`, `store_readonly`, `store_busy`, `store_corrupt` or `store_refused`. The same
-    call may be made again once the cause is mended.
+    `code` is `store_full`, `store_io`, `store_readonly`, `store_busy`, `store_corrupt`, `store_gone` or
+    `store_refused`. The same call may be made again once the cause is mended.
     """
 
     exit_code = EXIT_FAILED

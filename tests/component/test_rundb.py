@@ -369,3 +369,21 @@ def test_a_database_that_another_process_keeps_locked_is_told_and_then_works(pro
         assert caught.value.remedy == f"fuser -v {project.database}"
         other.execute("ROLLBACK")
         db.commit("a", header=header())
+
+
+def test_a_database_deleted_or_replaced_under_its_writer_is_told_instead_of_written_to_nowhere(
+    project: Project,
+) -> None:
+    with RunDB.open(project) as db:
+        db.commit("a", header=header())
+        for replace in (project.database.unlink, project.database.touch):
+            replace()
+            with pytest.raises(StoreError) as caught:
+                db.commit("a", header=header(rev=2))
+            assert caught.value.code == "store_gone"
+
+
+def test_reading_costs_no_import_of_pydantic(project: Project) -> None:
+    RunDB.open(project).close()
+    program = f"{PRELUDE}\nRunDB.open_readonly(project.database).runs()\nsys.exit('pydantic' in sys.modules)"
+    subprocess.run([sys.executable, "-c", program, ROOT, project.root], check=True)
