@@ -10,14 +10,13 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from lib.assistants._outcome import plain_events, plain_verdict
 from lib.contracts import AssistantEvent, Exit, Launch, Turn
 from lib.model import JobResult, Usage
-
-if TYPE_CHECKING:
-    from lib.playbook import Playbook
+from lib.playbook import Playbook, find, matching, shipped_names, steps_for
+from lib.playbook_file import read_playbook
 
 PLAYER = Path(__file__).resolve().parent.parent / "player.py"
 SEPARATOR = "\x1e"
@@ -34,14 +33,10 @@ class Scripted:
 
     def pinned(self, variant: str, requirement: str) -> str:
         """A playbook for a whole run, read to see that it is sound. Raises `UsageError`."""
-        from lib.playbook import shipped_names
-
         file = _book(variant, requirement).file
         return file.stem if variant in ("", *shipped_names()) else str(file.resolve())
 
     def launch(self, turn: Turn) -> Launch:
-        from lib.playbook import steps_for
-
         book = _book(turn.variant, turn.requirement)
         steps = steps_for(book, turn.role, turn.builder, turn.attempt, turn.prompt)
         argv = (sys.executable, "-I", "-S", "-X", "utf8", str(PLAYER))
@@ -64,9 +59,6 @@ class Scripted:
 
 
 def _book(variant: str, requirement: str) -> Playbook:
-    from lib.playbook import find, matching
-    from lib.playbook_file import read_playbook
-
     return read_playbook(find(variant or matching(requirement)))
 
 
