@@ -44,7 +44,7 @@ lint: $(DEV) ## check style, types and the direction of imports
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-logo
 
 coverage: $(DEV) check-programs ## run all tests and show what they don't reach
 	$(BIN)/coverage erase
@@ -67,7 +67,7 @@ programs: ## install the programs that tests drive, with apt-get
 	$(if $(MISSING),$(SUDO) apt-get update && $(SUDO) apt-get install --yes --no-install-recommends $(MISSING))
 
 check-programs:
-	$(if $(MISSING),@echo >&2 "Tests drive $(MISSING), not found here; type: make programs"; exit 1)
+	$(if $(MISSING),@echo >&2 "Tests drive programs that are missing here: $(MISSING). Type: make programs"; exit 1)
 
 clean: ## remove all that these targets made
 	rm -rf $(VENV) build dist *.egg-info .coverage* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
