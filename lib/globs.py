@@ -10,7 +10,8 @@ _WILD = re.compile(r"[*?\[]")
 
 
 def overlap(left: str, right: str) -> bool:
-    """True if some path matches both. `**` stands for any number of folders; a plain name owns what is below it too.
+    """True if some path matches both. `**` stands for any number of folders; a plain name without suffix, and what
+    ends in a slash, owns all that is below it too.
 
     A character class is taken for any character, so the answer can be yes where it is no, never the other way round.
     """
@@ -19,7 +20,7 @@ def overlap(left: str, right: str) -> bool:
 
 def _folders(pattern: str) -> list[str]:
     parts = [part for part in pattern.split("/") if part not in {"", "."}]
-    if parts and not _WILD.search(parts[-1]):
+    if pattern.endswith("/") or (parts and not _WILD.search(parts[-1]) and "." not in parts[-1]):
         parts.append("**")
     return parts
 
