@@ -14,7 +14,7 @@ from lib.errors import EXIT_BUG, RelayError
 from lib.events import Event, OrchestratorStarted, OrchestratorStopped, StateEdited
 from lib.lock import InstanceLock, remove_pid, state_lock, write_pid
 from lib.log import Sinks
-from lib.model import Edit, Now
+from lib.model import Edit, Now, ProcessIdentity
 from lib.paths import Project
 from lib.process import detach, identify, now
 from lib.registry import Entry, record
@@ -48,9 +48,10 @@ class Daemon:
         self.handlers: dict[str, PhaseHandler] = phase_handlers(project)
         self.pool: Pool[Event | None] = Pool(POOL_THREADS, wake.ring)
         self.workers = Workers(project, self.pool, wake)
-        self.handover = Handover(project, db, run.state)
+        self.handover = Handover(project, db, run)
         self.hold = Hold(project)
-        self.sinks = Sinks(project)
+        self.sinks = Sinks(project, newest_seq=db.last_seq())
+        self.identity = _own_identity()
         self.pending: list[Event] = []
         self.stop_reason = ""
         self.wake_at_mono_s: float | None = None
@@ -59,12 +60,8 @@ class Daemon:
 
     def start(self) -> None:
         """Takes up what an earlier orchestrator left: its processes, its unfinished effects, its state file."""
-        identity = identify(os.getpid())
-        if identity is None:
-            raise RuntimeError("this process can't identify itself")
-        write_pid(self.project, identity)
-        self.db.set_orchestrator(self.run.state.run, identity.model_dump())
-        self.handover.roll_forward()
+        write_pid(self.project, self.identity)
+        self.db.set_orchestrator(self.run.state.run, self.identity.model_dump())
         adopted, found = self.workers.adopt(self.run)
         self.pending += [OrchestratorStarted(pid=os.getpid(), adopted=tuple(adopted)), *found]
 
@@ -159,7 +156,7 @@ class Daemon:
         if not decision.events:
             return
         self.sinks.catch_up(self.db.events(self.run.state.run, after_seq=self.sinks.last_seq))
-        record(Entry.of(self.project, self.run.state, os.getpid()))
+        record(Entry.of(self.project, self.run.state, self.identity))
 
     def _read(self, name: str) -> str | None:
         """A text file of the run's folder."""
@@ -174,6 +171,13 @@ def _checkpoint(decision: Decision, instant: Now) -> Checkpoint | None:
         return None
     commits = {builder.branch: builder.tip for builder in decision.run.builders.values() if builder.tip}
     return Checkpoint(label=decision.checkpoint, at=instant.wall.isoformat(), commits=commits)
+
+
+def _own_identity() -> ProcessIdentity:
+    identity = identify(os.getpid())
+    if identity is None:
+        raise RuntimeError("this process can't identify itself")
+    return identity
 
 
 def drive(project: Project, run_name: str, lock: InstanceLock) -> None:

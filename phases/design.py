@@ -24,7 +24,7 @@ class DesignHandler:
     def step(self, view: PhaseView) -> Outcome:
         prepared = view.last("survey")
         if prepared is None:
-            return Proceed(jobs=(JobSpec(kind=JobKind.EFFECT, name="survey", worktree=ARCHITECT),))
+            return Proceed(jobs=(_survey(view),))
         if prepared.result is None:
             return Wait()
         if not prepared.result.ok:
@@ -72,6 +72,10 @@ class DesignHandler:
             f'(edit {DESIGN_FILE} if you like), then: relay approve, or relay reject "what to do differently".'
         )
         return AskCi("approve_design", message, next_action="design_build", phase="design")
+
+
+def _survey(view: PhaseView) -> JobSpec:
+    return JobSpec(kind=JobKind.EFFECT, name="survey", worktree=ARCHITECT, args={"base": view.state.base.commit})
 
 
 def _counts(turn: Job) -> bool:

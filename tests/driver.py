@@ -1,0 +1,135 @@
+"""Drives Relay as a person would: the real command line, in a real repository, with real processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import yaml
+from conftest import ROOT, run_git
+from eventually import eventually
+
+TIMEOUT_S = 60.0
+
+
+class Relay:
+    """One project. Every command runs as a process of its own, from the checkout's code."""
+
+    def __init__(self, root: Path, instance: str = "default") -> None:
+        self.root = root
+        self.instance = instance
+
+    @property
+    def home(self) -> Path:
+        dot = self.root / ".project"
+        return dot if self.instance == "default" else dot / "instances" / self.instance
+
+    @property
+    def state_file(self) -> Path:
+        return self.home / "state.json"
+
+    def __call__(self, *args: str, code: int | None = 0, env: dict[str, str] | None = None) -> str:
+        """The standard output of `relay ARGS`; its exit code must be `code`, unless None."""
+        done = self.process(*args, env=env)
+        assert code is None or done.returncode == code, f"relay {args}: {done.returncode}\n{done.stdout}{done.stderr}"
+        return done.stdout if done.returncode == 0 else done.stdout + done.stderr
+
+    def process(self, *args: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+        instance = ["--instance", self.instance] if self.instance != "default" else []
+        return subprocess.run(
+            [sys.executable, "-c", "from orchestrator.cli import main; main()", *args, *instance],
+            cwd=self.root, env={**os.environ, "PYTHONPATH": str(ROOT), **(env or {})}, text=True, capture_output=True,
+            timeout=TIMEOUT_S, check=False, stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+
+    def state(self) -> dict[str, Any]:
+        return json.loads(self.state_file.read_text())
+
+    def wait(self, check: Callable[[dict[str, Any]], Any], timeout_s: float = TIMEOUT_S) -> dict[str, Any]:
+        """state.json once `check` holds for it."""
+
+        def found() -> dict[str, Any] | None:
+            try:
+                state = self.state()
+            except (FileNotFoundError, ValueError):
+                return None
+            return state if check(state) else None
+
+        try:
+            return eventually(found, timeout_s)
+        except AssertionError as error:
+            log = self.home / "logs" / "workflow.log"
+            crash = self.home / "logs" / "orchestrator.log"
+            told = "\n".join(file.read_text()[-3000:] for file in (log, crash) if file.exists())
+            raise AssertionError(f"{error}\n{self.state_file.read_text()[:1500]}\n{told}") from error
+
+    def asked(self, action: str, timeout_s: float = TIMEOUT_S) -> dict[str, Any]:
+        return self.wait(lambda s: s["action_owner"] == "ci" and s["action_needed"] == action, timeout_s)
+
+    def over(self, outcome: str = "landed", timeout_s: float = TIMEOUT_S) -> dict[str, Any]:
+        """state.json once the run is over and its orchestrator has gone."""
+        state = self.wait(lambda s: s["outcome"] is not None, timeout_s)
+        assert state["outcome"] == outcome, state
+        eventually(lambda: self.pid() is None, timeout_s)
+        return state
+
+    def pid(self) -> int | None:
+        """The pid of the orchestrator that drives this instance, if it is alive."""
+        try:
+            pid = int((self.home / "orchestrator.pid").read_text())
+            os.kill(pid, 0)
+        except (FileNotFoundError, ValueError, ProcessLookupError):
+            return None
+        stat = Path(f"/proc/{pid}/stat")
+        return pid if stat.exists() and stat.read_text().rpartition(")")[2].split()[0] != "Z" else None
+
+    def kill(self) -> None:
+        """`kill -9` of the orchestrator."""
+        if (pid := self.pid()) is not None:
+            os.kill(pid, signal.SIGKILL)
+            eventually(lambda: self.pid() is None)
+
+    def end(self) -> None:
+        """Leaves nothing running."""
+        if self.state_file.parent.exists():
+            self.process("stop", "--builders")
+
+    def edit(self, **fields: Any) -> None:
+        """An edit in place, as a careless script would make it: truncated, then written."""
+        state = self.state() | fields
+        with self.state_file.open("w") as stream:
+            stream.write(json.dumps(state, indent=2))
+
+    def events(self, kind: str) -> list[dict[str, Any]]:
+        lines = (self.home / "logs" / "events.jsonl").read_text().splitlines()
+        return [row["data"] for row in map(json.loads, lines) if row["kind"] == kind]
+
+    def head(self, branch: str = "main") -> str:
+        return run_git(self.root, "rev-parse", branch)
+
+
+def playbook(folder: Path, builders: dict[str, Any], *, depends: dict[str, list[str]] | None = None,
+             verify: str | None = None, architect: dict[str, Any] | None = None) -> str:  # fmt: skip
+    """An `--assistant` for a playbook in which each builder takes the given steps."""
+    components = [
+        {"id": name, "title": f"Part {name}", "depends_on": (depends or {}).get(name, []), "verify": verify}
+        for name in builders
+    ]
+    book = {
+        "name": "test",
+        "description": "a test's own",
+        "requirement": "parts",
+        "match": ["parts"],
+        "architect": architect or {"design": {"summary": "parts", "components": components}},
+        "builders": builders,
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / "test.yaml"
+    file.write_text(yaml.safe_dump(book, sort_keys=False))
+    return f"scripted:{file}"
