@@ -63,13 +63,10 @@ class Claude:
     def read(self, line: str) -> Sequence[AssistantEvent]:
         try:
             data = json.loads(line)
-        except (ValueError, RecursionError):
-            return ()  # torn by a kill, or a warning of the runtime
-        reader = _READERS.get(data.get("type", "")) if isinstance(data, dict) else None
-        try:
+            reader = _READERS.get(data["type"])
             return tuple(reader(data)) if reader else ()
-        except (KeyError, TypeError, ValueError, AttributeError):
-            return ()  # of a known name but another shape: a later version's
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            return ()  # torn by a kill, a warning of the runtime, or of a shape that a later version gives it
 
     def verdict(self, end: Exit, events: Sequence[AssistantEvent], stderr: str) -> JobResult:
         final = next((event for event in reversed(events) if event.kind == "finished"), None)
@@ -113,7 +110,7 @@ def _failed(code: str, end: Exit, message: str) -> JobResult:
 def _read_system(data: Mapping[str, Any]) -> Iterator[AssistantEvent]:
     match data.get("subtype"):
         case "init":
-            yield AssistantEvent(kind="started", session=data["session_id"], text=str(data.get("model", "")))
+            yield AssistantEvent(kind="started", session=str(data["session_id"]), text=str(data.get("model", "")))
         case "permission_denied":
             yield AssistantEvent(kind="denied", text=f"{data['tool_name']}: {data['message']}")
         case "api_retry":
@@ -124,7 +121,7 @@ def _read_system(data: Mapping[str, Any]) -> Iterator[AssistantEvent]:
 def _read_assistant(data: Mapping[str, Any]) -> Iterator[AssistantEvent]:
     for part in data["message"]["content"]:
         if part["type"] == "text":
-            yield AssistantEvent(kind="text", text=part["text"], error=_ERRORS.get(data.get("error", ""), ""))
+            yield AssistantEvent(kind="text", text=str(part["text"]), error=_ERRORS.get(data.get("error", ""), ""))
         elif part["type"] == "tool_use":
             about = next((value for value in part["input"].values() if isinstance(value, str)), "")
             yield AssistantEvent(kind="tool_start", text=f"{part['name']}: {about}"[:500])
@@ -141,7 +138,7 @@ def _read_user(data: Mapping[str, Any]) -> Iterator[AssistantEvent]:
     if isinstance(result, dict):
         written = [result["filePath"]] if "structuredPatch" in result else []
         for path in written + result.get("bashEditDiff", {}).get("changedFiles", []):
-            yield AssistantEvent(kind="file_change", text=path)
+            yield AssistantEvent(kind="file_change", text=str(path))
 
 
 def _read_result(data: Mapping[str, Any]) -> Iterator[AssistantEvent]:
@@ -149,7 +146,7 @@ def _read_result(data: Mapping[str, Any]) -> Iterator[AssistantEvent]:
     text = data.get("result") or "; ".join(data.get("errors", ())) or data["subtype"]
     ok = data["is_error"] is False and data["subtype"] == "success"
     error = "" if ok else _error_kind(data)
-    yield AssistantEvent(kind="finished", text=text, session=data["session_id"], ok=ok, error=error)
+    yield AssistantEvent(kind="finished", text=str(text), session=str(data["session_id"]), ok=ok, error=error)
 
 
 def _usage(data: Mapping[str, Any]) -> Usage:
@@ -185,3 +182,6 @@ def _error_kind(data: Mapping[str, Any]) -> str:
 
 
 _READERS = {"system": _read_system, "assistant": _read_assistant, "user": _read_user, "result": _read_result}
+
+
+assistant = Claude()

@@ -1,0 +1,110 @@
+"""Prompts carry their values as data, and a project may bring its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lib.errors import RelayError
+from lib.templates import render_prompt, shipped
+
+COMPONENT = {"id": "add", "title": "Addition", "purpose": "Adds.", "files": ["add.py"], "depends_on": ["base"],
+             "interfaces": {"add": "(a, b) -> ü"}, "acceptance": ["It adds."], "verify": None}  # fmt: skip
+BARE = {"id": "bare", "title": "", "purpose": "", "files": [], "depends_on": [], "interfaces": None, "acceptance": [],
+        "verify": None}  # fmt: skip
+VALUES: dict[str, dict[str, Any]] = {
+    "architect": {"requirement": "Build it", "survey": "README.md", "feedback": "", "errors": [], "previous": "",
+                  "worktree": "/w"},
+    "builder": {"requirement": "Build it", "component": COMPONENT, "siblings": [BARE], "verify": "make test",
+                "feedback": "", "attempt": 1, "ports": [20000, 20001], "worktree": "/w"},
+}  # fmt: skip
+HOSTILE = "{{ 7 * 7 }} {% raw %} {# no #} $(touch x) `id` ; <b> &amp; \x1b"
+
+
+def prompt(role: str, folder: Path, **changes: Any) -> str:  # noqa: ANN401
+    return render_prompt(role, VALUES[role] | changes, folder / "prompts")
+
+
+def test_every_shipped_prompt_is_rendered_here() -> None:
+    assert {file.name for file in shipped("prompts").iterdir()} == {f"{role}.md.j2" for role in VALUES}
+
+
+@pytest.mark.parametrize("role", VALUES)
+def test_what_looks_like_a_template_in_a_value_stays_as_it_is(role: str, tmp_path: Path) -> None:
+    text = prompt(role, tmp_path, requirement=HOSTILE, feedback=HOSTILE)
+    assert text.count(HOSTILE) == 2
+
+
+def test_the_architect_is_given_all_that_it_is_to_use(tmp_path: Path) -> None:
+    plain = prompt("architect", tmp_path)
+    assert "<feedback>" not in plain
+    assert "<errors>" not in plain
+    text = prompt("architect", tmp_path, feedback="split it", errors=["a cycle", "no id"], previous='{"old": 1}')
+    for part in ("Build it", "README.md", "split it", "- a cycle\n- no id", '{"old": 1}', '"components"', "/w"):
+        assert part in text
+
+
+def test_the_builder_is_given_all_that_it_is_to_use(tmp_path: Path) -> None:
+    plain = prompt("builder", tmp_path)
+    for part in ("`add`", "Addition", "Adds.", "- add.py", '"add": "(a, b) -> ü"', "- It adds.", "## bare", "make test",
+                 "20000 to 20001", "/w", "(base)"):  # fmt: skip
+        assert part in plain
+    assert "attempt" not in plain.split("</component>")[0]
+    again = prompt("builder", tmp_path, attempt=2, feedback="1 test failed")
+    assert "This is attempt 2" in again
+    assert "1 test failed" in again
+
+
+def test_a_builder_of_little_is_not_told_of_what_is_not_there(tmp_path: Path) -> None:
+    text = prompt("builder", tmp_path, component=BARE, siblings=[], verify="", ports=[])
+    for part in ("None", "Files that are yours", "siblings", "judged by", "ports"):
+        assert part not in text
+
+
+class TestOverride:
+    def write(self, folder: Path, text: str) -> Path:
+        file = folder / "prompts" / "builder.md.j2"
+        file.parent.mkdir()
+        file.write_text(text)
+        return file
+
+    def error(self, folder: Path) -> str:
+        with pytest.raises(RelayError) as caught:
+            prompt("builder", folder)
+        assert caught.value.remedy.startswith("$EDITOR ")
+        return caught.value.message
+
+    def test_wins_over_the_shipped_one(self, tmp_path: Path) -> None:
+        self.write(tmp_path, "Build {{ component.id }}.")
+        assert prompt("builder", tmp_path) == "Build add.\n"
+
+    def test_can_build_on_the_shipped_one(self, tmp_path: Path) -> None:
+        self.write(tmp_path, '{% include "shipped/builder.md.j2" %}\nSign your work.\n')
+        text = prompt("builder", tmp_path)
+        assert "Adds." in text
+        assert text.endswith("Sign your work.\n")
+
+    @pytest.mark.parametrize(
+        ("text", "problem"),
+        [
+            ("one\n{% if %}\n", "Expected"),
+            ("one\n{{ componnet.id }}\n", "'componnet' is undefined"),
+            ("one\n{{ component.titel }}\n", "titel"),
+            ("one\n{{ 1 // 0 }}\n", "division"),
+            ("one\n{{ component.__class__.__mro__ }}\n", "unsafe"),
+        ],
+    )
+    def test_is_told_with_file_and_line_when_broken(self, tmp_path: Path, text: str, problem: str) -> None:
+        file = self.write(tmp_path, text)
+        message = self.error(tmp_path)
+        assert message.startswith(f"{file}:2: ")
+        assert problem in message
+
+
+def test_a_role_without_a_prompt_is_told_where_to_write_one(tmp_path: Path) -> None:
+    with pytest.raises(RelayError) as caught:
+        render_prompt("gardener", {}, tmp_path)
+    assert caught.value.code == "prompt_missing"
+    assert str(tmp_path / "gardener.md.j2") in caught.value.remedy
