@@ -17,11 +17,11 @@ BUILT_IN = assistants()
 KINDS = {"started", "text", "tool_start", "tool_end", "file_change", "retrying", "denied", "usage", "finished"}
 SETTINGS = {"command": {"command": "cat"}}
 CALCULATOR = "a calculator"
-STRANGE = ["", "{", "[1]", "7", '{"type": 7}', '{"type": []}', '{"type": "result"}', '{"a":' * 5000, "::usage {", "::usage",
-           '{"type": "user", "message": null}', "\ufffd" * 9]  # fmt: skip
+STRANGE = ["", "{", "[1]", "7", '{"type": 7}', '{"type": []}', '{"type": "result"}', '{"a":' * 5000, "::usage {",
+           "::usage", '{"type": "user", "message": null}', "\ufffd" * 9]  # fmt: skip
 
 
-def turn(adapter: Assistant, **changes: Any) -> Turn:  # noqa: ANN401
+def turn(adapter: Assistant, **changes: Any) -> Turn:
     settings = SETTINGS.get(adapter.name, {})
     plain = {"role": "builder", "prompt": "-p 'x' $(y)\nBuild it.", "worktree": "/w", "scratch": "/s", "builder": "add",
              "requirement": CALCULATOR, "settings": settings}  # fmt: skip

@@ -23,7 +23,7 @@ VALUES: dict[str, dict[str, Any]] = {
 HOSTILE = "{{ 7 * 7 }} {% raw %} {# no #} $(touch x) `id` ; <b> &amp; \x1b"
 
 
-def prompt(role: str, folder: Path, **changes: Any) -> str:  # noqa: ANN401
+def prompt(role: str, folder: Path, **changes: Any) -> str:
     return render_prompt(role, VALUES[role] | changes, folder / "prompts")
 
 
