@@ -1,0 +1,162 @@
+"""Starting a job: under a shim of shell builtins that claims the job, runs it, and records its exit.
+
+The shim outlives the orchestrator, so that a result is recorded whatever becomes of it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import re
+import signal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from lib.errors import RelayError
+from lib.process.claim import CLAIM, claimed
+from lib.process.identity import boot_id, identify
+
+if TYPE_CHECKING:
+    from lib.model import ProcessIdentity
+
+SHELL: Final = "/bin/sh"
+EXIT: Final = "exit"
+OUTPUT: Final = ("output.log", "stderr.log")
+
+#: $1 folder of records, $2 boot id, $3 working directory, then the program; descriptor 3 is its standard error.
+#: Signals to the whole group end the program and not the shim. The exit is recorded in a trap, since dash exits when
+#: it can't fork; `exec` in a subshell runs a program even if the shell has a builtin of its name.
+SHIM: Final = f"""\
+trap : HUP INT QUIT PIPE ALRM TERM USR1 USR2
+set -C
+read -r RELAY_STAT </proc/$$/stat || RELAY_STAT=$$
+echo "$2 $RELAY_STAT" >"$1/{CLAIM}" || exit
+trap 'echo $? >"$1/{EXIT}"' EXIT
+cd -- "$3" 2>&3 || exit 126
+unset RELAY_STAT OLDPWD
+(shift 3; exec 2>&3 3>&-; exec "$@")
+"""
+
+_REMEDIES: Final = {
+    errno.EAGAIN: "ulimit -u unlimited",
+    errno.EMFILE: "ulimit -n 4096",
+    errno.ENFILE: "sysctl fs.file-max",
+    errno.ENOMEM: "free -h",
+    errno.ENOSPC: "df -h",
+}
+_NO_HANDLER: Final = (signal.SIGKILL, signal.SIGSTOP)
+_STATUS: Final = re.compile(rb"(\d{1,3})\n")
+
+
+class SpawnFailed(RelayError):  # noqa: N818 - what happened
+    """A job's process could not be started, and nothing of it runs."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpawnSpec:
+    """What to start. `job_id` becomes RELAY_JOB, the mark that its processes are found by: unique on the machine.
+
+    `env` is the whole environment (see `environment`), `folder` the job's own for claim and exit, `output` that of
+    `output.log` and `stderr.log`, which are added to. `cwd` is absolute.
+    """
+
+    job_id: str
+    argv: Sequence[str]
+    cwd: Path
+    env: Mapping[str, str]
+    folder: Path
+    output: Path
+    stdin_file: Path | None = None
+    shell: str = SHELL
+
+
+def spawn(spec: SpawnSpec) -> ProcessIdentity:
+    """Starts the job in a session of its own, and gives its shim.
+
+    A program that is missing, or a working directory that is gone, ends with status 127 or 126. Raises `SpawnFailed`.
+    """
+    try:
+        pid = _posix_spawn(spec)
+    except (OSError, ValueError) as error:
+        raise _failure(spec, error) from error
+    try:
+        # A shim that somebody else has reaped already can only be known by its claim.
+        identity = identify(pid) or claimed(spec.folder)
+    except OSError as error:
+        _abandon(pid)
+        raise _failure(spec, error) from error
+    if identity is None:
+        raise _failure(spec, ProcessLookupError(errno.ESRCH, "its shim ended at once"))
+    return identity
+
+
+def exit_status(folder: Path) -> int | None:
+    """What the shim recorded: the exit status as a shell counts it (128 and the signal's number if killed)."""
+    try:
+        recorded = _STATUS.fullmatch((folder / EXIT).read_bytes())
+    except FileNotFoundError:
+        return None
+    return int(recorded[1]) if recorded else None
+
+
+def output_size(folder: Path) -> int:
+    """Bytes that the job has printed so far."""
+    size = 0
+    for name in OUTPUT:
+        with contextlib.suppress(FileNotFoundError):
+            size += (folder / name).stat().st_size
+    return size
+
+
+def inherited_descriptors() -> list[int]:
+    """Those beyond standard error that a child of ours would get: our own starter's, as Python's own are never."""
+    found = []
+    for name in os.listdir("/dev/fd"):  # noqa: PTH208 - numbers are wanted
+        with contextlib.suppress(OSError):  # closed since: that of the listing, or another thread's
+            if int(name) > 2 and os.get_inheritable(int(name)):  # noqa: PLR2004 - 0 to 2 are the standard ones
+                found.append(int(name))
+    return found
+
+
+def _posix_spawn(spec: SpawnSpec) -> int:
+    if spec.argv[0].startswith("-"):
+        raise ValueError(f"a program's name can't begin with a dash: {spec.argv[0]}")  # to exec, it is an option
+    for folder in (spec.folder, spec.output):
+        folder.mkdir(parents=True, exist_ok=True)
+    environ = {"RELAY_JOB": spec.job_id, **spec.env, "PWD": str(spec.cwd)}
+    append = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
+    output, errors = (spec.output / name for name in OUTPUT)
+    opened = [
+        (os.POSIX_SPAWN_OPEN, 0, spec.stdin_file or os.devnull, os.O_RDONLY, 0),
+        (os.POSIX_SPAWN_OPEN, 1, output, append, 0o600),
+        (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0),
+        (os.POSIX_SPAWN_OPEN, 3, errors, append, 0o600),
+    ]
+    # Identifying the shim takes a descriptor: better to run out of them before it is started.
+    spare = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return os.posix_spawn(
+            spec.shell,
+            [spec.shell, "-c", SHIM, "relay-shim", str(spec.folder), boot_id(), str(spec.cwd), *spec.argv],
+            environ,
+            file_actions=[*((os.POSIX_SPAWN_CLOSE, number) for number in inherited_descriptors()), *opened],
+            setsid=True,
+            setsigmask=(),
+            setsigdef=signal.valid_signals().difference(_NO_HANDLER),
+        )
+    finally:
+        os.close(spare)
+
+
+def _abandon(pid: int) -> None:
+    os.killpg(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+
+
+def _failure(spec: SpawnSpec, error: OSError | ValueError) -> SpawnFailed:
+    reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
+    remedy = _REMEDIES.get(getattr(error, "errno", 0), "relay doctor")
+    return SpawnFailed(f"{spec.argv[0]} could not be started: {reason}", remedy=remedy, code="spawn_failed")

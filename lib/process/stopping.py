@@ -1,0 +1,116 @@
+"""Ending, freezing and thawing the process trees of jobs. Nothing of a job survives its stop."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Final
+
+from lib.process.identity import mono_s
+from lib.process.tree import Member, Targets, Tree, await_ends
+
+if TYPE_CHECKING:
+    from lib.model import ProcessIdentity
+
+#: How often to look for processes that were started after the first TERM.
+RESCAN_S: Final = 0.1
+#: For how long to go on killing what does not die: it waits for a device, or belongs to another user.
+KILL_TIMEOUT_S: Final = 10.0
+FREEZE_ROUNDS: Final = 100
+EMPTY_SCANS: Final = 2
+
+Survivors = dict[str, list["ProcessIdentity"]]
+
+
+def stop_trees(targets: Targets, grace_s: float) -> Survivors:
+    """Ends all processes of these jobs: TERM to each, and KILL to what still runs after `grace_s` seconds in all.
+
+    Returns what could not be killed within 10 s more, by job: nothing, unless it belongs to another user or hangs in
+    the kernel. Raises `OSError` without a free descriptor; calling again is harmless.
+    """
+    tree = Tree(targets)
+    deadline = mono_s() + grace_s
+    told: set[Member] = set()
+    while members := tree.scan():
+        for member in members:
+            if member not in told:
+                _signal(member, signal.SIGTERM)
+                _signal(member, signal.SIGCONT)  # one that stands still would not hear it
+        told.update(members)
+        left_s = deadline - mono_s()
+        if left_s <= 0:
+            break
+        await_ends(members, min(left_s, RESCAN_S))
+    return _kill(tree)
+
+
+def sweep(job_ids: Iterable[str], *, since: ProcessIdentity | None = None) -> Survivors:
+    """Kills what ended jobs left behind, and returns what could not be killed.
+
+    `since`, the oldest of their shims, spares a look into every process that is older.
+    """
+    return _kill(Tree(dict.fromkeys(job_ids), since))
+
+
+def survivors(job_ids: Iterable[str], *, since: ProcessIdentity | None = None) -> Survivors:
+    """The living processes of jobs, by one look at the machine; jobs without any are left out."""
+    tree = Tree(dict.fromkeys(job_ids), since)
+    return tree.by_job(tree.scan())
+
+
+def freeze(targets: Targets) -> None:
+    """Lets all processes of these jobs stand still, until `thaw` or `stop_trees`."""
+    _stopped(Tree(targets))
+
+
+def thaw(targets: Targets) -> None:
+    for member in Tree(targets).scan():
+        _signal(member, signal.SIGCONT)
+
+
+def _kill(tree: Tree) -> Survivors:
+    """Stops what is there before killing it, so that nothing is forked meanwhile, until nothing is found any more."""
+    deadline = mono_s() + KILL_TIMEOUT_S
+    empty = 0
+    members: list[Member] = []
+    while empty < EMPTY_SCANS and mono_s() < deadline:
+        members = _stopped(tree)
+        if not members:
+            empty += EMPTY_SCANS if tree.is_certain else 1
+            continue
+        empty = 0
+        for member in members:
+            _signal(member, signal.SIGKILL)
+        await_ends(members, deadline - mono_s())
+    return tree.by_job(members)
+
+
+def _stopped(tree: Tree) -> list[Member]:
+    """The members, all told to stand still at the moment they were seen, once a look shows no new one."""
+    stopped: set[Member] = set()
+
+    def stop(member: Member) -> None:
+        if member not in stopped:
+            stopped.add(member)
+            _signal(member, signal.SIGSTOP)
+            if member.group is not None:
+                # A process that forks faster than we look is caught by a signal to its group, which a fork can't miss.
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.killpg(member.group, signal.SIGSTOP)
+
+    members: list[Member] = []
+    for _ in range(FREEZE_ROUNDS):
+        known = len(stopped)
+        members = tree.scan(stop)
+        if len(stopped) == known:
+            break
+    return members
+
+
+def _signal(member: Member, number: signal.Signals) -> None:
+    """To a process that was seen under this pid a moment ago: too short a time for the pid to be given out again."""
+    # It may have ended meanwhile; one of another user's is told as a survivor.
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.kill(member.pid, number)
