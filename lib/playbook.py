@@ -28,11 +28,14 @@ from pathlib import Path
 from typing import Any
 
 from lib.errors import UsageError
+from lib.player import GROUP, RECORD, UNIT
 from lib.templates import shipped
 
-#: An action of `lib.player` and its value.
-Step = tuple[str, Any]
+#: An action of `lib.player` and its values; `fail` has one more in front, the attempts that it is for.
+Step = tuple[str, ...]
 Steps = tuple[Step, ...]
+
+_NO_SEPARATORS = dict.fromkeys(map(ord, (GROUP, RECORD, UNIT)))
 
 ARCHITECT = "architect"
 BUILDER = "builder"
@@ -116,18 +119,23 @@ def steps_for(book: Playbook, role: str, builder: str, attempt: int, prompt: str
         who = f"the builder {builder}" if role == BUILDER else f"the role {role}"
         message = f"{book.file}: no steps for {who}; it has builders {', '.join(book.builders) or 'none'}"
         raise UsageError(message, remedy=f"$EDITOR {book.file}", code="playbook_invalid")
-    return [part for step in steps for part in _settled(step, attempt)]
+    return [step for step in (_settled(step, attempt) for step in steps) if step]
+
+
+def plan(prompt: str, steps: Sequence[Step]) -> str:
+    """What `lib.player` reads: the prompt, and the steps after it."""
+    return f"{prompt}\n{GROUP}" + RECORD.join(UNIT.join(step) for step in steps)
 
 
 def _architect(book: Playbook, prompt: str) -> Steps:
     feedback, errors = _section(prompt, "feedback"), _section(prompt, "errors")
     plain = [answer for answer in book.architect if not answer.on_errors and not answer.on_feedback]
-    answer = next((answer for answer in book.architect if answer.fits(feedback, errors)), plain[0])
-    text = answer.say
+    mending_first = sorted(book.architect, key=lambda answer: not answer.on_errors)
+    answer = next((answer for answer in mending_first if answer.fits(feedback, errors)), plain[0])
+    said = answer.say.replace("{feedback}", feedback.translate(_NO_SEPARATORS))
     if answer.design is not None:
-        text += f"\n\n```json\n{json.dumps(answer.design, indent=2, ensure_ascii=False)}\n```"
-    in_json = json.dumps(feedback, ensure_ascii=False)[1:-1]
-    said = answer.say.replace("{feedback}", feedback) + text[len(answer.say) :].replace("{feedback}", in_json)
+        design = json.dumps(answer.design, indent=2, ensure_ascii=False)
+        said += f"\n\n```json\n{design.replace('{feedback}', json.dumps(feedback, ensure_ascii=False)[1:-1])}\n```"
     return (*answer.steps, ("say", said))
 
 
@@ -137,11 +145,9 @@ def _section(prompt: str, tag: str) -> str:
     return found[1].strip() if found else ""
 
 
-def _settled(step: Step, attempt: int) -> Sequence[Step]:
+def _settled(step: Step, attempt: int) -> Step | None:
     """The step for this attempt: `fail` is for the first so many only."""
-    action, value = step
+    action, *values = step
     if action != "fail":
-        return (step,)
-    if attempt > value["times"]:
-        return ()
-    return (("fail", value["say"]), ("exit", value["status"]))
+        return step
+    return (action, *values[1:]) if attempt <= int(values[0]) else None

@@ -16,8 +16,8 @@ from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from lib.errors import UsageError
 from lib.playbook import Answer, Playbook, Step, Steps
+from lib.player import GROUP, RECORD, UNIT
 
-MAX_BYTES = 5_000_000
 #: Built of C, and many times faster where it is there.
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -26,8 +26,7 @@ def read_playbook(file: Path) -> Playbook:
     """The playbook in `file`, checked whole. Raises `UsageError` (`playbook_invalid`) with file and line."""
     reader = _Reader(file)
     try:
-        with file.open("rb") as stream:
-            root = yaml.compose(stream.read(MAX_BYTES).decode("utf-8"), Loader=_LOADER)
+        root = yaml.compose(file.read_text(encoding="utf-8"), Loader=_LOADER)
     except OSError as error:
         raise UsageError(f"{file}: {error.strerror}", remedy=f"ls -l {file}", code="no_playbook") from error
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
@@ -99,42 +98,56 @@ class _Reader:
         return rounds
 
     def steps(self, node: Node) -> Steps:
-        return tuple(self.step(each) for each in self.items(node))
+        return tuple(step for each in self.items(node) for step in self.step(each))
 
-    def step(self, node: Node) -> Step:
+    def step(self, node: Node) -> list[Step]:
+        """The steps of one entry: one for each file that it is about."""
         fields = self.mapping(node)
         if len(fields) != 1:
             raise self.error(node.start_mark, f"a step has one action, this one has {', '.join(fields) or 'none'}")
         [(action, value)] = fields.items()
         if action not in _VALUES:
             raise self.error(node.start_mark, f"there is no action {action}; {_nearest(action, _VALUES)}")
-        return action, _VALUES[action](self, value)
+        return [(action, *values) for values in _VALUES[action](self, value)]
 
     # --- values of steps ---
 
-    def contents(self, node: Node) -> dict[str, str]:
-        return {self.inside(path, value): self.text(value) for path, value in self.mapping(node).items()}
+    def one_text(self, node: Node) -> list[Step]:
+        return [(self.text(node),)]
 
-    def paths(self, node: Node) -> list[str]:
+    def one_number(self, node: Node) -> list[Step]:
+        return [(str(self.number(node)),)]
+
+    def status(self, node: Node) -> list[Step]:
+        return [(str(self.whole(node)),)]
+
+    def nothing(self, node: Node) -> list[Step]:
+        self.flag(node)
+        return [()]
+
+    def contents(self, node: Node) -> list[Step]:
+        return [(self.inside(path, value), self.text(value)) for path, value in self.mapping(node).items()]
+
+    def paths(self, node: Node) -> list[Step]:
         several = self.items(node) if isinstance(node, SequenceNode) else [node]
-        return [self.inside(self.text(each), each) for each in several]
+        return [(self.inside(self.text(each), each),) for each in several]
 
     def inside(self, path: str, node: Node) -> str:
         if path.startswith("/") or posixpath.normpath(path).split("/")[0] in {"..", "."}:
             raise self.error(node.start_mark, f"{path!r} is not inside the worktree; for that there is edit_outside")
         return path
 
-    def usage(self, node: Node) -> dict[str, float]:
+    def usage(self, node: Node) -> list[Step]:
         fields = self.fields(node, optional=("input_tokens", "output_tokens", "cost_usd"))
-        return {key: self.number(value) if key == "cost_usd" else self.whole(value) for key, value in fields.items()}
+        used = {key: self.number(value) if key == "cost_usd" else self.whole(value) for key, value in fields.items()}
+        return [(json.dumps(used),)]
 
-    def failure(self, node: Node) -> dict[str, Any]:
+    def failure(self, node: Node) -> list[Step]:
         fields = self.fields(node, optional=("status", "times", "say"))
-        return {
-            "status": self.whole(fields["status"]) if "status" in fields else 1,
-            "times": self.whole(fields["times"]) if "times" in fields else sys.maxsize,
-            "say": self.text(fields["say"]) if "say" in fields else "it fails, as its playbook says",
-        }
+        times = self.whole(fields["times"]) if "times" in fields else sys.maxsize
+        status = self.whole(fields["status"]) if "status" in fields else 1
+        said = self.text(fields["say"]) if "say" in fields else "it fails, as its playbook says"
+        return [(str(times), str(status), said)]
 
     # --- values of YAML ---
 
@@ -166,6 +179,8 @@ class _Reader:
     def text(self, node: Node) -> str:
         if not isinstance(node, ScalarNode):
             raise self.error(node.start_mark, f"expected text, found {_kind(node)}")
+        if set(node.value) & {GROUP, RECORD, UNIT}:
+            raise self.error(node.start_mark, "it holds a separator character (1D, 1E or 1F), which can't be played")
         return str(node.value)
 
     def value(self, node: Node) -> Any:  # noqa: ANN401 - a design can hold anything
@@ -195,22 +210,22 @@ class _Reader:
         return True
 
 
-_VALUES: Mapping[str, Callable[[_Reader, Node], Any]] = {
-    "say": _Reader.text,
+_VALUES: Mapping[str, Callable[[_Reader, Node], list[Step]]] = {
+    "say": _Reader.one_text,
     "write": _Reader.contents,
     "append": _Reader.contents,
     "delete": _Reader.paths,
-    "run": _Reader.text,
-    "sleep": _Reader.number,
-    "commit": _Reader.text,
+    "run": _Reader.one_text,
+    "sleep": _Reader.one_number,
+    "commit": _Reader.one_text,
     "usage": _Reader.usage,
     "fail": _Reader.failure,
-    "exit": _Reader.whole,
-    "hang": _Reader.flag,
-    "ignore_term": _Reader.flag,
-    "fork_away": _Reader.number,
-    "flood": _Reader.number,
-    "edit_outside": _Reader.text,
+    "exit": _Reader.status,
+    "hang": _Reader.nothing,
+    "ignore_term": _Reader.nothing,
+    "fork_away": _Reader.one_number,
+    "flood": _Reader.one_number,
+    "edit_outside": _Reader.one_text,
 }
 
 

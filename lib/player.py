@@ -1,29 +1,34 @@
 """The program behind the scripted assistant: carries out the steps that follow the prompt on its standard input.
 
-Run as a file, by an isolated Python without site packages, so that it starts in a few milliseconds and imports nothing
-from the folder it works in. The steps were checked by `lib.playbook`; they are JSON after the last record separator.
+Run as a file, by an isolated Python without site packages, so that it starts about as fast as Python itself and imports
+nothing from the folder it works in. The steps were checked by `lib.playbook_file`; each is an action and its values,
+which are text, divided by ASCII's own separators.
 """
-# pathlib would take as long to import as all the rest:
-# ruff: noqa: PTH103, PTH107, PTH120, PTH123
+# pathlib, typing and json would take longer to import than all the rest:
+# ruff: noqa: PTH103, PTH120, PTH123
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping
-from typing import Any, NoReturn
 
-SEPARATOR = b"\x1e"
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import NoReturn
+
+#: Between the prompt and the steps, between two steps, and between the values of one.
+GROUP, RECORD, UNIT = "\x1d", "\x1e", "\x1f"
 FLOOD_LINE = "x" * 1023 + "\n"
 
 
 def main() -> int:
     """Plays each step in the current directory; the exit status is that of the first one that fails."""
-    steps = json.loads(sys.stdin.buffer.read().rpartition(SEPARATOR)[2])
-    for action, value in steps:
-        if status := _ACTIONS[action](value):
+    plan = sys.stdin.buffer.read().decode().rpartition(GROUP)[2]
+    for record in plan.split(RECORD) if plan else ():
+        action, *values = record.split(UNIT)
+        if status := _ACTIONS[action](*values):
             return status
     return 0
 
@@ -33,21 +38,15 @@ def _say(text: str) -> None:
     sys.stdout.flush()
 
 
-def _write(files: Mapping[str, str], mode: str = "w") -> None:
-    for path, content in files.items():
-        _say(f"::write {path}")
-        os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
-        with open(path, mode, encoding="utf-8", newline="") as stream:
-            stream.write(content)
+def _write(path: str, content: str, mode: str = "w") -> None:
+    _say(f"::write {path}")
+    os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+    with open(path, mode, encoding="utf-8", newline="") as stream:
+        stream.write(content)
 
 
-def _append(files: Mapping[str, str]) -> None:
-    _write(files, "a")
-
-
-def _delete(paths: list[str]) -> None:
-    for path in paths:
-        os.remove(path)
+def _append(path: str, content: str) -> None:
+    _write(path, content, "a")
 
 
 def _run(line: str) -> int:
@@ -65,30 +64,35 @@ def _commit(message: str) -> int:
     return next((status for command in commands if (status := subprocess.run(command, check=False).returncode)), 0)
 
 
-def _usage(usage: Mapping[str, float]) -> None:
-    _say(f"::usage {json.dumps(usage)}")
+def _usage(used: str) -> None:
+    _say(f"::usage {used}")
 
 
-def _exit(status: int) -> NoReturn:
-    sys.exit(status)
+def _sleep(seconds: str) -> None:
+    time.sleep(float(seconds))
 
 
-def _fail(message: str) -> None:
+def _fail(status: str, message: str) -> int:
     sys.stderr.write(f"{message}\n")
+    return int(status)
 
 
-def _hang(_on: bool) -> NoReturn:
+def _exit(status: str) -> NoReturn:
+    sys.exit(int(status))
+
+
+def _hang() -> NoReturn:
     while True:
         time.sleep(3600)
 
 
-def _ignore_term(_on: bool) -> None:
+def _ignore_term() -> None:
     import signal
 
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
-def _fork_away(seconds: float) -> None:
+def _fork_away(seconds: str) -> None:
     """Leaves a process behind that has a session of its own and no parent here, and holds standard output open."""
     child = os.fork()
     if child:
@@ -96,12 +100,12 @@ def _fork_away(seconds: float) -> None:
         return
     os.setsid()
     if os.fork() == 0:
-        time.sleep(seconds)
+        time.sleep(float(seconds))
     os._exit(0)
 
 
-def _flood(megabytes: float) -> None:
-    for _ in range(int(megabytes * 1024)):
+def _flood(megabytes: str) -> None:
+    for _ in range(int(float(megabytes) * 1024)):
         sys.stdout.write(FLOOD_LINE)
     sys.stdout.flush()
 
@@ -111,17 +115,17 @@ def _edit_outside(path: str) -> None:
         stream.write("written by a builder outside of its worktree\n")
 
 
-_ACTIONS: Mapping[str, Callable[[Any], int | None]] = {
+_ACTIONS: Mapping[str, Callable[..., int | None]] = {
     "say": _say,
     "write": _write,
     "append": _append,
-    "delete": _delete,
+    "delete": os.remove,
     "run": _run,
-    "sleep": time.sleep,
+    "sleep": _sleep,
     "commit": _commit,
     "usage": _usage,
-    "exit": _exit,
     "fail": _fail,
+    "exit": _exit,
     "hang": _hang,
     "ignore_term": _ignore_term,
     "fork_away": _fork_away,

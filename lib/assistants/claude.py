@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from lib.assistants._outcome import check_settings, ended_by_force, last_line, usage_of
+from lib.assistants._outcome import NOT_FOUND, check_settings, ended_by_force, last_line, usage_of
 from lib.contracts import AssistantEvent, Exit, Launch, Turn
 from lib.model import JobResult, Usage
 
@@ -90,7 +90,8 @@ def _environment() -> dict[str, str]:
 def _judged(end: Exit, events: Sequence[AssistantEvent], final: AssistantEvent | None, stderr: str) -> JobResult:
     """Success is a final event without an error flag and exit 0; what git shows is looked at by others."""
     if final is None:
-        code = "no_result" if end.status == 0 else "not_available" if end.status == 127 else "exit_nonzero"  # noqa: PLR2004
+        failure = "not_available" if end.status == NOT_FOUND else "exit_nonzero"
+        code = failure if end.status else "no_result"
         return _failed(code, end, last_line(stderr) or "it ended without a final event")
     if not final.ok:
         told = next((event.error for event in reversed(events) if event.kind == "text" and event.error), "")

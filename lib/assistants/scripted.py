@@ -6,7 +6,6 @@ Variant: the name of a shipped playbook, or a path; without one, the shipped pla
 from __future__ import annotations
 
 import contextlib
-import json
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,11 +14,10 @@ from typing import Any
 from lib.assistants._outcome import plain_events, plain_verdict
 from lib.contracts import AssistantEvent, Exit, Launch, Turn
 from lib.model import JobResult, Usage
-from lib.playbook import Playbook, find, matching, shipped_names, steps_for
+from lib.playbook import Playbook, find, matching, plan, shipped_names, steps_for
 from lib.playbook_file import read_playbook
 
 PLAYER = Path(__file__).resolve().parent.parent / "player.py"
-SEPARATOR = "\x1e"
 
 
 class Scripted:
@@ -40,7 +38,7 @@ class Scripted:
         book = _book(turn.variant, turn.requirement)
         steps = steps_for(book, turn.role, turn.builder, turn.attempt, turn.prompt)
         argv = (sys.executable, "-I", "-S", "-X", "utf8", str(PLAYER))
-        return Launch(argv=argv, stdin=f"{turn.prompt}\n{SEPARATOR}{json.dumps(steps)}\n")
+        return Launch(argv=argv, stdin=plan(turn.prompt, steps))
 
     def read(self, line: str) -> Sequence[AssistantEvent]:
         word, _, value = line.partition(" ")

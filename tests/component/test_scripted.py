@@ -36,7 +36,7 @@ class Stage:
         launch = assistant.launch(
             Turn(
                 role="builder",
-                prompt="Build it: é {{ x }} \x1e",
+                prompt="Build it: é {{ x }} \x1d\x1e\x1f",
                 worktree=str(self.worktree),
                 scratch="/s",
                 builder="b",
@@ -85,7 +85,7 @@ class TestWork:
     def test_says_writes_appends_deletes_and_runs(self, stage: Stage) -> None:
         result = stage.play(
             {"say": "Beginning, naïvely"},
-            {"write": {"src/deep/a.txt": "one\n", "gone.txt": "x"}},
+            {"write": {"src/deep/a.txt": "one\r\n", "gone.txt": "x"}},
             {"append": {"src/deep/a.txt": "two\n"}},
             {"delete": "gone.txt"},
             {"run": "wc -l < src/deep/a.txt > lines.txt; echo counted"},
@@ -95,7 +95,7 @@ class TestWork:
         assert result.ok
         assert result.data["text"] == "Beginning, naïvely\ncounted\nDone"
         assert (result.usage.input_tokens, result.usage.cost_usd) == (10, 0.5)
-        assert (stage.worktree / "src/deep/a.txt").read_text() == "one\ntwo\n"
+        assert (stage.worktree / "src/deep/a.txt").read_bytes() == b"one\r\ntwo\n"
         assert (stage.worktree / "lines.txt").read_text().strip() == "2"
         assert not (stage.worktree / "gone.txt").exists()
 

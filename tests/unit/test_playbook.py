@@ -66,10 +66,10 @@ class TestTurns:
         assert [part.id for part in parse_design(text).components] == ["hello"]
 
     def test_words_of_the_feedback_choose_another_and_reach_it(self, book: Playbook) -> None:
-        text = architect_says(book, feedback='Split it,\n"please" \\o/')
+        text = architect_says(book, feedback='Split\x1e it,\n"please" \\o/')
         assert 'You want: Split it,\n"please" \\o/' in text
         parsed = parse_design(text)
-        assert parsed.summary == 'Now: Split it,\n"please" \\o/'
+        assert parsed.summary == 'Now: Split\x1e it,\n"please" \\o/'
         assert len(parsed.components) == 2
 
     def test_other_feedback_keeps_the_first_answer(self, book: Playbook) -> None:
@@ -77,15 +77,16 @@ class TestTurns:
 
     def test_errors_of_a_design_choose_another(self, book: Playbook) -> None:
         assert architect_says(book, errors=("a cycle",)) == "Mended."
+        assert architect_says(book, errors=("a cycle",), feedback="split it") == "Mended."
 
     def test_an_attempt_that_is_not_listed_plays_the_last_one_before(self, book: Playbook) -> None:
-        failure = [("fail", "no luck"), ("exit", 3)]
+        failure = [("fail", "3", "no luck")]
         assert steps_for(book, "builder", "hello", 1, "") == failure
         assert steps_for(book, "builder", "hello", 2, "") == failure
-        assert steps_for(book, "builder", "hello", 9, "") == [("write", {"hello.py": "print('hello')"})]
+        assert steps_for(book, "builder", "hello", 9, "") == [("write", "hello.py", "print('hello')")]
 
     def test_a_failure_may_pass_after_some_attempts(self, book: Playbook) -> None:
-        assert [action for action, _ in steps_for(book, "builder", "bye", 2, "")] == ["fail", "exit", "say"]
+        assert [action for action, *_ in steps_for(book, "builder", "bye", 2, "")] == ["fail", "say"]
         assert steps_for(book, "builder", "bye", 3, "") == [("say", "good bye")]
 
     @pytest.mark.parametrize(("role", "builder"), [("builder", "unknown"), ("gardener", "")])
@@ -117,6 +118,7 @@ class TestMistakes:
             (HEAD + "    - sleep: long\n", 5, "expected a number from 0 up, found 'long'"),
             (HEAD + "    - sleep: -1\n", 5, "expected a number from 0 up"),
             (HEAD + "    - sleep: .inf\n", 5, "expected a number from 0 up"),
+            (HEAD + '    - say: "\\x1e"\n', 5, "separator character"),
             (HEAD + "    - exit: 1.5\n", 5, "expected a whole number"),
             (HEAD + "    - hang: maybe\n", 5, "expected true"),
             (HEAD + "    - fail: {tims: 2}\n", 5, "unknown key tims; did you mean times?"),
@@ -182,5 +184,5 @@ class TestShipped:
         book = read_playbook(find(name))
         for part in parse_design(architect_says(book)).components:
             steps = steps_for(book, "builder", part.id, 1, "")
-            written = {path for action, value in steps if action == "write" for path in value}
+            written = {values[0] for action, *values in steps if action == "write"}
             assert written == set(part.files)
