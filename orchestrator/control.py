@@ -1,4 +1,4 @@
-"""What commands do to a run: the same edits of state.json that a person would make, and starting or ending the daemon."""
+"""What commands do to a run: the edits of state.json that a person would make, and starting or ending the daemon."""
 
 from __future__ import annotations
 
@@ -130,13 +130,13 @@ def _targets(project: Project) -> dict[str, ProcessIdentity | None]:
     return {f"{run}/{job.id}": job.process for job in jobs if job.process is not None}
 
 
-def stop(project: Project, *, builders: bool, grace_s: float) -> int | None:
+def stop(project: Project, *, builders: bool) -> int | None:
     """Ends the orchestrator, and with `builders` what it started; the pid that it had, or None if none was there."""
     pid = holder(project)
     if pid is not None:
         _terminate(pid)
     if builders:
-        _stop_builders(project, grace_s)
+        _stop_builders(project)
     return pid
 
 
@@ -156,8 +156,8 @@ def _terminate(pid: int) -> None:
         os.close(descriptor)
 
 
-def _stop_builders(project: Project, grace_s: float) -> None:
-    """Ends the process trees of a run whose orchestrator is gone; recorded first, so that no failure is read from it."""
+def _stop_builders(project: Project) -> None:
+    """Ends the processes of a run whose orchestrator is gone; recorded first, so that no failure is read from it."""
     from lib.events import JobStopping
     from lib.process import now
     from orchestrator.fold import apply
@@ -172,4 +172,4 @@ def _stop_builders(project: Project, grace_s: float) -> None:
         for event in events:
             apply(after, event, instant)
         save(db, before, after, events, instant)
-    stop_trees(_targets(project), grace_s)
+    stop_trees(_targets(project), before.config.stop_grace_s)

@@ -34,6 +34,8 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.
 STOPPING = frozenset({signal.SIGTERM, signal.SIGINT})
 POOL_THREADS = 4
 CLOSE_TIMEOUT_S = 10.0
+#: Another orchestrator has the instance: this one must go.
+ALREADY_RUNNING = "already_running"
 
 
 class Daemon:
@@ -79,7 +81,13 @@ class Daemon:
     def tick(self) -> None:
         """One turn: observe, decide, commit, act."""
         instant = now()
-        seen = self._observe(instant)
+        try:
+            seen = self._observe(instant)
+        except RelayError as error:
+            if error.code == ALREADY_RUNNING:
+                raise
+            self.hold.set(error, instant)
+            return
         decision = decide(self.run, seen, self.handlers, instant, self._read)
         if not self._commit(decision, instant):
             return
@@ -192,7 +200,7 @@ def drive(project: Project, run_name: str, lock: InstanceLock) -> None:
 
 
 def start_detached(project: Project, run_name: str, lock: InstanceLock) -> None:
-    """Forks the orchestrator, which keeps the lock, and returns at once in the caller."""
+    """Forks the orchestrator, which keeps the lock, and returns at once in the caller, which lets go of it."""
     log = project.logs / "orchestrator.log"
     if detach(log) == 0:
         code = 0
@@ -202,3 +210,4 @@ def start_detached(project: Project, run_name: str, lock: InstanceLock) -> None:
             traceback.print_exc()
             code = EXIT_BUG
         os._exit(code)
+    lock.release()

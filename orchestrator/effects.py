@@ -5,14 +5,12 @@ A function takes its `Work` and gives the `JobResult`; the name that jobs use is
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 from lib.atomic import replace_file
 from lib.events import Event, JobEnded
-from lib.git import clean, conflict, land, merge, rescue, worktrees
+from lib.git import clean, land, merge, worktrees
 from lib.git.inspect import resolve
 from lib.git.run import Repo
 from lib.model import JobResult

@@ -3,33 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 
-from lib.atomic import Changed, exchange
-from lib.events import Event, ProblemFound, ProblemMended, StateEdited, StateRestored
+from lib.atomic import Changed, Late, WriteError, exchange, late_write, sweep_temporaries
+from lib.events import Event, Noted, ProblemFound, ProblemMended, StateEdited, StateRestored
+from lib.handback import Bad, Behind, Edited, Footprint, Known, Settling, judge
+from lib.lock import state_lock
 from lib.model import Now, Problem, State
 from lib.paths import Project
 from lib.rundb import RunDB
-from lib.statefile import (
-    Bad,
-    Behind,
-    Edited,
-    Footprint,
-    Known,
-    Missing,
-    Raw,
-    Refused,
-    Settling,
-    judge,
-    read_raw,
-    render,
-)
+from lib.statefile import Missing, Raw, Refused, read_raw, render, set_aside
 from lib.watch import Watch
 from orchestrator.fold import Run, present
-from orchestrator.home import make_home
 from orchestrator.wake import Wake
 
 UNWRITABLE = "state_unwritable"
 KEPT_REVISIONS = 200
+RETRY_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,28 +32,34 @@ class Draft:
 
 
 class Handover:
-    """Reads the file by content at every tick; writes it by compare-and-swap against what was read."""
+    """Reads the file by content at every tick; writes it by compare-and-swap against what was read.
+
+    While the file can't be used, or is missing, revisions go on in the run database alone.
+    """
 
     def __init__(self, project: Project, db: RunDB, run: Run) -> None:
         stored = db.load(run.state.run)
         self._project = project
         self._path = project.state_file
+        self._name = str(self._path.relative_to(project.root))
         self._seen: bytes | None = None
         self._written = stored.file_bytes or b""
+        self._published = False
         self._shown = present(run)
         self._earlier = {
-            row.rev: Footprint(sha256=row.sha256, phase=row.phase, action_owner=row.owner, action_needed=row.action,
-                               feedback=row.feedback, paused=row.paused)
+            row.rev: Footprint(row.sha256, row.phase, row.owner, row.action, row.feedback, row.paused)
             for row in stored.revisions
-        }  # fmt: skip
+        }
         self._settling = Settling()
-        self._unpublished = True
+        self._late_settling = Settling()
+        self._late: Path | None = None
         self._watch: Watch | None = None
         self.due_mono_s: float | None = None
 
     def watch(self, wake: Wake) -> None:
-        """Arms the file events, again when the directory was replaced."""
+        """Arms the file events, again when the folder was replaced."""
         if self._watch is None:
+            sweep_temporaries(self._path.parent)
             self._watch = Watch(self._path.parent)
             if self._watch.fd is not None:
                 wake.watch(self._watch.fd)
@@ -72,97 +68,105 @@ class Handover:
     # --- reading ---------------------------------------------------------------------------------------------------
 
     def observe(self, run: Run, legal: list[str], instant: Now) -> list[Event]:
-        """The facts that the file as it stands now amounts to."""
+        """The facts that the file as it stands now amounts to. Raises `RelayError` if it can't be told."""
         self.due_mono_s = None
-        raw = read_raw(self._path)
+        known = Known(self._written, self._published, self._earlier, legal, tuple(run.builders), self._name)
+        with state_lock(self._project):
+            late = late_write(self._path)
+            if late is not None:
+                return self._taken_late(late, known, instant)
+        found = read_raw(self._path)
         standing = run.engine.problem
-        if isinstance(raw, Refused):
-            return self._unsettled(raw.problem, standing, instant)
-        if isinstance(raw, Missing):
+        if isinstance(found, Refused):
+            return self._unusable(found.problem, found.problem.message, standing, instant)
+        if isinstance(found, Missing):
             return self._restored(instant)
-        verdict = judge(raw.data, self._known(run, legal))
+        verdict = judge(found.data, known)
         if isinstance(verdict, Bad):
-            return self._unsettled(verdict.problem, standing, instant)
+            return self._unusable(verdict.problem, found.data, standing, instant)
         self._settling.good()
-        self._seen = raw.data
-        mended: list[Event] = [ProblemMended(code=standing.code)] if standing else []
+        self._seen = found.data
         if isinstance(verdict, Edited):
+            mended: list[Event] = [ProblemMended(code=standing.code)] if standing else []
             return [*mended, StateEdited(edit=verdict.edit, rebased=verdict.rebased)]
-        if isinstance(verdict, Behind) or self._unpublished:
-            return self._published_again(standing, mended)
-        return mended
+        if isinstance(verdict, Behind) and (problem := self._publish()) is not None:
+            self.due_mono_s = instant.mono_s + RETRY_S
+            return [] if standing else [ProblemFound(problem=problem)]
+        self._published = True
+        return [ProblemMended(code=standing.code)] if standing else []
 
-    def _known(self, run: Run, legal: list[str]) -> Known:
-        return Known(written=self._written, state=self._shown, earlier=self._earlier, actions=tuple(legal),
-                     builders=tuple(run.builders))  # fmt: skip
-
-    def _unsettled(self, problem: Problem, standing: Problem | None, instant: Now) -> list[Event]:
+    def _unusable(self, problem: Problem, key: object, standing: Problem | None, instant: Now) -> list[Event]:
         """An editor may be at work: only what stays unusable is told, and only once."""
         self._seen = None
-        if standing is not None and (standing.code, standing.message) == (problem.code, problem.message):
-            return []
-        self.due_mono_s = self._settling.bad(problem.message, instant.mono_s)
-        return [ProblemFound(problem=problem)] if self.due_mono_s is None else []
+        self.due_mono_s = self._settling.bad(key, instant.mono_s)
+        told = standing is not None and (standing.code, standing.message) == (problem.code, problem.message)
+        return [ProblemFound(problem=problem)] if self.due_mono_s is None and not told else []
 
     def _restored(self, instant: Now) -> list[Event]:
         self._seen = None
         self.due_mono_s = self._settling.bad("missing", instant.mono_s)
         if self.due_mono_s is not None:
             return []
-        make_home(self._project)
-        try:
-            exchange(self._path, self._written, None)
-        except Changed:
-            return []
-        self._seen = self._written
-        return [StateRestored(reason="state.json was missing")]
+        problem = self._publish()
+        if problem is not None:
+            self.due_mono_s = instant.mono_s + RETRY_S
+            return [ProblemFound(problem=problem)]
+        return [StateRestored(reason=f"{self._name} was missing")]
 
-    def _published_again(self, standing: Problem | None, mended: list[Event]) -> list[Event]:
-        """The file is an earlier revision of ours, since writing it failed or was cut short: write it now."""
-        problem = self._publish(self._written)
-        if problem is None:
-            return mended
-        return [] if standing else [ProblemFound(problem=problem)]
+    def _taken_late(self, late: Late, known: Known, instant: Now) -> list[Event]:
+        """An editor had the file open while it was replaced, and saved into what had been displaced."""
+        verdict = judge(late.data, known)
+        if isinstance(verdict, Bad):
+            self.due_mono_s = self._late_settling.bad(late.data, instant.mono_s)
+            if self.due_mono_s is not None:
+                return []
+            kept = set_aside(self._path, late.path)
+            return [Noted(message=f"a late save could not be used, and is kept as {kept.name}", level="warning")]
+        self._late_settling.good()
+        if isinstance(verdict, Edited):
+            self._late = late.path
+            return [StateEdited(edit=verdict.edit, rebased=True)]
+        late.path.unlink()
+        return []
 
     # --- writing ---------------------------------------------------------------------------------------------------
 
-    def draft(self, run: Run, _instant: Now) -> Draft | None:
+    def draft(self, run: Run, instant: Now) -> Draft | None:
         """What to commit for `run`; None if the file is no longer what `observe` read. The state lock is held."""
-        raw = read_raw(self._path)
-        now_there = raw.data if isinstance(raw, Raw) else None
-        if self._seen is not None and now_there != self._seen:
+        found = read_raw(self._path)
+        if self._seen is not None and not (isinstance(found, Raw) and found.data == self._seen):
             return None
         shown = present(run)
         if shown == self._shown and self._seen in {None, self._written}:
             return Draft(run, None, shown)
-        updated = {"rev": self._shown.rev + 1, "updated_at": _instant.wall}
-        shown = shown.model_copy(update=updated)
-        run = replace(run, state=run.state.model_copy(update=updated))
+        stamped = {"rev": self._shown.rev + 1, "updated_at": instant.wall}
+        shown = shown.model_copy(update=stamped)
+        run = replace(run, state=run.state.model_copy(update=stamped))
         return Draft(run, render(shown), shown)
 
     def publish(self, draft: Draft) -> list[Event]:
-        """Writes what was committed; a file that can't be written, or is unusable and kept, is written later."""
+        """Writes what was committed. A file that can't be used is left alone; one that can't be written is tried again.
+
+        The state lock is held.
+        """
+        if self._late is not None:
+            self._late.unlink(missing_ok=True)
+            self._late = None
         if draft.data is None:
             return []
-        self._written, self._shown = draft.data, draft.shown
+        self._written, self._shown, self._published = draft.data, draft.shown, False
         self._earlier[draft.shown.rev] = Footprint.of(draft.shown, draft.data)
         self._earlier.pop(draft.shown.rev - KEPT_REVISIONS, None)
-        if self._seen is None:
-            self._unpublished = True
-            return []
-        problem = self._publish(draft.data)
+        problem = self._publish() if self._seen is not None else None
         return [ProblemFound(problem=problem)] if problem and draft.run.engine.problem is None else []
 
-    def _publish(self, data: bytes) -> Problem | None:
+    def _publish(self) -> Problem | None:
+        """Puts the newest revision in place of what was seen; an edit that fell in between stays, to be judged next."""
         try:
-            exchange(self._path, data, self._seen)
+            exchange(self._path, self._written, self._seen)
         except Changed:
-            self._unpublished = False
             return None
-        except OSError as error:
-            self._unpublished = True
-            return Problem(code=UNWRITABLE, message=f"state.json can't be written: {error.strerror}",
-                           remedy="df -h .project", action="write")  # fmt: skip
-        self._unpublished = False
-        self._seen = data
+        except WriteError as error:
+            return Problem(code=UNWRITABLE, message=error.message, remedy=error.remedy, action="write")
+        self._seen, self._published = self._written, True
         return None

@@ -5,10 +5,13 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+from typing import TYPE_CHECKING
 
 from lib.errors import RelayError
-from lib.model import Now
 from lib.paths import Project
+
+if TYPE_CHECKING:
+    from lib.model import Now  # status reads `standing`, and must not pay for pydantic
 
 HOLD_FILE = "hold"
 SIZE = 1024

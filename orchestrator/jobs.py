@@ -14,7 +14,7 @@ from pathlib import Path
 from lib.assistants import resolve, split
 from lib.atomic import replace_file
 from lib.config import Config
-from lib.contracts import AssistantEvent, Exit, Launch, Turn
+from lib.contracts import Assistant, AssistantEvent, Exit, Launch, Turn
 from lib.errors import RelayError
 from lib.events import Event, JobEnded, JobSpawned
 from lib.model import Builder, Job, JobKind, JobResult
@@ -134,11 +134,8 @@ def finish(work: Work) -> Event:
     """Ends what the job left running, and judges its exit and output."""
     sweep([work.mark])
     end = Exit(status=exit_status(work.records), stopped=work.job.stopping)
-    if work.job.spec.kind is JobKind.COMMAND:
-        result = _command_result(work, end)
-    else:
-        result = _assistant_result(work, end)
-    return JobEnded(job=work.job.id, result=result)
+    judge = _command_result if work.job.spec.kind is JobKind.COMMAND else _assistant_result
+    return JobEnded(job=work.job.id, result=judge(work, end))
 
 
 def _assistant_result(work: Work, end: Exit) -> JobResult:
@@ -208,5 +205,5 @@ def _text_end(file: Path) -> str:
         return ""
 
 
-def _adapter(work: Work):  # type: ignore[no-untyped-def]  # noqa: ANN202
+def _adapter(work: Work) -> Assistant:
     return resolve(work.job.spec.assistant, work.config.assistants)

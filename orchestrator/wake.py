@@ -8,6 +8,7 @@ import signal
 import socket
 from collections.abc import Iterable
 from types import FrameType
+from typing import Self
 
 BELL = 0
 
@@ -28,7 +29,7 @@ class Wake:
         self._previous_fd = signal.set_wakeup_fd(self._outer.fileno(), warn_on_full_buffer=False)
         self._previous = {number: signal.signal(number, _noted) for number in signals}
 
-    def __enter__(self) -> Wake:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

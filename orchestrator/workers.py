@@ -7,7 +7,18 @@ from dataclasses import dataclass
 from lib.events import Event, JobEnded, JobSpawned
 from lib.model import Job, JobKind, JobResult, Now, ProcessIdentity
 from lib.paths import Project
-from lib.process import Exited, NotStarted, Running, alive, close_watch, output_size, reap, recover, stop_trees, watch_fd
+from lib.process import (
+    Exited,
+    NotStarted,
+    Running,
+    alive,
+    close_watch,
+    output_size,
+    reap,
+    recover,
+    stop_trees,
+    watch_fd,
+)
 from orchestrator.effects import run_effect
 from orchestrator.fold import Run
 from orchestrator.jobs import Work, finish, guarded, launch
@@ -106,7 +117,7 @@ class Workers:
                 result = JobResult(ok=False, code="not_started", message="the orchestrator ended before it was started")
                 events.append(JobEnded(job=job.id, result=result))
             else:
-                self._judge(run, job, rebooted=not isinstance(found, Exited) and _rebooted(job, run))
+                self._judge(run, job, rebooted=not isinstance(found, Exited) and _rebooted(job))
         return adopted, events
 
     def _judge(self, run: Run, job: Job, *, rebooted: bool = False) -> None:
@@ -137,7 +148,7 @@ class Workers:
         )
 
 
-def _rebooted(job: Job, run: Run) -> bool:
+def _rebooted(job: Job) -> bool:
     from lib.process import boot_id
 
     return job.process is not None and job.process.boot_id != boot_id()

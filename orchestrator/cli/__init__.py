@@ -12,7 +12,7 @@ INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 
 def main() -> None:
     """`relay`."""
-    _exit_with(lambda: _app()())
+    _exit_with(lambda: _app()(sys.argv[1:]))
 
 
 def start_main() -> None:
@@ -27,6 +27,9 @@ def _app() -> Callable[..., object]:
 
 
 def _exit_with(call: Callable[[], object]) -> None:
+    from lib.process import occupy_stdio
+
+    occupy_stdio()
     try:
         call()
         code = EXIT_OK

@@ -21,10 +21,10 @@ def init(
     print_only: Annotated[bool, typer.Option("--print", help="Print the file instead of writing it.")] = False,
 ) -> None:
     """Write a commented .project/config.yaml to start from."""
-    from lib.templates import template_text
+    from lib.templates import shipped
     from orchestrator import setting_up
 
-    text = template_text("project/config.yaml")
+    text = (shipped("project") / "config.yaml").read_text()
     if print_only:
         typer.echo(text, nl=False)
         return
@@ -37,17 +37,18 @@ def trust(
 ) -> None:
     """Allow this project's own handlers, commands and prompts to be used, as they are now."""
     from lib import trust as trusting
+    from lib.display import escaped
 
     project = project_of("default")
     waiting = trusting.pending(project)
     for item in waiting:
-        typer.echo(f"  {item.state:8} {item.path}")
+        typer.echo(f"  {item.state:8} {escaped(str(item.path))}{f'  ({item.reason})' if item.reason else ''}")
     if not waiting:
         typer.echo("Nothing here waits to be trusted.")
     elif show:
         typer.echo("Read them, then: relay trust")
     else:
-        trusting.trust(project)
+        trusting.trust(project, waiting)
         typer.echo("Trusted as they are; a change of any of them asks again.")
 
 

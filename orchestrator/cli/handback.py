@@ -1,4 +1,4 @@
-"""Commands that make a person's edits of state.json: `approve`, `reject`, `retry`, `skip`, `pause`, `resume`, `cancel`."""
+"""Commands that make a person's edits of state.json, from `approve` to `cancel`."""
 
 from __future__ import annotations
 
@@ -26,7 +26,9 @@ def approve(words: Words = None, instance: Instance = "default") -> None:
     _told(project, f"Handed back: {state.next_action} is next.")
 
 
-def reject(words: Annotated[str, typer.Argument(help="What to do differently.")], instance: Instance = "default") -> None:
+def reject(
+    words: Annotated[str, typer.Argument(help="What to do differently.")], instance: Instance = "default"
+) -> None:
     """Ask for another design, with words that it takes up."""
     from orchestrator import control
 
@@ -37,7 +39,9 @@ def reject(words: Annotated[str, typer.Argument(help="What to do differently.")]
 
 def retry(
     words: Words = None,
-    builder: Annotated[list[str] | None, typer.Option("--builder", "-b", help="Only this one, also if at work.")] = None,
+    builder: Annotated[
+        list[str] | None, typer.Option("--builder", "-b", help="Only this one, also if at work.")
+    ] = None,
     instance: Instance = "default",
 ) -> None:
     """Try again what failed, with a hint if you have one."""

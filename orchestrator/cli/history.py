@@ -77,7 +77,9 @@ def show(
     from lib.wording import sentence
 
     row = stored.row
-    typer.echo(f"{row.id}\n  {escaped(row.requirement)}\n  {row.outcome or row.phase}, on {stored.header['base']['branch']}\n")
+    typer.echo(
+        f"{row.id}\n  {escaped(row.requirement)}\n  {row.outcome or row.phase}, on {stored.header['base']['branch']}\n"
+    )
     for event in events:
         said = sentence(event.kind, json.loads(event.data))
         if said:

@@ -8,6 +8,7 @@ import typer
 
 from orchestrator.cli.project import Instance, project_of
 
+
 def register(app: typer.Typer) -> None:
     app.command()(start)
     app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})(
@@ -54,7 +55,9 @@ def status(context: typer.Context) -> None:
 
 
 def stop(
-    builders: Annotated[bool, typer.Option("--builders", help="Stop the builders too; they are tried again later.")] = False,
+    builders: Annotated[
+        bool, typer.Option("--builders", help="Stop the builders too; they are tried again later.")
+    ] = False,
     instance: Instance = "default",
 ) -> None:
     """Stop the orchestrator; builders go on unless --builders. `relay resume` takes the run up again."""

@@ -1,0 +1,114 @@
+"""Who is asked for what, and the exact commands and edits that answer. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from lib.paths import DEFAULT_INSTANCE
+
+Record = Mapping[str, Any]
+
+#: What ci can be asked by the built-in phases, in words.
+QUESTIONS: Final = {
+    "approve_design": "approve the design",
+    "resolve_conflict": "resolve a conflict",
+    "fix_failure": "mend a failure",
+    "approve_landing": "approve the landing",
+    "clear_the_way": "clear the way for the landing",
+}
+#: Where such a message begins to name commands, which are listed anyway.
+_THEN: Final = (", then: relay", ". Then: relay", ". To land it on")
+_HAND_BACK: Final = '"action_owner": "code"'
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """`text` can be typed (or edited in) as it stands; `what` says what it does."""
+
+    text: str
+    what: str
+
+
+def asked(action: str) -> str:
+    """What ci is asked, after "Waiting for you:"."""
+    return QUESTIONS.get(action, action.replace("_", " "))
+
+
+def question(header: Record) -> str:
+    """The message to ci, without the commands that a built-in phase puts at its end."""
+    message = str(header["message"])
+    if header["action_needed"] in QUESTIONS:
+        for mark in _THEN:
+            message = message.rpartition(mark)[0] or message
+    return message
+
+
+def commands(header: Record, mood: str, problem: Record | None, failed: Sequence[str]) -> tuple[Command, ...]:
+    """What to type next, the likeliest first. `failed` are builders that gave up."""
+    suffix = "" if header["instance"] == DEFAULT_INSTANCE else f" --instance {header['instance']}"
+    found = {command.text: command for command in _answers(header, mood, problem, failed)}
+    return tuple(
+        Command(text + suffix, command.what) if text.startswith("relay ") else command
+        for text, command in found.items()
+        if text
+    )
+
+
+def _answers(header: Record, mood: str, problem: Record | None, failed: Sequence[str]) -> Iterator[Command]:
+    match mood:
+        case "held" if problem is not None:
+            yield Command(problem["remedy"], "mends it")
+            if problem["code"].startswith("state_"):
+                yield Command("relay resume --discard-edit", "sets the file aside, restores the last good one")
+        case "paused":
+            yield Command("relay resume", "goes on")
+            if header["action_owner"] == "ci":
+                yield from _to_ci(header, failed)
+        case "ask":
+            yield from _to_ci(header, failed)
+        case "down":
+            yield Command("relay resume", "goes on where it stands")
+        case "work":
+            yield Command("relay status --watch", "watches it live")
+        case _:
+            yield from _afterwards(header)
+
+
+def _to_ci(header: Record, failed: Sequence[str]) -> Iterator[Command]:
+    """What answers a question of the built-in phases; any other is answered by approving."""
+    action, remedy = header["action_needed"], (header["error"] or {}).get("remedy", "")
+    if action == "fix_failure":
+        if failed:
+            yield Command(f"relay logs {failed[0]}", "what it printed")
+        yield Command(remedy, "may help")
+        yield Command('relay retry "a hint"', "tries again")
+        if failed:
+            yield Command(f"relay skip {' '.join(failed)}", "goes on without")
+        same = "retry"
+    else:
+        yield Command(remedy, "shows what stands in the way")
+        yield Command("relay approve", _YES.get(action, "hands back, once it is done"))
+        same = "approve"
+    if action == "approve_design":
+        yield Command('relay reject "what to change"', "has it designed anew")
+    yield Command(_HAND_BACK, f"in {state_file(header['instance'])} does what {same} does")
+
+
+_YES: Final = {"approve_design": "builds it", "approve_landing": "lands it"}
+
+
+def state_file(instance: str) -> str:
+    """The path of an instance's state.json, from the project's root."""
+    return ".project/state.json" if instance == DEFAULT_INSTANCE else f".project/instances/{instance}/state.json"
+
+
+def _afterwards(header: Record) -> Iterator[Command]:
+    """A run that is over asks for nothing."""
+    branch = f"relay/{header['run']}"
+    if header["outcome"] == "stored":
+        yield Command(f"git merge {branch}/merged", "brings it to the branch that you are on")
+    if header["outcome"] == "cancelled":
+        yield Command(f"git branch --list '{branch}/*'", "what was built so far")
+    yield Command(f"relay show {header['run']}", "what happened, event by event")

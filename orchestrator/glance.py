@@ -1,0 +1,123 @@
+"""One look at a run: the database, the lock, state.json and what jobs print become a view. It changes nothing.
+
+It must stay light: no pydantic, no subprocess. The run database is the truth; state.json is only looked at where no
+orchestrator does it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from lib.display import Masker
+from lib.errors import RelayError
+from lib.lock import holder
+from lib.plainfile import NotPlainError, read_plain
+from lib.rundb import RunDB, StoreError
+from orchestrator.hold import standing
+from orchestrator.lastline import last_line
+from orchestrator.view import View, status_view
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from lib.paths import Project
+    from lib.records import RunRow, Stored
+
+_STATE_MAX_BYTES: Final = 1_000_000
+#: For an orchestrator that is there, although which process it is can't be told.
+PID_UNKNOWN: Final = 0
+_RUNS_LOOKED_AT: Final = 500
+
+
+def look(project: Project, run: str = "") -> View | None:
+    """The view of `run`, or of the instance's newest; None if there is none.
+
+    Where the run database can't be read, it is what state.json tells. Raises `RelayError`, and `StoreError` where that
+    tells nothing either.
+    """
+    pid = running(project)  # first: one that ends after this has committed the end before the database is read
+    try:
+        db = RunDB.open_readonly(project.database)
+        name = run or (db.latest_run(project.instance_dir.name) if db else None)
+        return _view(project, db.load(name), pid) if db and name else None
+    except StoreError as error:
+        view = _from_file(project, pid, error)
+        if view is None:
+            raise
+        return view
+
+
+def _view(project: Project, stored: Stored, pid: int | None) -> View:
+    header, problem = (stored.header, standing(project)) if pid is not None else _as_edited(project, stored)
+    builders = [json.loads(row.data) for row in stored.builders]
+    jobs = [json.loads(row.data) for row in stored.jobs if not row.ended]
+    lines = {job["id"]: last_line(_output(project, header["run"], job)) for job in jobs}
+    problem = stored.row.problem or problem
+    masked = Masker.from_environ(os.environ).masked_data
+    return status_view(masked(header), masked(builders), jobs, masked(problem), pid, datetime.now(UTC), masked(lines))
+
+
+def _from_file(project: Project, pid: int | None, error: StoreError) -> View | None:
+    """What state.json tells by itself, with why no more is known; None if it is not as the orchestrator writes it."""
+    problem = {"code": error.code, "message": error.message, "remedy": error.remedy}
+    try:
+        header = json.loads(read_plain(project.state_file, limit=_STATE_MAX_BYTES) or b"null")
+        masked = Masker.from_environ(os.environ).masked_data(header)
+        return status_view(masked, masked["builders"], [], problem, pid, datetime.now(UTC), {})
+    except (OSError, NotPlainError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        return None
+
+
+def instances(project: Project) -> list[RunRow]:
+    """The newest run of each instance in this work tree. Raises `StoreError`, `RelayError`."""
+    db = RunDB.open_readonly(project.database)
+    rows = db.runs(limit=_RUNS_LOOKED_AT) if db else []
+    newest = {row.instance: row for row in reversed(rows) if row.root == str(project.root)}
+    return list(newest.values())
+
+
+def running(project: Project) -> int | None:
+    """The pid of the instance's orchestrator, `PID_UNKNOWN`, or None while none is running."""
+    try:
+        return holder(project)
+    except RelayError:
+        return PID_UNKNOWN
+
+
+def _output(project: Project, run: str, job: dict[str, Any]) -> Path:
+    return project.output_dir(run, job["spec"]["builder"], job["id"]) / "output.log"
+
+
+def _as_edited(project: Project, stored: Stored) -> tuple[dict[str, Any], dict[str, Any] | None]:
+    """What state.json says while nobody takes up its edits: the header with them, and what is wrong with the file."""
+    if stored.row.outcome is not None:
+        return stored.header, None
+    try:
+        data = read_plain(project.state_file, limit=_STATE_MAX_BYTES)
+    except (OSError, NotPlainError):
+        data = b""
+    if data is None or data == stored.file_bytes:
+        return stored.header, None  # a missing one is restored by the next orchestrator
+    return _judged(project, stored.header)
+
+
+def _judged(project: Project, header: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any] | None]:
+    """Rare, so it may cost the import of what the orchestrator itself judges by."""
+    from lib.model import EDITABLE
+    from lib.statefile import Raw, Refused, StateProblem, parse, read_raw
+
+    found = read_raw(project.state_file)
+    if isinstance(found, Refused):
+        return header, found.problem.model_dump(mode="json")
+    if not isinstance(found, Raw):
+        return header, None
+    try:
+        state = parse(found.data).model_dump(mode="json")
+    except StateProblem as error:
+        return header, error.problem.model_dump(mode="json")
+    if (state["run"], state["rev"]) != (header["run"], header["rev"]):
+        return header, None
+    return {**header, **{name: state[name] for name in EDITABLE}}, None

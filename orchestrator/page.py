@@ -1,0 +1,206 @@
+"""A view as one screen of text: what a person reads at a glance. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Final
+
+from lib.display import clip, escaped
+from orchestrator.screen import Look, ago, bar, columns, padded, wrapped
+from orchestrator.view import AT_WORK, BUILT, BuilderView, View
+
+#: Each mood's sign and style.
+_MOODS: Final = {
+    "ask": ("◆", "bold yellow"),
+    "work": ("●", "bold cyan"),
+    "done": ("✓", "bold green"),
+    "failed": ("✗", "bold red"),
+    "held": ("✗", "bold red"),
+    "paused": ("‖", "bold yellow"),
+    "down": ("○", "bold red"),
+}
+_STATUSES: Final = {
+    "pending": ("·", "dim"),
+    "preparing": ("●", "cyan"),
+    "running": ("●", "cyan"),
+    "verifying": ("●", "blue"),
+    "built": ("✓", "green"),
+    "merged": ("✓", "green"),
+    "landed": ("✓", "green"),
+    "retrying": ("↻", "yellow"),
+    "failed": ("✗", "red"),
+    "skipped": ("-", "dim"),
+    "cancelled": ("-", "dim"),
+}
+_STEPS: Final = 5
+_BAR_COLUMNS: Final = 32
+_PROSE_COLUMNS: Final = 100
+_LEAST_BUILDERS: Final = 3
+_REQUIREMENT_ROWS: Final = 2
+_INDENT: Final = "   "
+_GAP: Final = "  "
+#: Shown first where not all have room.
+_URGENT: Final = ("failed", "retrying", *AT_WORK)
+
+
+def page(view: View, look: Look, *, live: bool = False) -> str:
+    """The screen, in at most `look.rows` rows where words leave room for it; a `live` one needs no hint to watch."""
+    above = [*_head(view, look), *_stand(view, look)]
+    below = [*([] if live and view.mood == "work" else _commands(view, look)), *_foot(view, look)]
+    room = look.rows - len(above) - len(below) - 1  # the prompt's row, or the cursor's
+    return look.fit("\n".join(line.rstrip() for line in [*above, *_builders(view, look, room), *below]))
+
+
+def _head(view: View, look: Look) -> list[str]:
+    prose = min(look.columns - 2, _PROSE_COLUMNS)
+    said = wrapped(view.requirement, prose)
+    if len(said) > _REQUIREMENT_ROWS:
+        said = [*said[: _REQUIREMENT_ROWS - 1], clip(f"{said[_REQUIREMENT_ROWS - 1]} …", prose)]
+    facts = [view.run, f"on {view.base_branch}", ago(view.age_s)]
+    if view.instance != "default":
+        facts.insert(1, f"instance {view.instance}")
+    about = clip(escaped(" · ".join(facts)), look.columns - 1)
+    return [
+        *(look.paint(f" {line}", "bold") for line in said),
+        look.paint(f" {about}", "dim"),
+        "",
+        _track(view, look),
+        "",
+    ]
+
+
+def _track(view: View, look: Look) -> str:
+    sign, style = _MOODS[view.mood]
+    marks = {"done": (" ✓", "green"), "now": (f" {sign}", style), "ahead": ("", "dim")}
+    stops = [look.paint(escaped(stop.name) + marks[stop.state][0], marks[stop.state][1]) for stop in view.track]
+    return " " + look.paint(" → ", "dim").join(stops)
+
+
+def _stand(view: View, look: Look) -> list[str]:
+    """The headline, what is asked, what is wrong, and what runs for all."""
+    prose = min(look.columns, _PROSE_COLUMNS) - len(_INDENT)
+    sign, style = _MOODS[view.mood]
+    since = look.paint(f"  {ago(view.doing_s)}", "dim") if view.doing_s is not None and view.mood == "work" else ""
+    first, *rest = wrapped(view.headline, prose)
+    lines = [look.paint(f" {sign} {first}", style) + since, *(look.paint(_INDENT + line, style) for line in rest)]
+    lines += [_INDENT + line for line in wrapped(view.message, prose) if view.message]
+    if view.line and view.mood == "work":
+        lines.append(look.paint(_INDENT + clip(escaped(view.line), look.columns - len(_INDENT)), "dim"))
+    for trouble in view.troubles:
+        lines += [look.paint(_INDENT + line, "red") for line in wrapped(trouble.message, prose)]
+    return [*lines, ""]
+
+
+def _commands(view: View, look: Look) -> list[str]:
+    """Each on a line of its own, never cut: what it does stands beside it, or above where there is no room."""
+    texts = [escaped(command.text) for command in view.commands]
+    size = max((len(text) for text in texts if len(text) <= look.columns // 2), default=0)
+    lines = []
+    for text, command in zip(texts, view.commands, strict=True):
+        what = look.paint(command.what, "dim")
+        if len(_INDENT) + max(len(text), size) + len(_GAP) + len(command.what) <= look.columns:
+            lines.append(f"{_INDENT}{look.paint(padded(text, size), 'bold')}{_GAP}{what}")
+        else:
+            lines += [f"{_INDENT}{look.paint(text, 'bold')}", f"{_INDENT}{_GAP}{what}"]
+    return [*lines, ""] if lines else []
+
+
+def _foot(view: View, look: Look) -> list[str]:
+    facts = []
+    assistants = sorted({builder.assistant for builder in view.builders})
+    if assistants:
+        facts.append(", ".join(assistants))
+    if spent := _spent(view.tokens, view.cost_usd):
+        facts.append(f"{spent} in all")
+    if view.sandbox:
+        facts.append(f"sandbox {view.sandbox}")
+    if view.orchestrator_pid is None:
+        facts += [] if view.outcome else ["orchestrator not running"]
+    else:
+        facts.append(f"orchestrator {view.orchestrator_pid or '(pid unknown)'}")
+    if view.builders:
+        facts.append("logs: relay logs BUILDER")
+    return [look.paint(f" {clip(escaped(' · '.join(facts)), look.columns - 1)}", "dim")]
+
+
+def _spent(tokens: int, cost_usd: float) -> str:
+    told = [f"{_thousands(tokens)} tokens"] if tokens else []
+    return ", ".join([*told, f"${cost_usd:.2f}"] if cost_usd else told)
+
+
+def _thousands(count: int) -> str:
+    for size, unit in ((1_000_000, "M"), (1_000, "k")):
+        if count >= size:
+            return f"{count / size:.1f}{unit}"
+    return str(count)
+
+
+# --- builders --------------------------------------------------------------------------------------------------------
+
+
+def _builders(view: View, look: Look, room: int) -> list[str]:
+    if not view.builders:
+        return []
+    chosen = _chosen(view.builders, max(room - 3, _LEAST_BUILDERS))
+    left = Counter(builder.status for builder in view.builders)
+    left.subtract(builder.status for builder in chosen)
+    lines = [_progress(view, look), *_rows(chosen, look)]
+    if more := ", ".join(f"{count} {status}" for status, count in left.items() if count):
+        lines.append(look.paint(f"{_INDENT}… and {more}", "dim"))
+    return [*lines, ""]
+
+
+def _chosen(builders: tuple[BuilderView, ...], room: int) -> list[BuilderView]:
+    """As many as there is room for, in their order: first those that need an eye, the ones under way, then the rest."""
+    if len(builders) <= room:
+        return list(builders)
+
+    def urgency(index: int) -> tuple[int, int]:
+        status = builders[index].status
+        return (_URGENT.index(status) if status in _URGENT else len(_URGENT) + (status in BUILT), index)
+
+    return [builders[index] for index in sorted(sorted(range(len(builders)), key=urgency)[: room - 1])]
+
+
+def _progress(view: View, look: Look) -> str:
+    total = len(view.builders)
+    counts = " · ".join(f"{count} {status}" for status, count in view.progress.items())
+    drawn = bar(view.built, total, _BAR_COLUMNS, active=view.active)
+    full, busy = drawn.count("█"), drawn.count("▒")
+    painted = (look.paint(drawn[:full], "green") + look.paint(drawn[full : full + busy], "cyan")
+               + look.paint(drawn[full + busy :], "dim"))  # fmt: skip
+    return f"{_INDENT}{painted}  {clip(counts, look.columns - _BAR_COLUMNS - 5)}"
+
+
+def _rows(builders: list[BuilderView], look: Look) -> list[str]:
+    """One row a builder; a column that would say nothing, or the same for each, is left out."""
+    tried = any(builder.attempt > 1 for builder in builders)
+    various = len({builder.assistant for builder in builders}) > 1
+    spent = any(builder.tokens or builder.cost_usd for builder in builders)
+    cells = [
+        [
+            builder.id,
+            builder.status,
+            "█" * builder.steps + "░" * (_STEPS - builder.steps),
+            *([f"{builder.attempt}/{builder.attempts}"] if tried else []),
+            "" if builder.age_s is None else ago(builder.age_s),
+            *([builder.assistant] if various else []),
+            *([_short_spent(builder)] if spent else []),
+            builder.line,
+        ]
+        for builder in builders
+    ]
+    rows = columns(cells, look.columns - len(_INDENT))
+    return [_row(builder, row, look) for builder, row in zip(builders, rows, strict=True)]
+
+
+def _short_spent(builder: BuilderView) -> str:
+    return f"${builder.cost_usd:.2f}" if builder.cost_usd else _thousands(builder.tokens) if builder.tokens else ""
+
+
+def _row(builder: BuilderView, cells: list[str], look: Look) -> str:
+    sign, style = _STATUSES.get(builder.status, ("·", ""))
+    name, status, steps, *middle, line = cells
+    last = look.paint(line, "red" if builder.status == "failed" else "dim")
+    return " " + _GAP.join([f"{look.paint(sign, style)} {name}", look.paint(status, style), look.paint(steps, style),
+                            *middle, last])  # fmt: skip

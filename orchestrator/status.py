@@ -1,0 +1,94 @@
+"""`status.py` and `relay status`: one screen that says where the run stands, who acts next, and how.
+
+It reads only, works with the orchestrator down, and starts in a few milliseconds: what it imports is watched by a test.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final
+
+from lib.errors import EXIT_OK, RelayError
+from lib.paths import DEFAULT_INSTANCE, Project, find_project
+from orchestrator.glance import instances, look
+from orchestrator.page import page
+from orchestrator.screen import Look, error_block, say, table
+
+INTERRUPTED: Final = 130  # 128 + SIGINT, as shells report it
+INTERVAL_S: Final = 0.5
+_START: Final = 'relay start "what you want built"'
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    instance: str = DEFAULT_INSTANCE
+    json: bool = False
+    watch: float | None = None
+    colour: bool = True
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The exit code: 0 whenever there is something to show, else that of the `RelayError`."""
+    arguments = sys.argv[1:] if argv is None else argv
+    try:
+        return _run(_parsed(arguments) if arguments else Options())
+    except RelayError as error:
+        sys.stderr.write(error_block(error.message, error.remedy) + "\n")
+        return error.exit_code
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is still buffered goes nowhere at exit
+        return EXIT_OK
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def _parsed(arguments: Sequence[str]) -> Options:
+    """Raises `SystemExit` as argparse does; imported late, as most calls have no arguments."""
+    import argparse
+
+    parser = argparse.ArgumentParser(
+        prog="relay status", description="Show where the run stands, who acts next, and how."
+    )
+    parser.add_argument("--instance", default=DEFAULT_INSTANCE, metavar="NAME", help="an instance other than default")
+    parser.add_argument("--json", action="store_true", help="everything, for machines; with --watch a line each time")
+    parser.add_argument("--watch", nargs="?", type=float, const=INTERVAL_S, metavar="SECONDS",
+                        help="stay until the run is over; q leaves")  # fmt: skip
+    parser.add_argument("--no-color", dest="colour", action="store_false", help="as NO_COLOR in the environment")
+    return Options(**vars(parser.parse_args(arguments)))
+
+
+def _run(options: Options) -> int:
+    project = find_project(Path.cwd(), options.instance)
+    view = look(project)
+    if view is None:
+        return _no_run(project, options)
+    if options.watch is not None and view.outcome is None:
+        from orchestrator.live import watch
+
+        return watch(project, view.run, max(options.watch, 0.1), as_json=options.json, colour=options.colour)
+    if options.json:
+        say(json.dumps(asdict(view), indent=2))
+    else:
+        say(page(view, Look.of(sys.stdout, colour=options.colour)))
+    return EXIT_OK
+
+
+def _no_run(project: Project, options: Options) -> int:
+    others = instances(project)
+    if options.json:
+        say(json.dumps({"run": None, "instances": [row.instance for row in others]}))
+        return EXIT_OK
+    shown = Look.of(sys.stdout, colour=options.colour)
+    what = "No run here yet." if options.instance == DEFAULT_INSTANCE else f"No run of instance {options.instance}."
+    lines = [what, "", f"   {_START}"]
+    if others:
+        rows = [[row.instance, row.outcome or f"{row.phase}, {row.owner} acts next", row.requirement] for row in others]
+        lines = [what, "", table(["instance", "stands", "requirement"], rows, shown.columns), "",
+                 f"   relay status --instance {others[0].instance}"]  # fmt: skip
+    say("\n".join(lines))
+    return EXIT_OK

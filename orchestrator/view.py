@@ -1,0 +1,291 @@
+"""Where a run stands: the one value that status, the live display and the web show. Pure; plain dicts go in."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from orchestrator.asking import Command, asked, commands, question, state_file
+
+Record = Mapping[str, Any]
+
+#: The actions of `build` in order, each with the phase that it runs in.
+ACTIONS: Final = {"design": "init", "design_build": "design", "execution": "execution", "merge_build": "merge_build"}
+LANDED: Final = "landed"
+AT_WORK: Final = ("preparing", "running", "verifying")
+BUILT: Final = ("built", "merged", LANDED)
+#: How many of five steps (prepared, committed, built, merged, landed) a status proves by itself.
+STEPS: Final = {"running": 1, "verifying": 2, "built": 3, "merged": 4, LANDED: 5}
+#: What a job of the run as a whole does, by its name.
+_DOING: Final = {
+    "survey": "reading the repository",
+    "design": "designing",
+    "write_files": "writing the design",
+    "merge": "merging",
+    "checkout_merged": "checking out the merged tree",
+    "setup": "making the merged tree ready",
+    "verify": "verifying the merged tree",
+    "land": "landing",
+    "clean": "cleaning up",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """One stop of the run's way; `state` is done, now or ahead."""
+
+    name: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """What is wrong; `remedy` can be typed as it stands."""
+
+    code: str
+    message: str
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True)
+class BuilderView:
+    """One builder. `steps` of five (see `STEPS`) are behind it; `line` is its last word: output, error or note."""
+
+    id: str
+    title: str
+    status: str
+    steps: int
+    attempt: int
+    attempts: int
+    assistant: str
+    age_s: float | None
+    tokens: int
+    cost_usd: float
+    line: str
+    branch: str
+    worktree: str
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """All of it, and with these names the object that `status --json` prints.
+
+    `mood` is one of ask, work, done, failed, held, paused, down. `message` is what is asked of ci, else empty.
+    `commands` are what to type next, each with what it does. `progress` counts builders by status; `built` and
+    `active` are how many of them are built at least, and how many are at work. `troubles` are what stands in the way,
+    each with its remedy. `doing` is what runs for the run as a whole, since `doing_s`, and `line` the last that it
+    printed. Ages are seconds, stamps ISO 8601, cost US dollars; `orchestrator_pid` is null while none is running, and
+    0 where its pid can't be told.    Texts are not escaped.
+    """
+
+    run: str
+    instance: str
+    workflow: str
+    requirement: str
+    phase: str
+    action_owner: str
+    action_needed: str
+    paused: bool
+    outcome: str | None
+    mood: str
+    headline: str
+    message: str
+    commands: tuple[Command, ...]
+    track: tuple[Stop, ...]
+    doing: str
+    doing_s: float | None
+    line: str
+    builders: tuple[BuilderView, ...]
+    progress: dict[str, int]
+    built: int
+    active: int
+    tokens: int
+    cost_usd: float
+    troubles: tuple[Trouble, ...]
+    orchestrator_pid: int | None
+    sandbox: str | None
+    base_branch: str
+    branch: str
+    state_file: str
+    folder: str
+    age_s: float
+    created_at: str
+    updated_at: str
+
+
+def status_view(
+    header: Record,
+    builders: Sequence[Record],
+    jobs: Sequence[Record],
+    problem: Record | None,
+    daemon_pid: int | None,
+    now: datetime,
+    lines: Mapping[str, str],
+) -> View:
+    """The view of a run.
+
+    `header` has the fields of `State`; `builders` are dumps of `Builder`, or of `BuilderLine`; `jobs` those of the jobs
+    that have not ended; `problem` that of the `Problem` that holds the run. `lines` maps a job's id to the last line
+    that it printed.
+    """
+    shown = tuple(_builder(builder, lines, now) for builder in builders)
+    progress = dict(Counter(builder.status for builder in shown))
+    built, active = (sum(progress.get(name, 0) for name in names) for names in (BUILT, AT_WORK))
+    job = next((job for job in reversed(jobs) if not job["spec"]["builder"]), None)
+    doing = _doing(job) if job else ""
+    working = _working(header["action_needed"], doing, _building(built, len(shown), active))
+    mood = _mood(header, problem, daemon_pid)
+    message = question(header) if header["action_owner"] == "ci" else ""
+    failed = [builder.id for builder in shown if builder.status == "failed"]
+    return View(
+        run=header["run"],
+        instance=header["instance"],
+        workflow=header["workflow"],
+        requirement=header["requirement"],
+        phase=header["phase"],
+        action_owner=header["action_owner"],
+        action_needed=header["action_needed"],
+        paused=header["paused"],
+        outcome=header["outcome"],
+        mood=mood,
+        headline=_headline(header, mood, working),
+        message=message,
+        commands=commands(header, mood, problem, failed),
+        track=_track(header),
+        doing=doing,
+        doing_s=_age(job["started_at"], None, now) if job else None,
+        line=lines.get(job["id"], "") if job else "",
+        builders=shown,
+        progress=progress,
+        built=built,
+        active=active,
+        tokens=_tokens(header) + sum(builder.tokens for builder in shown),
+        cost_usd=round(header["usage"]["cost_usd"] + sum(builder.cost_usd for builder in shown), 6),
+        troubles=_troubles(header, problem),
+        orchestrator_pid=daemon_pid,
+        sandbox=header.get("sandbox"),
+        base_branch=header["base"]["branch"],
+        branch=f"relay/{header['run']}/merged",
+        state_file=state_file(header["instance"]),
+        folder=f".project/runs/{header['run']}",
+        age_s=_age(header["created_at"], header["updated_at"] if header["outcome"] else None, now) or 0.0,
+        created_at=header["created_at"],
+        updated_at=header["updated_at"],
+    )
+
+
+def _builder(builder: Record, lines: Mapping[str, str], now: datetime) -> BuilderView:
+    status, error = builder["status"], builder.get("error") or {}
+    proved = 2 if builder.get("tip") else 1 if builder.get("base_commit") else 0
+    said = lines.get(builder.get("job") or "", "") if status in AT_WORK else ""
+    usage = builder.get("usage") or {"input_tokens": 0, "output_tokens": 0, "cost_usd": 0.0}
+    return BuilderView(
+        id=builder["id"],
+        title=builder.get("component", {}).get("title", ""),
+        status=status,
+        steps=STEPS.get(status, proved),
+        attempt=builder["attempt"],
+        attempts=builder.get("attempts", builder["attempt"]),
+        assistant=builder["assistant"],
+        age_s=_age(builder["started_at"], builder["ended_at"], now),
+        tokens=usage["input_tokens"] + usage["output_tokens"],
+        cost_usd=usage["cost_usd"],
+        line=said or error.get("message", "").removeprefix(f"{builder['id']}: ") or builder["note"],
+        branch=builder["branch"],
+        worktree=builder["worktree"],
+    )
+
+
+def _age(start: str | None, end: str | None, now: datetime) -> float | None:
+    """Seconds from `start` to `end`, or to now; never less than none, as the wall clock may have been set back."""
+    if start is None:
+        return None
+    until = datetime.fromisoformat(end) if end else now
+    return max(0.0, round((until - datetime.fromisoformat(start)).total_seconds(), 1))
+
+
+def _tokens(header: Record) -> int:
+    return int(header["usage"]["input_tokens"] + header["usage"]["output_tokens"])
+
+
+def _mood(header: Record, problem: Record | None, daemon_pid: int | None) -> str:
+    if header["outcome"]:
+        return "failed" if header["outcome"] == "cancelled" else "done"
+    if problem:
+        return "held"
+    if header["paused"]:
+        return "paused"
+    if header["action_owner"] == "ci":
+        return "ask"
+    return "down" if daemon_pid is None else "work"
+
+
+def _headline(header: Record, mood: str, working: str) -> str:
+    asks = asked(header["action_needed"]) if header["action_owner"] == "ci" else ""
+    match mood:
+        case "done" | "failed":
+            ends = {"stored": "Merged and verified, not landed", "cancelled": "Cancelled; branches are kept"}
+            return ends.get(header["outcome"]) or str(header["message"])
+        case "held":
+            return "Held: nothing new is done until this is mended"
+        case "paused":
+            return f"Paused, and waiting for you: {asks}" if asks else "Paused: nothing new is started"
+        case "ask":
+            return f"Waiting for you: {asks}"
+        case "down":
+            return "Standing still: the orchestrator is not running"
+        case _:
+            return working
+
+
+def _working(action: str, doing: str, building: str) -> str:
+    """What code is at; the builders tell their part of it themselves."""
+    if action == "execution":
+        return building
+    words = {"design": "Designing", "design_build": "Making builders", "merge_build": "Merging"}
+    return doing[:1].upper() + doing[1:] or words.get(action, f"At work: {action.replace('_', ' ')}")
+
+
+def _building(built: int, total: int, active: int) -> str:
+    return f"Building: {built} of {total} built" + (f", {active} at work" if active else "")
+
+
+def _doing(job: Record) -> str:
+    spec = job["spec"]
+    what = _DOING.get(spec["name"]) or str(spec["name"]).replace("_", " ")
+    by = f" by {spec['assistant']}" if spec["assistant"] else ""
+    return what + by + (f", being stopped: {job['stopping']}" if job["stopping"] else "")
+
+
+def _track(header: Record) -> tuple[Stop, ...]:
+    """The run's way through `build`, or just the phase where another workflow goes its own."""
+    names = [*ACTIONS, header["outcome"] if header["outcome"] == "stored" else LANDED]
+    if header["outcome"] in {LANDED, "stored"}:
+        return tuple(Stop(name, "done") for name in names)
+    here = _here(header)
+    if here is None:
+        return (Stop(header["phase"], "now"),)
+    at = names.index(here)
+    return tuple(Stop(name, "done" if index < at else "ahead" if index > at else "now")
+                 for index, name in enumerate(names))  # fmt: skip
+
+
+def _here(header: Record) -> str | None:
+    """The action that the run is in; a design that waits for approval is not done yet."""
+    if header["action_needed"] == "approve_design":
+        return "design"
+    for action in (header["action_needed"], header["next_action"]):
+        if action in ACTIONS:
+            return str(action)
+    return next((action for action, phase in ACTIONS.items() if phase == header["phase"]), None)
+
+
+def _troubles(header: Record, problem: Record | None) -> tuple[Trouble, ...]:
+    """What holds the run, and its error unless the message to ci tells it already."""
+    error = header["error"]
+    if error and header["action_owner"] == "ci" and error["message"] in header["message"]:
+        error = None
+    return tuple(Trouble(found["code"], found["message"], found["remedy"]) for found in (problem, error) if found)
