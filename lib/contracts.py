@@ -76,7 +76,7 @@ class Advance:
 
 @dataclass(frozen=True, slots=True)
 class AskCi:
-    """A person or an assistant must act. When it hands back, `next_action` follows; `phase` is entered before asking."""
+    """A person or an assistant must act; `phase` is entered before asking, `next_action` follows the hand-back."""
 
     action: str
     message: str

@@ -6,7 +6,7 @@ All are frozen; a change is a new value made by `orchestrator.fold` from an even
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime  # noqa: TC003 - pydantic reads the annotation at run time
+from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, Final, Literal
 

@@ -19,7 +19,7 @@ SUFFIX = ".md.j2"
 
 
 def shipped(kind: str) -> Path:
-    """The folder of the shipped `prompts`, `playbooks` or `project` files, in a checkout as in an installed wheel."""
+    """What is shipped under that name, as `prompts` or `playbooks`, in a checkout as in an installed wheel."""
     return Path(__file__).resolve().parent.parent / "templates" / kind
 
 

@@ -24,7 +24,7 @@ GITIGNORE = """\
 def make_home(project: Project) -> None:
     """Makes what is missing of `.project/`; what is there is left alone. Raises `RelayError`, `OSError`."""
     from lib.lock import refuse_links
-    from lib.statefile import write_schema
+    from lib.templates import shipped
 
     refuse_links(project)
     for folder in (project.home, project.logs, project.dot / "runs", project.dot / "worktrees"):
@@ -34,4 +34,4 @@ def make_home(project: Project) -> None:
         replace_file(ignore, GITIGNORE.encode())
     schema = project.home / "state.schema.json"
     if not schema.exists():
-        write_schema(schema)
+        replace_file(schema, shipped(schema.name).read_bytes())

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from lib.design import as_json, as_markdown, check, parse_design
-
 from lib.attempts import UNCOUNTED
 from lib.config import Gate
 from lib.contracts import Advance, AskCi, Fail, Outcome, PhaseView, Proceed, Wait
+from lib.design import as_json, as_markdown, check, parse_design
 from lib.errors import RelayError
-from lib.model import Job, JobKind, JobSpec, Problem
+from lib.model import Job, JobKind, JobResult, JobSpec, Problem
 
 ARCHITECT = "architect"
 DESIGN_FILE = "design.json"
@@ -28,50 +27,60 @@ class DesignHandler:
         if prepared.result is None:
             return Wait()
         if not prepared.result.ok:
-            return Fail(Problem(code=prepared.result.code, message=prepared.result.message, remedy="relay retry"))
+            return _failed(prepared.result)
         turns = view.current("design")
         if not turns:
             return Proceed(jobs=(_turn(view, prepared, last=None, errors=()),))
-        return self._judged(view, prepared, turns)
-
-    def _judged(self, view: PhaseView, prepared: Job, turns: list[Job]) -> Outcome:
-        last = turns[-1]
-        result = last.result
+        result = turns[-1].result
         if result is None:
             return Wait()
-        if not result.ok:
-            if sum(_counts(turn) for turn in turns) < view.config.attempts:
-                return Proceed(jobs=(_turn(view, prepared, last, errors=()),))
-            return Fail(Problem(code=result.code, message=f"The architect failed: {result.message}",
-                                remedy=result.remedy or "relay retry"))  # fmt: skip
-        try:
-            design = parse_design(str(result.data.get("text", "")))
-            errors, warnings = check(design)
-        except RelayError as error:
-            errors = [error.message]
-        if errors:
-            if len(turns) <= view.config.design_repairs:
-                return Proceed(jobs=(_turn(view, prepared, last, tuple(errors)),),
-                               notes=("The design is invalid and goes back: " + "; ".join(errors),))  # fmt: skip
-            return Fail(Problem(code="design_invalid", message="The design is still invalid: " + "; ".join(errors),
-                                remedy='relay reject "what to do differently"'))  # fmt: skip
-        written = view.last("write_files")
-        if written is None:
-            files = {DESIGN_FILE: as_json(design), DESIGN_PAGE: as_markdown(design, view.state.requirement)}
-            spec = JobSpec(kind=JobKind.EFFECT, name="write_files", args={"files": files})
-            return Proceed(jobs=(spec,), notes=tuple(warnings))
-        if written.result is None:
-            return Wait()
-        if not written.result.ok:
-            return Fail(Problem(code=written.result.code, message=written.result.message, remedy="relay retry"))
-        names = ", ".join(component.id for component in design.components)
-        if view.config.gates.design is Gate.NONE:
-            return Advance("design", "design_build", f"{len(design.components)} components: {names}")
-        message = (
-            f"The design has {len(design.components)} components: {names}. Read .project/runs/{view.state.run}/{DESIGN_PAGE} "
-            f'(edit {DESIGN_FILE} if you like), then: relay approve, or relay reject "what to do differently".'
-        )
-        return AskCi("approve_design", message, next_action="design_build", phase="design")
+        if result.ok:
+            return _designed(view, prepared, turns, str(result.data.get("text", "")))
+        if sum(_counts(turn) for turn in turns) < view.config.attempts:
+            return Proceed(jobs=(_turn(view, prepared, turns[-1], errors=()),))
+        return _failed(result, "The architect failed: ")
+
+
+def _failed(result: JobResult, what: str = "") -> Fail:
+    return Fail(Problem(code=result.code, message=what + result.message, remedy=result.remedy or "relay retry"))
+
+
+def _designed(view: PhaseView, prepared: Job, turns: list[Job], text: str) -> Outcome:
+    """The architect has answered: a valid design is written and shown, an invalid one goes back."""
+    try:
+        design = parse_design(text)
+        errors, warnings = check(design)
+    except RelayError as error:
+        errors = [error.message]
+    if errors:
+        what = "; ".join(errors)
+        if len(turns) <= view.config.design_repairs:
+            again = _turn(view, prepared, turns[-1], tuple(errors))
+            return Proceed(jobs=(again,), notes=(f"The design is invalid and goes back: {what}",))
+        remedy = 'relay reject "what to do differently"'
+        return Fail(Problem(code="design_invalid", message=f"The design is still invalid: {what}", remedy=remedy))
+    written = view.last("write_files")
+    if written is None:
+        files = {DESIGN_FILE: as_json(design), DESIGN_PAGE: as_markdown(design, view.state.requirement)}
+        spec = JobSpec(kind=JobKind.EFFECT, name="write_files", args={"files": files})
+        return Proceed(jobs=(spec,), notes=tuple(warnings))
+    if written.result is None:
+        return Wait()
+    if not written.result.ok:
+        return _failed(written.result)
+    return _gate(view, [component.id for component in design.components])
+
+
+def _gate(view: PhaseView, names: list[str]) -> Outcome:
+    what = f"{len(names)} components: {', '.join(names)}"
+    if view.config.gates.design is Gate.NONE:
+        return Advance("design", "design_build", what)
+    folder = f".project/runs/{view.state.run}"
+    message = (
+        f"The design has {what}. Read {folder}/{DESIGN_PAGE} (edit {DESIGN_FILE} if you like), "
+        f'then: relay approve, or: relay reject "what to do differently"'
+    )
+    return AskCi("approve_design", message, next_action="design_build", phase="design")
 
 
 def _survey(view: PhaseView) -> JobSpec:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import zlib
 
-from lib.design import check, parse_design
-
 from lib.contracts import Advance, Fail, Outcome, PhaseView, Proceed
+from lib.design import check, parse_design
 from lib.errors import RelayError
 from lib.model import Builder, Component, Problem
 

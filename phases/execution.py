@@ -89,7 +89,7 @@ def _prepare(view: PhaseView, builder: Builder) -> Moved:
         "tips": {need.id: need.tip for need in needs if need.tip},
     }
     spec = JobSpec(kind=JobKind.EFFECT, name="prepare", builder=builder.id, worktree=builder.id, args=args)
-    fields = {"status": Status.PREPARING, "attempt": builder.attempt + 1, "note": "", "error": None,
+    fields: dict[str, Any] = {"status": Status.PREPARING, "attempt": builder.attempt + 1, "note": "", "error": None,
               "started_at": builder.started_at or view.now.wall}  # fmt: skip
     return fields, spec
 
@@ -138,11 +138,9 @@ def _build(view: PhaseView, builder: Builder, _result: JobResult | None = None) 
 def _collect(_view: PhaseView, builder: Builder, result: JobResult) -> Moved:
     said = str(result.data.get("text", "")).strip()
     args = {"branch": builder.branch, "base": builder.base_commit, "title": builder.component.title or builder.id}
-    fields = {"status": Status.VERIFYING, "session": result.session or builder.session,
+    fields: dict[str, Any] = {"status": Status.VERIFYING, "session": result.session or builder.session,
               "note": said.splitlines()[-1][:200] if said else "", "usage": builder.usage.plus(result.usage)}  # fmt: skip
-    return fields, JobSpec(
-        kind=JobKind.EFFECT, name="collect", builder=builder.id, worktree=builder.id, args=args
-    )
+    return fields, JobSpec(kind=JobKind.EFFECT, name="collect", builder=builder.id, worktree=builder.id, args=args)
 
 
 def _collected(view: PhaseView, builder: Builder, result: JobResult) -> Moved:

@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from lib.design import order
-
 from lib.config import Land
 from lib.contracts import AskCi, Change, Finish, Outcome, PhaseView, Proceed, Wait
+from lib.design import order
 from lib.model import Builder, BuilderStatus, Job, JobKind, JobResult, JobSpec, Problem, RunOutcome
 
 MERGED_WORKTREE = "merged"
+#: How many conflicted paths a message names.
+SHOWN = 8
 
 
 class MergeBuildHandler:
@@ -140,7 +141,7 @@ def _folder(view: PhaseView) -> str:
 
 def _resolve(view: PhaseView, conflict: Mapping[str, Any]) -> AskCi:
     paths = [f"{path['path']} ({path['kind']})" for path in conflict["paths"]]
-    shown = ", ".join(paths[:8]) + (f" and {len(paths) - 8} more" if len(paths) > 8 else "")
+    shown = ", ".join(paths[:SHOWN]) + (f" and {len(paths) - SHOWN} more" if len(paths) > SHOWN else "")
     message = (
         f"{conflict['builder']} conflicts with what is merged already: {shown}. "
         f"Resolve in {_folder(view)} (git status there shows each file; no commit needed), then: relay approve"
