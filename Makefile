@@ -58,7 +58,7 @@ bench: $(DEV) ## measure what docs/benchmarks.md promises
 
 wheel: $(DEV) ## build dist/*.whl and dist/*.tar.gz
 	rm -rf build dist
-	$(BIN)/python -m build --no-isolation
+	$(BIN)/python -m build --no-isolation --quiet
 
 lock: $(DEV) ## resolve the dependencies again; make lock ARGS=--upgrade
 	$(COMPILE) --build-deps-for=wheel --output-file=requirements.lock $(ARGS) pyproject.toml

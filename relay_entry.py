@@ -24,11 +24,11 @@ def start_workflow() -> None:
     start_main()
 
 
-def status() -> None:
+def status() -> int:
     _own_packages_first()
     from orchestrator.status import main
 
-    main()
+    return main()
 
 
 def _own_packages_first() -> None:

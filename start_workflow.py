@@ -9,8 +9,9 @@ SCRIPT = Path(__file__).resolve()
 sys.path.insert(0, str(SCRIPT.parent))
 
 from lib.checkout import enter_environment  # noqa: E402
-from orchestrator.cli import start_main  # noqa: E402
 
 if __name__ == "__main__":
     enter_environment(SCRIPT)
+    from orchestrator.cli import start_main
+
     start_main()

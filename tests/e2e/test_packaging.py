@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from lib.checkout import NEEDED
+from lib.checkout import EXIT_REFUSED, NEEDED
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PACKAGES = ("lib", "orchestrator", "phases", "templates")
@@ -122,6 +122,14 @@ def test_installed_commands_run_beside_packages_of_the_same_names(
     assert told in done.stdout
 
 
+@pytest.mark.parametrize("command", [("relay", "status"), ("start_workflow.py", "a requirement"), ("status.py",)])
+def test_installed_commands_give_their_own_exit_codes(command: tuple[str, ...], installed: Path, foreign: Path) -> None:
+    done = run([installed / "bin" / command[0], *command[1:]], foreign, PYTHONPATH=str(installed))
+
+    assert done.returncode == EXIT_REFUSED
+    assert "is not inside a git repository" in done.stderr
+
+
 @pytest.mark.parametrize("script", ["start_workflow.py", "status.py"])
 def test_a_script_of_a_checkout_runs_by_a_link_beside_packages_of_the_same_names(
     script: str, checkout: Path, foreign: Path
@@ -137,7 +145,7 @@ def test_a_script_of_a_checkout_runs_by_a_link_beside_packages_of_the_same_names
 def test_a_python_without_the_dependencies_is_told_what_to_type(checkout: Path, foreign: Path) -> None:
     done = run([sys.executable, "-S", checkout / "start_workflow.py", "a requirement"], foreign)
 
-    assert done.returncode == 4
+    assert done.returncode == EXIT_REFUSED
     assert done.stderr == f"Relay is not set up in {checkout}; type: make -C '{checkout}' setup\n"
     assert not done.stdout
 
