@@ -25,8 +25,8 @@ from lib.statefile import (
 from lib.strictjson import locate
 
 SETTLE_S: Final = 1.0
-#: What never changes during a run, so that a file of an older revision can be checked for it too.
-_LASTING: Final = ("workflow", "instance", "requirement", "base", "created_at")
+#: What never changes while the run stands where it stood, so that a file of an older revision is checked for it too.
+_LASTING: Final = ("phase", "workflow", "instance", "requirement", "base", "created_at")
 #: Verbs that builders may follow, and whether one must.
 _NEEDS_BUILDERS: Final = {"retry": False, "skip": True}
 
@@ -162,8 +162,8 @@ class _Judging:
         newest = self.newest
         message = (
             f"rev {self.file.rev} was saved over rev {newest.rev}, by which the run is in phase {newest.phase} and "
-            f"{newest.action_owner.value} has it, for {newest.action_needed}. Nothing of it was taken up: get the newest, "
-            "and repeat what still applies"
+            f"{newest.action_owner.value} has it, for {newest.action_needed}. Nothing of it was taken up: get the "
+            "newest, and repeat what still applies"
         )
         return self.refused("rev", "stale_edit", message, remedy="relay resume --discard-edit")
 

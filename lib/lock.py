@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from lib.paths import Project
 
 STATE_LOCK_TIMEOUT_S: Final = 10.0
-#: For how long a lock that `holder` is looking at may seem to be taken.
+#: For how long a lock may seem taken because `holder` looks at it, and its holder be gone before it can be told.
 _LOOKED_AT_S: Final = 0.25
 _PAUSE_S: Final = 0.01
 _MAX_RECORD_BYTES: Final = 4096
@@ -275,16 +275,19 @@ def holder(project: Project) -> int | None:
 
     Raises `RelayError` (`orchestrator_unknown`) when one does that can't be told, as in another container.
     """
-    inode = _socket_inode(project)
-    if inode is None and not _is_locked(project):
-        return None
-    record = _record(project)
-    if record is not None and _is_alive(record):
-        return int(record["pid"])
-    if inode is not None and (pid := _newest_with(f"socket:[{inode}]")):
-        return pid
-    message = f"an orchestrator holds the lock of {project.root}, but which process it is can't be told"
-    raise RelayError(message, remedy=f"fuser -v {quote(str(project.instance_dir))}", code="orchestrator_unknown")
+    deadline_mono_s = time.monotonic() + _LOOKED_AT_S
+    while (inode := _socket_inode(project)) is not None or _is_locked(project):
+        record = _record(project)
+        if record is not None and _is_alive(record):
+            return int(record["pid"])
+        if inode is not None and (pid := _newest_with(f"socket:[{inode}]")):
+            return pid
+        if time.monotonic() > deadline_mono_s:  # else it may just have ended
+            message = f"an orchestrator holds the lock of {project.root}, but which process it is can't be told"
+            remedy = f"fuser -v {quote(str(project.instance_dir))}"
+            raise RelayError(message, remedy=remedy, code="orchestrator_unknown")
+        time.sleep(_PAUSE_S)
+    return None
 
 
 def _record(project: Project) -> dict[str, Any] | None:

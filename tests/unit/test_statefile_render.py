@@ -1,0 +1,107 @@
+"""state.json is written in an order for people, and never passes its bound."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+from states import edited, line, state
+
+from lib.model import EDITABLE, BuilderStatus, Problem, State
+from lib.statefile import MAX_BUILDERS, MAX_STATE_BYTES, parse, render, schema
+
+ROOT = Path(__file__).resolve().parents[2]
+TEXTS = st.text(st.characters(), max_size=50).flatmap(lambda text: st.integers(1, 3000).map(lambda n: text * n))
+LINES = st.builds(
+    line, st.from_regex(r"[a-z]{1,20}", fullmatch=True), st.sampled_from(BuilderStatus), st.floats(0, 9e6)
+)
+
+
+def test_it_is_read_back_as_it_was() -> None:
+    written = state(requirement="línea\n\t\u0001 “ok” 𝄞", feedback='"quoted"')
+    assert parse(render(written)) == written
+
+
+def test_it_begins_with_its_schema_and_ends_with_a_newline() -> None:
+    lines = render(state()).decode().split("\n")
+    assert lines[:4] == ["{", '  "$schema": "state.schema.json",', '  "schema_version": 1,', '  "rev": 7,']
+    assert lines[-2:] == ["}", ""]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    requirement=TEXTS,
+    message=TEXTS,
+    feedback=TEXTS,
+    remedy=TEXTS,
+    lines=st.lists(LINES, max_size=30, unique_by=lambda one: one.id),
+    copies=st.integers(1, 40),
+)
+def test_no_content_breaks_the_bound_and_rendering_again_changes_nothing(
+    requirement: str, message: str, feedback: str, remedy: str, lines: list[Any], copies: int
+) -> None:
+    error = Problem(code="c", message=message, remedy=remedy)
+    builders = [one.model_copy(update={"id": f"{one.id}-{n}", "note": message}) for n in range(copies) for one in lines]
+    data = render(
+        state(requirement=requirement, message=message, feedback=feedback, error=error, builders=tuple(builders),
+              progress={})
+    )  # fmt: skip
+    assert len(data) <= MAX_STATE_BYTES
+    again = parse(data)
+    assert render(again) == data
+    assert sum(again.progress.values()) == len(builders)
+
+
+def test_what_is_unfinished_stays_then_the_latest_finished_and_the_rest_is_counted() -> None:
+    finished = [line(f"done-{n}", BuilderStatus.LANDED, ended_s=n) for n in range(500)]
+    failed = [line(f"failed-{n}", BuilderStatus.FAILED, ended_s=0) for n in range(3)]
+    waiting = [line(f"waiting-{n}") for n in range(20)]
+    shown = parse(render(state(builders=(*finished, *failed, *waiting), progress={})))
+    ids = [one.id for one in shown.builders]
+    assert ids == [f"done-{n}" for n in range(500 - (MAX_BUILDERS - 23), 500)] + [one.id for one in (*failed, *waiting)]
+    assert shown.progress == {"landed": 500, "failed": 3, "pending": 20}
+
+
+def test_counts_that_cover_all_builders_are_left_as_they_are() -> None:
+    assert parse(render(state(progress={"landed": 4000, "pending": 2}))).progress == {"landed": 4000, "pending": 2}
+
+
+@pytest.mark.parametrize("letter", ["x", "é", "漢", "𝄞", "\u0001", '"', "\ud800"])
+def test_a_text_that_is_cut_says_so(letter: str) -> None:
+    shown = parse(render(state(requirement=letter * 100_000)))
+    assert shown.requirement.endswith("… (cut; 100,000 characters in all)")
+    assert len(shown.requirement) > 3000
+
+
+def test_feedback_as_long_as_it_may_be_is_kept_whole() -> None:
+    assert parse(render(state(feedback="x" * 20_000))).feedback == "x" * 20_000
+
+
+def test_the_shipped_schema_is_that_of_the_model() -> None:
+    file = ROOT / "templates" / "state.schema.json"
+    assert json.loads(file.read_text()) == schema(), (
+        "python -c 'from pathlib import Path; from lib.statefile import write_schema as w; "
+        'w(Path("templates/state.schema.json"))\''
+    )
+
+
+def test_a_written_state_satisfies_its_schema() -> None:
+    validator = Draft202012Validator(schema())
+    Draft202012Validator.check_schema(schema())
+    error = Problem(code="c", message="m", remedy="r")
+    for written in (state(), state(error=error, builders=(line("a", BuilderStatus.LANDED, 3),))):
+        validator.validate(json.loads(render(written)))
+    assert not validator.is_valid(json.loads(edited(render(state()), action_owner="nobody")))
+    assert not validator.is_valid(json.loads(edited(render(state()), pausd=True)))
+
+
+def test_the_schema_says_what_may_be_edited() -> None:
+    fields = schema()["properties"]
+    assert {name for name, field in fields.items() if not field.get("readOnly")} == set(EDITABLE)
+    assert all(fields[name]["description"].startswith("EDITABLE") for name in EDITABLE)
+    assert len(fields) == len(State.model_fields)
