@@ -76,10 +76,13 @@ class ActionStarted(Value):
 
 
 class Asked(Value):
+    """ci is to act; `phase` is entered with the question, or kept where None."""
+
     kind: Literal["asked"] = "asked"
     action: str
     message: str
     next_action: str
+    phase: str | None = None
     error: Problem | None = None
 
 

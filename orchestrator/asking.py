@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from lib.paths import DEFAULT_INSTANCE
 
@@ -23,8 +22,7 @@ _THEN: Final = (", then: relay", ". Then: relay", ". To land it on")
 _HAND_BACK: Final = '"action_owner": "code"'
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
+class Command(NamedTuple):
     """`text` can be typed (or edited in) as it stands; `what` says what it does."""
 
     text: str
@@ -48,12 +46,11 @@ def question(header: Record) -> str:
 def commands(header: Record, mood: str, problem: Record | None, failed: Sequence[str]) -> tuple[Command, ...]:
     """What to type next, the likeliest first. `failed` are builders that gave up."""
     suffix = "" if header["instance"] == DEFAULT_INSTANCE else f" --instance {header['instance']}"
-    found = {command.text: command for command in _answers(header, mood, problem, failed)}
-    return tuple(
-        Command(text + suffix, command.what) if text.startswith("relay ") else command
-        for text, command in found.items()
-        if text
-    )
+    found: dict[str, Command] = {}
+    for command in _answers(header, mood, problem, failed):
+        text = command.text + (suffix if command.text.startswith("relay ") else "")
+        found.setdefault(text, Command(text, command.what))
+    return tuple(command for text, command in found.items() if text)
 
 
 def _answers(header: Record, mood: str, problem: Record | None, failed: Sequence[str]) -> Iterator[Command]:
@@ -111,4 +108,5 @@ def _afterwards(header: Record) -> Iterator[Command]:
         yield Command(f"git merge {branch}/merged", "brings it to the branch that you are on")
     if header["outcome"] == "cancelled":
         yield Command(f"git branch --list '{branch}/*'", "what was built so far")
-    yield Command(f"relay show {header['run']}", "what happened, event by event")
+    stamp = "-".join(header["run"].split("-")[:2])  # enough of it to be found by
+    yield Command(f"relay show {stamp}", "what happened, event by event")

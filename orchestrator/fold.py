@@ -108,8 +108,7 @@ def apply(run: Run, event: Event, now: Now) -> None:
             _engine(run, begun=True, feedback=event.feedback)
             _state(run, feedback="", message=f"{event.action} is under way", error=None)
         case Asked():
-            _state(run, action_owner=Owner.CI, action_needed=event.action, next_action=event.next_action,
-                   message=event.message, error=event.error)  # fmt: skip
+            _ask(run, event)
         case Advanced():
             _advance(run, event)
         case Finished():
@@ -134,6 +133,21 @@ def _state(run: Run, **changes: Any) -> None:  # noqa: ANN401 - field values of 
 
 def _engine(run: Run, **changes: Any) -> None:  # noqa: ANN401 - field values of Engine
     run.engine = run.engine.model_copy(update=changes)
+
+
+def _ask(run: Run, event: Asked) -> None:
+    phase = event.phase or run.state.phase
+    if phase != run.state.phase:
+        _engine(run, answers=())
+    _state(
+        run,
+        phase=phase,
+        action_owner=Owner.CI,
+        action_needed=event.action,
+        next_action=event.next_action,
+        message=event.message,
+        error=event.error,
+    )
 
 
 def _advance(run: Run, event: Advanced) -> None:

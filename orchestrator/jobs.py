@@ -15,6 +15,7 @@ from lib.assistants import resolve, split
 from lib.atomic import replace_file
 from lib.config import Config
 from lib.contracts import Assistant, AssistantEvent, Exit, Launch, Turn
+from lib.display import Masker
 from lib.errors import RelayError
 from lib.events import Event, JobEnded, JobSpawned
 from lib.model import Builder, Job, JobKind, JobResult
@@ -135,7 +136,13 @@ def finish(work: Work) -> Event:
     sweep([work.mark])
     end = Exit(status=exit_status(work.records), stopped=work.job.stopping)
     judge = _command_result if work.job.spec.kind is JobKind.COMMAND else _assistant_result
-    return JobEnded(job=work.job.id, result=judge(work, end))
+    return JobEnded(job=work.job.id, result=_masked(work, judge(work, end)))
+
+
+def _masked(work: Work, result: JobResult) -> JobResult:
+    """Without the secrets that the job had: what leaves here is logged, shown, and told to other assistants."""
+    masker = Masker.from_environ({**os.environ, **work.config.env})
+    return JobResult.model_validate(masker.masked_data(result.model_dump(mode="json")))
 
 
 def _assistant_result(work: Work, end: Exit) -> JobResult:

@@ -9,7 +9,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Final, Self
 
 from lib.display import Masker
@@ -21,6 +20,7 @@ from orchestrator.glance import look
 from orchestrator.page import page
 from orchestrator.screen import Look, say
 from orchestrator.terminal import Terminal
+from orchestrator.view import as_data
 
 if TYPE_CHECKING:
     from lib.paths import Project
@@ -109,7 +109,7 @@ def _listed(project: Project, run: str, interval_s: float) -> None:
         while True:
             view = _look(project, run)
             if told != (told := (view.updated_at, view.mood, view.troubles)):
-                say(json.dumps(asdict(view)))
+                say(json.dumps(as_data(view)))
             if view.outcome is not None:
                 return
             hints.wait(view.orchestrator_pid, interval_s)

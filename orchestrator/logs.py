@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import select
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 
-from lib.display import escaped
+from lib.display import Masker, escaped
 from lib.errors import RelayError
 from lib.model import Job
 from lib.paths import Project
@@ -73,4 +75,9 @@ def _show_more(file: Path, offset: int, echo: Callable[[str], object]) -> int:
 
 
 def _shown(line: bytes) -> str:
-    return escaped(line.decode("utf-8", errors="replace").rstrip("\n"))
+    return escaped(_masker().masked(line.decode("utf-8", errors="replace").rstrip("\n")))
+
+
+@cache
+def _masker() -> Masker:
+    return Masker.from_environ(os.environ)

@@ -313,8 +313,13 @@ def _proceed(turn: _Turn, outcome: Proceed) -> None:
 
 
 def _ask(turn: _Turn, outcome: AskCi) -> None:
-    if outcome.phase and outcome.phase != turn.run.state.phase:
-        turn.emit(Advanced(phase=outcome.phase, action=turn.run.state.action_needed))
-    turn.emit(Asked(action=outcome.action, message=outcome.message, next_action=outcome.next_action,
-                    error=outcome.error))  # fmt: skip
+    turn.emit(
+        Asked(
+            action=outcome.action,
+            message=outcome.message,
+            next_action=outcome.next_action,
+            phase=outcome.phase,
+            error=outcome.error,
+        )
+    )
     turn.decision.checkpoint = f"asked: {outcome.action}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Final
 
-from lib.display import clip, escaped
+from lib.display import clip, escaped, width
 from orchestrator.screen import Look, ago, bar, columns, padded, wrapped
 from orchestrator.view import AT_WORK, BUILT, BuilderView, View
 
@@ -33,7 +33,9 @@ _STATUSES: Final = {
     "cancelled": ("-", "dim"),
 }
 _STEPS: Final = 5
-_BAR_COLUMNS: Final = 32
+_BAR_COLUMNS: Final = 20
+#: From here on there is room for what each builder cost.
+_WIDE_COLUMNS: Final = 100
 _PROSE_COLUMNS: Final = 100
 _LEAST_BUILDERS: Final = 3
 _REQUIREMENT_ROWS: Final = 2
@@ -106,21 +108,26 @@ def _commands(view: View, look: Look) -> list[str]:
 
 
 def _foot(view: View, look: Look) -> list[str]:
-    facts = []
-    assistants = sorted({builder.assistant for builder in view.builders})
-    if assistants:
-        facts.append(", ".join(assistants))
-    if spent := _spent(view.tokens, view.cost_usd):
-        facts.append(f"{spent} in all")
-    if view.sandbox:
-        facts.append(f"sandbox {view.sandbox}")
-    if view.orchestrator_pid is None:
-        facts += [] if view.outcome else ["orchestrator not running"]
-    else:
-        facts.append(f"orchestrator {view.orchestrator_pid or '(pid unknown)'}")
-    if view.builders:
-        facts.append("logs: relay logs BUILDER")
-    return [look.paint(f" {clip(escaped(' · '.join(facts)), look.columns - 1)}", "dim")]
+    pid = view.orchestrator_pid
+    driver = "not running" if pid is None else f"pid {pid or 'unknown'}"
+    facts = [
+        ", ".join(sorted({builder.assistant for builder in view.builders})),
+        f"{spent} in all" if (spent := _spent(view.tokens, view.cost_usd)) else "",
+        f"sandbox {view.sandbox}" if view.sandbox else "",
+        "" if view.outcome else f"orchestrator {driver}",
+        "logs: relay logs BUILDER" if view.builders else "logs: relay logs",
+        f"branches relay/{view.run}/…" if view.builders else "",
+    ]
+    return [look.paint(f" {line}", "dim") for line in _joined([fact for fact in facts if fact], look.columns - 1)]
+
+
+def _joined(facts: list[str], columns: int) -> list[str]:
+    """Facts in as few lines as take them whole."""
+    lines = [""]
+    for fact in map(escaped, facts):
+        longer = f"{lines[-1]} · {fact}" if lines[-1] else fact
+        lines[-1:] = [longer] if width(longer) <= columns else [lines[-1], clip(fact, columns)]
+    return lines
 
 
 def _spent(tokens: int, cost_usd: float) -> str:
@@ -144,7 +151,7 @@ def _builders(view: View, look: Look, room: int) -> list[str]:
     chosen = _chosen(view.builders, max(room - 3, _LEAST_BUILDERS))
     left = Counter(builder.status for builder in view.builders)
     left.subtract(builder.status for builder in chosen)
-    lines = [_progress(view, look), *_rows(chosen, look)]
+    lines = [_progress(view, look), "", *_rows(chosen, look)]
     if more := ", ".join(f"{count} {status}" for status, count in left.items() if count):
         lines.append(look.paint(f"{_INDENT}… and {more}", "dim"))
     return [*lines, ""]
@@ -163,26 +170,25 @@ def _chosen(builders: tuple[BuilderView, ...], room: int) -> list[BuilderView]:
 
 
 def _progress(view: View, look: Look) -> str:
-    total = len(view.builders)
-    counts = " · ".join(f"{count} {status}" for status, count in view.progress.items())
-    drawn = bar(view.built, total, _BAR_COLUMNS, active=view.active)
+    drawn = bar(view.built, len(view.builders), _BAR_COLUMNS, active=view.active)
     full, busy = drawn.count("█"), drawn.count("▒")
     painted = (look.paint(drawn[:full], "green") + look.paint(drawn[full : full + busy], "cyan")
                + look.paint(drawn[full + busy :], "dim"))  # fmt: skip
-    return f"{_INDENT}{painted}  {clip(counts, look.columns - _BAR_COLUMNS - 5)}"
+    rest = {name: count for name, count in view.progress.items() if name not in {*BUILT, *AT_WORK}}
+    counts = {"built": view.built, "at work": view.active, **rest}
+    told = " · ".join(f"{count} {name}" for name, count in counts.items() if count)
+    return f"{_INDENT}{painted}  {clip(told, look.columns - _BAR_COLUMNS - 5)}"
 
 
 def _rows(builders: list[BuilderView], look: Look) -> list[str]:
     """One row a builder; a column that would say nothing, or the same for each, is left out."""
-    tried = any(builder.attempt > 1 for builder in builders)
     various = len({builder.assistant for builder in builders}) > 1
-    spent = any(builder.tokens or builder.cost_usd for builder in builders)
+    spent = look.columns >= _WIDE_COLUMNS and any(builder.tokens or builder.cost_usd for builder in builders)
     cells = [
         [
-            builder.id,
-            builder.status,
+            clip(escaped(builder.id), look.columns // 4),
+            builder.status + (f" {builder.attempt}/{builder.attempts}" if builder.attempt > 1 else ""),
             "█" * builder.steps + "░" * (_STEPS - builder.steps),
-            *([f"{builder.attempt}/{builder.attempts}"] if tried else []),
             "" if builder.age_s is None else ago(builder.age_s),
             *([builder.assistant] if various else []),
             *([_short_spent(builder)] if spent else []),

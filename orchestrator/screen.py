@@ -8,8 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Final, TextIO
+from typing import Final, NamedTuple, TextIO
 
 from lib.display import clip, escaped, width
 
@@ -27,8 +26,7 @@ _PLAIN: Final = str.maketrans("✓✗●◆○‖↻→▸█▒░…·", "+x*?
 _GLYPHS: Final = "✓✗●◆‖↻→█▒░…"
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
+class Look(NamedTuple):
     """How a stream shows text: its size, and whether it takes colour and more than ASCII."""
 
     columns: int = PIPED_COLUMNS

@@ -9,23 +9,22 @@ import json
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from lib.errors import EXIT_OK, RelayError
 from lib.paths import DEFAULT_INSTANCE, Project, find_project
 from orchestrator.glance import instances, look
 from orchestrator.page import page
 from orchestrator.screen import Look, error_block, say, table
+from orchestrator.view import as_data
 
 INTERRUPTED: Final = 130  # 128 + SIGINT, as shells report it
 INTERVAL_S: Final = 0.5
 _START: Final = 'relay start "what you want built"'
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+class Options(NamedTuple):
     instance: str = DEFAULT_INSTANCE
     json: bool = False
     watch: float | None = None
@@ -72,7 +71,7 @@ def _run(options: Options) -> int:
 
         return watch(project, view.run, max(options.watch, 0.1), as_json=options.json, colour=options.colour)
     if options.json:
-        say(json.dumps(asdict(view), indent=2))
+        say(json.dumps(as_data(view), indent=2))
     else:
         say(page(view, Look.of(sys.stdout, colour=options.colour)))
     return EXIT_OK

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from orchestrator.asking import Command, asked, commands, question, state_file
 
@@ -33,16 +32,14 @@ _DOING: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Stop:
+class Stop(NamedTuple):
     """One stop of the run's way; `state` is done, now or ahead."""
 
     name: str
     state: str
 
 
-@dataclass(frozen=True, slots=True)
-class Trouble:
+class Trouble(NamedTuple):
     """What is wrong; `remedy` can be typed as it stands."""
 
     code: str
@@ -50,8 +47,7 @@ class Trouble:
     remedy: str
 
 
-@dataclass(frozen=True, slots=True)
-class BuilderView:
+class BuilderView(NamedTuple):
     """One builder. `steps` of five (see `STEPS`) are behind it; `line` is its last word: output, error or note."""
 
     id: str
@@ -69,8 +65,7 @@ class BuilderView:
     worktree: str
 
 
-@dataclass(frozen=True, slots=True)
-class View:
+class View(NamedTuple):
     """All of it, and with these names the object that `status --json` prints.
 
     `mood` is one of ask, work, done, failed, held, paused, down. `message` is what is asked of ci, else empty.
@@ -114,6 +109,15 @@ class View:
     age_s: float
     created_at: str
     updated_at: str
+
+
+def as_data(value: Any) -> Any:  # noqa: ANN401 - a view or any part of it
+    """The view as JSON-like data: an object for each value, with its fields' names."""
+    if isinstance(value, tuple):
+        fields = getattr(value, "_fields", None)
+        parts = [as_data(part) for part in value]
+        return dict(zip(fields, parts, strict=True)) if fields else parts
+    return value
 
 
 def status_view(
