@@ -68,6 +68,8 @@ def _leave(tell: int) -> None:
 def _settle(null: int, output: int) -> None:
     for standard, opened in enumerate((null, output, output)):
         os.dup2(opened, standard)
+    sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)
+    sys.stderr = sys.stderr or os.fdopen(2, "w", closefd=False)
     for descriptor in inherited_descriptors():
         os.close(descriptor)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
-import subprocess
 import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from lib.process.table import HAS_PROC, row
+from lib.process.table import HAS_PROC, read, row
 
 if TYPE_CHECKING:
     from lib.model import Now, ProcessIdentity
@@ -18,8 +17,9 @@ if TYPE_CHECKING:
 def boot_id() -> str:
     """Names the time since the machine was last started."""
     if HAS_PROC:
-        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:  # noqa: PTH123 - asked at each tick
-            return file.read().strip()
+        return read("/proc/sys/kernel/random/boot_id").decode().strip()
+    import subprocess
+
     command = ["sysctl", "-n", "kern.bootsessionuuid"]
     return subprocess.run(command, check=False, capture_output=True, text=True).stdout.strip()
 

@@ -21,16 +21,16 @@ _MARK: Final = re.compile(rb"(?:^|\s)(" + MARK + rb"\S+)")
 
 
 def row(pid: int) -> Row | None:
-    return next(_listed("-p", str(pid)), None)
+    return next(_listed("eww", "-p", str(pid)), None)
 
 
-def rows() -> Iterator[Row | None]:
-    return _listed("-ax")
+def rows() -> Iterator[Row]:
+    return _listed("axeww")
 
 
 def _listed(*which: str) -> Iterator[Row]:
     # "e" without a dash appends the environment to the command, on BSD, macOS and Linux alike.
-    command = ["ps", "eww", *which, "-o", _COLUMNS]
+    command = ["ps", *which, "-o", _COLUMNS]
     environ = {**os.environ, "LC_ALL": "C", "TZ": "UTC"}
     listing = subprocess.run(command, check=False, capture_output=True, env=environ).stdout
     for line in listing.splitlines():

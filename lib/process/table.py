@@ -10,6 +10,10 @@ from typing import Final, NamedTuple
 HAS_PROC: Final = sys.platform.startswith("linux")
 KERNEL_THREAD: Final = 0x00200000  # PF_KTHREAD of include/linux/sched.h
 MARK: Final = b"RELAY_JOB="
+#: How often to look for processes that were started while others were read.
+PASSES: Final = 20
+#: More than any machine can do.
+MAX_FORKS_PER_S: Final = 1_000_000
 _STAT_BYTES: Final = 1024
 _ENVIRON_BYTES: Final = 65_536
 
@@ -34,18 +38,48 @@ def row(pid: int) -> Row | None:
 
         return ps.row(pid)
     try:
-        return parse_stat(pid, _read(f"/proc/{pid}/stat", _STAT_BYTES))
+        return parse_stat(pid, read(f"/proc/{pid}/stat"))
     except (FileNotFoundError, ProcessLookupError):
         return None
 
 
-def rows() -> Iterator[Row | None]:
-    """All processes by rising pid; None stands for one that ended after the list was made. Raises `OSError`."""
+def rows(since_pid: int = 0, age_s: float = 0) -> Iterator[Row | None]:
+    """All processes, those included that were started meanwhile. Raises `OSError`.
+
+    None stands for some that came and went faster than they could be read, and may have left others. Those that were
+    started before `since_pid`, which was started `age_s` seconds ago, may be left out.
+    """
     if not HAS_PROC:
         from lib.process import ps
 
-        return ps.rows()
-    return (row(int(name)) for name in os.listdir("/proc") if name.isdecimal())  # noqa: PTH208 - as cheap as can be
+        yield from ps.rows()
+        return
+    seen: set[int] = set()
+    for _ in range(PASSES):
+        is_lost = False
+        for pid in sorted(_pids(since_pid, age_s) - seen):
+            seen.add(pid)
+            if process := row(pid):
+                yield process
+            else:
+                is_lost = True
+        if not is_lost:
+            return
+    yield None
+
+
+def _pids(since_pid: int, age_s: float) -> set[int]:
+    pids = {int(name) for name in os.listdir("/proc") if name.isdecimal()}  # noqa: PTH208 - as cheap as can be
+    if since_pid and _pids_only_rose(since_pid, age_s):
+        return {pid for pid in pids if pid >= since_pid}
+    return pids
+
+
+def _pids_only_rose(since_pid: int, age_s: float) -> bool:
+    """Whether all that was started later has a higher pid: they are given out in rising order, and then start over."""
+    pids = int(read("/proc/sys/kernel/pid_max"))
+    last = int(read("/proc/loadavg").split()[-1])
+    return age_s < pids / MAX_FORKS_PER_S and last >= since_pid
 
 
 def parse_stat(pid: int, stat: bytes) -> Row:
@@ -65,7 +99,7 @@ def environ_of(process: Row) -> bytes | None:
     if process.environ is not None:
         return process.environ
     try:
-        return _read(f"/proc/{process.pid}/environ", _ENVIRON_BYTES)
+        return read(f"/proc/{process.pid}/environ", _ENVIRON_BYTES)
     except (FileNotFoundError, ProcessLookupError, PermissionError):
         return None
 
@@ -82,7 +116,8 @@ def mark_in(environ: bytes) -> bytes:
     return environ[start:] if end < 0 else environ[start:end]
 
 
-def _read(path: str, size: int) -> bytes:
+def read(path: str, size: int = _STAT_BYTES) -> bytes:
+    """A file of /proc as it is; `size` is more than it usually has."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         data = block = os.read(descriptor, size)

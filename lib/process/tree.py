@@ -13,7 +13,7 @@ import select
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from lib.process.identity import boot_id, is_running, mono_s, watch
+from lib.process.identity import boot_id, is_running, mono_s, running_s, watch
 from lib.process.table import Row, environ_of, mark_in, row, rows
 
 if TYPE_CHECKING:
@@ -50,7 +50,9 @@ class Tree:
         shims = {job: shim for job, shim in targets.items() if shim and shim.boot_id == self._boot_id}
         self._jobs = {os.fsencode(job): job for job in targets}
         self._known = {shim.pid: Member(shim.pid, shim.start_ticks, job, None) for job, shim in shims.items()}
-        self._oldest_ticks = _oldest_ticks(shims.values() if len(shims) == len(targets) else (), since, self._boot_id)
+        if len(shims) == len(targets):
+            since = min(shims.values(), key=lambda shim: shim.start_ticks, default=None)
+        self._since = since if since and since.boot_id == self._boot_id else None
         kept = _own_line()
         self._kept = {process.pid for process in kept}
         self._kept_groups = {process.group for process in kept}
@@ -65,7 +67,8 @@ class Tree:
         """
         self._found, self._sessions, self.is_certain = {}, {}, True
         others: list[Row] = []
-        for process in rows():
+        listed = rows(self._since.pid, running_s(self._since)) if self._since else rows()
+        for process in listed:
             if process is None:
                 self.is_certain = False
             elif self._concerns(process):
@@ -93,7 +96,9 @@ class Tree:
         return listed
 
     def _concerns(self, process: Row) -> bool:
-        return not process.kernel and process.start_ticks >= self._oldest_ticks and process.pid not in self._kept
+        if process.kernel or process.pid in self._kept:
+            return False
+        return self._since is None or process.start_ticks >= self._since.start_ticks
 
     def _job_of(self, process: Row) -> str | None:
         known = self._known.get(process.pid)
@@ -138,13 +143,6 @@ def await_ends(members: Sequence[Member], timeout_s: float) -> None:
             for descriptor, _ in poll.poll(left_s * 1000):
                 poll.unregister(descriptor)
                 waiting.remove(descriptor)
-
-
-def _oldest_ticks(shims: Iterable[ProcessIdentity], since: ProcessIdentity | None, boot: str) -> int:
-    """The start of the oldest process that can be meant; 0 if that is not known."""
-    if since is not None:
-        return since.start_ticks if since.boot_id == boot else 0
-    return min((shim.start_ticks for shim in shims), default=0)
 
 
 def _own_line() -> list[Row]:
