@@ -1,0 +1,104 @@
+"""Runs as they stand at some moment, made of the real models and saved in a real run database."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+from lib.atomic import replace_file
+from lib.config import Config
+from lib.events import Event
+from lib.model import (
+    Base,
+    Builder,
+    BuilderStatus,
+    Component,
+    Job,
+    JobKind,
+    JobSpec,
+    Owner,
+    Problem,
+    ProcessIdentity,
+    State,
+    Usage,
+)
+from lib.paths import Project
+from lib.process import now
+from lib.rundb import RunDB
+from lib.statefile import render
+from orchestrator.fold import Engine, Run, present
+from orchestrator.home import make_home
+from orchestrator.record import save
+
+RUN = "20260101-120000-build-a-calculator-1a2b"
+REQUIREMENT = "Build a calculator with add, subtract, multiply and divide, and a command-line front"
+
+
+def state(**fields: Any) -> State:
+    """A run in its execution phase that code has, changed by `fields`."""
+    at = now().wall - timedelta(minutes=12)
+    usual = {
+        "rev": 7, "run": RUN, "requirement": REQUIREMENT, "phase": "execution", "action_owner": Owner.CODE,
+        "action_needed": "execution", "base": Base(branch="main", commit="1a2b3c4d5e" * 4), "created_at": at,
+        "updated_at": at + timedelta(minutes=11),
+    }  # fmt: skip
+    return State.model_validate({**usual, **fields})
+
+
+def waiting(action: str, message: str, **fields: Any) -> State:
+    """A run in which ci is asked for `action`."""
+    return state(action_owner=Owner.CI, action_needed=action, message=message, **fields)
+
+
+def builder(name: str, status: BuilderStatus = BuilderStatus.RUNNING, *, minutes: float = 2, **fields: Any) -> Builder:
+    ended = status not in {BuilderStatus.PENDING, BuilderStatus.PREPARING, BuilderStatus.RUNNING,
+                           BuilderStatus.VERIFYING, BuilderStatus.RETRYING}  # fmt: skip
+    began = None if status is BuilderStatus.PENDING else now().wall - timedelta(minutes=minutes)
+    usual = {
+        "id": name, "component": Component(id=name, title=name.title()), "status": status,
+        "branch": f"relay/{RUN}/{name}", "worktree": f".project/worktrees/{RUN}/{name}", "assistant": "claude",
+        "attempt": 0 if began is None else 1, "attempts": 3, "base_commit": "" if began is None else "c" * 40,
+        "tip": "d" * 40 if ended else "", "started_at": began,
+        "ended_at": began + timedelta(minutes=minutes / 2) if began and ended else None,
+    }  # fmt: skip
+    return Builder.model_validate({**usual, **fields})
+
+
+def job(name: str, of: str | None = None, **spec: Any) -> Job:
+    """A job that is at work, of the builder `of` or of the run."""
+    kind = spec.pop("kind", JobKind.ASSISTANT)
+    return Job(
+        id=f"0001-{of or 'run'}-{name}", spec=JobSpec(kind=kind, name=name, builder=of, **spec), attempt=1, dispatch=1,
+        started_at=now().wall - timedelta(seconds=43), started_mono_s=0.0,
+        process=ProcessIdentity(pid=7, start_ticks=1, boot_id="b"),
+    )  # fmt: skip
+
+
+def store(
+    project: Project,
+    stands: State,
+    builders: Sequence[Builder] = (),
+    jobs: Sequence[Job] = (),
+    *,
+    problem: Problem | None = None,
+    events: Sequence[Event] = (),
+    prints: str = "",
+) -> Run:
+    """Saves the run as the orchestrator does, state.json included; each job at work has printed `prints`."""
+    at_work = {item.spec.builder: item.id for item in jobs}
+    known = [item.model_copy(update={"job": at_work.get(item.id)}) for item in builders]
+    run = Run(stands, Config(), Engine(problem=problem), {item.id: item for item in known}, {i.id: i for i in jobs})
+    make_home(project)
+    data = render(present(run))
+    with RunDB.open(project) as db:
+        save(db, None, run, events, now(), file_bytes=data)
+    replace_file(project.state_file, data)
+    for item in jobs:
+        folder = project.output_dir(stands.run, item.spec.builder, item.id)
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "output.log").write_text(prints)
+    return run
+
+
+SPENT = Usage(input_tokens=41_300, output_tokens=2_100, cost_usd=0.42)
