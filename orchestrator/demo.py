@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -18,7 +19,7 @@ from orchestrator.screen import paint
 
 REQUIREMENT = "Build a calculator with add, subtract, multiply and divide, and a command-line front"
 PLAYBOOK = "scripted:calculator"
-TEST = [sys.executable, "-m", "unittest", "discover", "-q"]
+TEST = ("-B", "-m", "unittest", "discover", "-s", "tests")
 
 
 def run_demo(folder: Path | None, *, gate: bool) -> int:
@@ -31,10 +32,10 @@ def run_demo(folder: Path | None, *, gate: bool) -> int:
     code = begin(project, REQUIREMENT, config, wait=True, foreground=False, as_json=False)
     if code != EXIT_OK:
         return code
-    _say("python -m unittest    (the landed calculator's own tests)")
-    tests = _run(root, *TEST)
+    _say(f"python {' '.join(TEST)}    (the landed calculator's own tests)")
+    tests = _run(root, sys.executable, *TEST)
     _say("python -m calculator 6 x 7")
-    _run(root, sys.executable, "-m", "calculator", "6", "x", "7")
+    _run(root, sys.executable, "-B", "-m", "calculator", "6", "x", "7")
     _say("git log --graph")
     _run(root, "git", "--no-pager", "log", "--graph", "--oneline", "--no-decorate", "-n", "24")
     _what_next(root)
@@ -77,10 +78,11 @@ def _say(line: str) -> None:
 
 
 def _what_next(root: Path) -> None:
-    relay = "relay" if Path(sys.argv[0]).name != "relay" else sys.argv[0]
+    relay = "relay" if shutil.which("relay") else str(Path(sys.argv[0]).resolve())
     _say("What to try next")
     typer.echo(f"  cd {root}")
-    typer.echo(f"  {relay} status                    where the run stands")
-    typer.echo(f"  {relay} show                      what happened, event by event")
-    typer.echo(f'  {relay} start "{REQUIREMENT}, with powers" --assistant {PLAYBOOK}')
-    typer.echo(f"  {relay} doctor                    which assistants are installed here\n")
+    typer.echo(f"  {relay} status      where the run stands")
+    typer.echo(f"  {relay} show        what happened, event by event")
+    typer.echo(f"  {relay} doctor      which assistants are installed here")
+    typer.echo("And the same again with the gate, for you to approve or reject the design:")
+    typer.echo(f'  {relay} start "a REST API for users" --assistant scripted:user_api\n')

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from lib.atomic import replace_file
 from lib.events import Event, JobEnded
@@ -17,6 +18,8 @@ from lib.model import JobResult
 from orchestrator.jobs import Work
 
 HEADS = "refs/heads/"
+#: Where the merges are kept that dependent builders start from.
+STARTS = "refs/relay/starts/"
 
 
 def run_effect(work: Work) -> Event:
@@ -44,17 +47,25 @@ def write_files(work: Work) -> JobResult:
 
 
 def prepare(work: Work) -> JobResult:
-    """A builder's branch and worktree, from the merge of what it depends on."""
+    """A builder's branch and worktree, from the merge of all that it depends on."""
     args = work.job.spec.args
-    repo = Repo.of(work.project)
-    started = resolve(repo, HEADS + args["branch"] + "-base") if args["tips"] else args["base"]
-    if started is None:
-        combined = merge.combine(repo, [args["base"], *args["tips"].values()], _combined_title(args["tips"]))
-        if isinstance(combined, merge.Conflict):
-            return _conflict_of_needs(args["tips"], combined)
-        started = combined
-    _prepare(work, args["branch"], started)
-    return JobResult(ok=True, data={"base": started})
+    start = args["base"]
+    if args["tips"]:
+        ref = f"{STARTS}{work.run}/{work.job.spec.builder}"
+        merged = merge.merge_builders(Repo.of(work.project), ref, start, _tips(args), trailer=_trailer(work))
+        if merged.conflict is not None:
+            return _conflict_of_needs(*merged.conflict)
+        start = merged.head
+    _prepare(work, args["branch"], start)
+    return JobResult(ok=True, data={"base": start})
+
+
+def _tips(args: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    return [(tip["id"], tip["tip"], tip["title"]) for tip in args["tips"]]
+
+
+def _trailer(work: Work) -> str:
+    return f"Relay-Run: {work.run}"
 
 
 def _prepare(work: Work, branch: str, start: str) -> None:
@@ -67,14 +78,10 @@ def _index(work: Work) -> Path:
     return work.project.store / "indexes" / work.run / str(work.job.spec.worktree)
 
 
-def _combined_title(tips: Mapping[str, str]) -> str:
-    return f"Merge {', '.join(tips)} for what depends on them"
-
-
-def _conflict_of_needs(tips: Mapping[str, str], found: merge.Conflict) -> JobResult:
+def _conflict_of_needs(builder: str, found: merge.Conflict) -> JobResult:
     paths = ", ".join(path.path for path in found.paths[:8])
-    message = f"what it depends on ({', '.join(tips)}) conflicts in {paths}"
-    return JobResult(ok=False, code="conflict", message=message, remedy='relay reject "…" or relay skip BUILDER')
+    message = f"{builder}, which it depends on, conflicts with another one in {paths}"
+    return JobResult(ok=False, code="conflict", message=message, remedy="relay skip BUILDER")
 
 
 def collect(work: Work) -> JobResult:
@@ -82,7 +89,7 @@ def collect(work: Work) -> JobResult:
     args = work.job.spec.args
     taken = worktrees.snapshot(
         Repo.of(work.project), work.worktree, args["branch"], args["base"], keep_index=_index(work),
-        author_name=f"{work.job.spec.builder} (relay builder)", message=f"{args['title']}\n\nRelay-Run: {work.run}",
+        author_name=f"{work.job.spec.builder} (relay builder)", message=f"{args['title']}\n\n{_trailer(work)}\n",
     )  # fmt: skip
     if taken.nested:
         message = f"it made a repository of its own in {', '.join(taken.nested)}, which would be lost"
@@ -93,8 +100,7 @@ def collect(work: Work) -> JobResult:
 def merge_builders(work: Work) -> JobResult:
     """The builders' branches on the run's merged branch, in order; a conflict is left in the merged worktree."""
     args, repo = work.job.spec.args, Repo.of(work.project)
-    tips = [(tip["id"], tip["tip"], tip["title"]) for tip in args["tips"]]
-    done = merge.merge_builders(repo, HEADS + args["branch"], args["base"], tips)
+    done = merge.merge_builders(repo, HEADS + args["branch"], args["base"], _tips(args), trailer=_trailer(work))
     return JobResult(ok=True, data={"merged": done.merged, "head": done.head, "conflict": None})
 
 

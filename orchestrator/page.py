@@ -33,7 +33,7 @@ _STATUSES: Final = {
     "cancelled": ("-", "dim"),
 }
 _STEPS: Final = 5
-_BAR_COLUMNS: Final = 20
+_BAR_COLUMNS: Final = 16
 #: From here on there is room for what each builder cost.
 _WIDE_COLUMNS: Final = 100
 _PROSE_COLUMNS: Final = 100

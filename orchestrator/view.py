@@ -185,6 +185,7 @@ def _builder(builder: Record, lines: Mapping[str, str], now: datetime) -> Builde
     status, error = builder["status"], builder.get("error") or {}
     proved = 2 if builder.get("tip") else 1 if builder.get("base_commit") else 0
     said = lines.get(builder.get("job") or "", "") if status in AT_WORK else ""
+    note = "" if builder["note"] == status else builder["note"]
     usage = builder.get("usage") or {"input_tokens": 0, "output_tokens": 0, "cost_usd": 0.0}
     return BuilderView(
         id=builder["id"],
@@ -197,7 +198,7 @@ def _builder(builder: Record, lines: Mapping[str, str], now: datetime) -> Builde
         age_s=_age(builder["started_at"], builder["ended_at"], now),
         tokens=usage["input_tokens"] + usage["output_tokens"],
         cost_usd=usage["cost_usd"],
-        line=said or error.get("message", "").removeprefix(f"{builder['id']}: ") or builder["note"],
+        line=said or error.get("message", "").removeprefix(f"{builder['id']}: ") or note,
         branch=builder["branch"],
         worktree=builder["worktree"],
     )

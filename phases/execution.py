@@ -7,6 +7,7 @@ from typing import Any
 
 from lib.attempts import another_round, failed, gave_up, retry_is_due
 from lib.contracts import Advance, AskCi, Change, Outcome, PhaseView, Proceed, Wait
+from lib.lineage import ancestors, tips
 from lib.model import Builder, BuilderStatus, JobKind, JobResult, JobSpec, Problem
 
 Status = BuilderStatus
@@ -82,11 +83,10 @@ def _ready(view: PhaseView, builder: Builder) -> bool:
 
 
 def _prepare(view: PhaseView, builder: Builder) -> Moved:
-    needs = [view.builders[name] for name in builder.component.depends_on if name in view.builders]
     args = {
         "branch": builder.branch,
         "base": view.state.base.commit,
-        "tips": {need.id: need.tip for need in needs if need.tip},
+        "tips": tips(ancestors(builder, view.builders)),
     }
     spec = JobSpec(kind=JobKind.EFFECT, name="prepare", builder=builder.id, worktree=builder.id, args=args)
     fields: dict[str, Any] = {"status": Status.PREPARING, "attempt": builder.attempt + 1, "note": "", "error": None,
@@ -138,8 +138,12 @@ def _build(view: PhaseView, builder: Builder, _result: JobResult | None = None) 
 def _collect(_view: PhaseView, builder: Builder, result: JobResult) -> Moved:
     said = str(result.data.get("text", "")).strip()
     args = {"branch": builder.branch, "base": builder.base_commit, "title": builder.component.title or builder.id}
-    fields: dict[str, Any] = {"status": Status.VERIFYING, "session": result.session or builder.session,
-              "note": said.splitlines()[-1][:200] if said else "", "usage": builder.usage.plus(result.usage)}  # fmt: skip
+    fields: dict[str, Any] = {
+        "status": Status.VERIFYING,
+        "session": result.session or builder.session,
+        "note": said.splitlines()[-1][:200] if said else "",
+        "usage": builder.usage.plus(result.usage),
+    }
     return fields, JobSpec(kind=JobKind.EFFECT, name="collect", builder=builder.id, worktree=builder.id, args=args)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from lib.config import Land
 from lib.contracts import AskCi, Change, Finish, Outcome, PhaseView, Proceed, Wait
-from lib.design import order
+from lib.lineage import tips
 from lib.model import Builder, BuilderStatus, Job, JobKind, JobResult, JobSpec, Problem, RunOutcome
 
 MERGED_WORKTREE = "merged"
@@ -80,13 +80,12 @@ def _landing(view: PhaseView, done: Mapping[str, Job], head: str) -> Outcome:
 
 
 def _merge(view: PhaseView) -> JobSpec:
-    tips = [
-        {"id": name, "tip": view.builders[name].tip, "title": view.builders[name].component.title or name}
-        for name in order([builder.component for builder in view.builders.values()])
-        if _has_work(view.builders[name])
-    ]
-    args = {"branch": _branch(view), "base_branch": view.state.base.branch, "base": view.state.base.commit,
-            "tips": tips}  # fmt: skip
+    args = {
+        "branch": _branch(view),
+        "base_branch": view.state.base.branch,
+        "base": view.state.base.commit,
+        "tips": tips(builder for builder in view.builders.values() if _has_work(builder)),
+    }
     return JobSpec(kind=JobKind.EFFECT, name="merge", worktree=MERGED_WORKTREE, args=args)
 
 

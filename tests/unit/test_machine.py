@@ -48,7 +48,9 @@ def test_another_design_gets_the_words_and_consumes_them() -> None:
 
 def test_an_invalid_design_goes_back_with_its_errors_and_then_to_ci() -> None:
     world = World(new_run(design_repairs=2))
-    world.answers["design"] = ok(text='{"components": [{"id": "a", "depends_on": ["b"]}, {"id": "b", "depends_on": ["a"]}]}')
+    world.answers["design"] = ok(
+        text='{"components": [{"id": "a", "depends_on": ["b"]}, {"id": "b", "depends_on": ["a"]}]}'
+    )
     world.settle()
     turns = [job for job in world.started if job.spec.name == "design"]
     assert len(turns) == 3
@@ -72,7 +74,7 @@ def test_a_dependent_starts_from_what_it_depends_on_and_not_before() -> None:
     order = world.names()
     assert order.index("one:collect") < order.index("two:prepare")
     prepare = next(job for job in world.started if job.spec.name == "prepare" and job.spec.builder == "two")
-    assert prepare.spec.args["tips"] == {"one": "c-one"}
+    assert prepare.spec.args["tips"] == [{"id": "one", "tip": "c-one", "title": "One"}]
 
 
 def test_no_more_builders_than_parallel_are_at_work() -> None:
