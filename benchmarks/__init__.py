@@ -1,0 +1,1 @@
+"""What Relay promises about time and memory, measured against the plainest thing that does the same, side by side."""
