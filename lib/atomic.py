@@ -1,30 +1,30 @@
 """Replacing a file as a whole: readers see the old content or the new, and no editor's save in between is lost.
 
-`exchange` swaps the new file with the old one in one step (renameat2(2)) and only then looks at what it displaced. That
-stays beside it, as `.NAME.previous-HASH-…`, until a later exchange: HASH is that of the bytes it should hold, so an
-editor that still had it open and wrote into it, or a crash before the look, can be told from its content alone.
+`exchange` swaps the new file with the old one in one step (renameat2(2)) and only then looks at what it displaced. What
+becomes of that is said in `lib.displaced`.
 """
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import re
 import secrets
 import stat
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from errno import EACCES, EDQUOT, EINVAL, ENOENT, ENOSPC, ENOSYS, EOPNOTSUPP, EPERM, EROFS
 from pathlib import Path
 from shlex import quote
 from typing import Final
 
+from lib import displaced
+from lib.displaced import Late, content_of, read_in
 from lib.errors import EXIT_FAILED, RelayError
-from lib.plainfile import NotPlainError, open_folder, read_plain
+from lib.plainfile import NotPlainError, open_folder
 
-MAX_BYTES: Final = 1_000_000
+__all__ = ["Changed", "Late", "WriteError", "exchange", "late_write", "replace_file", "sweep_temporaries"]
+
 _TEMPORARY: Final = re.compile(r"\..+\.(\d+)-[0-9a-f]{8}\.tmp")
 _RENAME_NOREPLACE: Final = 1
 _RENAME_EXCHANGE: Final = 2
@@ -60,14 +60,6 @@ class Changed(Exception):  # noqa: N818 - an answer rather than a failure
         self.actual = actual
 
 
-@dataclass(frozen=True, slots=True)
-class Late:
-    """What was written into a displaced file after it was displaced; whoever took it up removes `path`."""
-
-    path: Path
-    data: bytes
-
-
 def replace_file(path: Path, data: bytes, *, durable: bool = True) -> None:
     """Gives `path` the content `data`; with `durable`, it survives a power cut once this has returned.
 
@@ -89,7 +81,7 @@ def exchange(path: Path, data: bytes, expected: bytes | None) -> None:
     """
     name = path.name
     with _explained(path), _folder_of(path) as folder:
-        if (actual := _read(folder, name)) != expected:
+        if (actual := read_in(folder, name)) != expected:
             raise Changed(actual)
         with _temporary(folder, name, data, mode=_mode(folder, name)) as temporary:
             if expected is None:
@@ -107,13 +99,10 @@ def late_write(path: Path) -> Late | None:
     """
     try:
         with _folder_of(path) as folder:
-            for slot in _slots(folder, path.name):
-                data = _content(folder, slot)
-                if data is not None and not _as_displaced(slot, data):
-                    return Late(path.with_name(slot), data)
+            found = displaced.written_since(folder, path.name)
     except (FileNotFoundError, NotPlainError):
         return None
-    return None
+    return None if found is None else Late(path.with_name(found[0]), found[1])
 
 
 def sweep_temporaries(folder: Path) -> None:
@@ -158,10 +147,6 @@ def _folder_of(path: Path) -> Iterator[int]:
         os.close(descriptor)
 
 
-def _read(folder: int, name: str) -> bytes | None:
-    return read_plain(name, limit=MAX_BYTES, folder=folder)
-
-
 @contextmanager
 def _temporary(folder: int, name: str, data: bytes, *, mode: int | None = None, durable: bool = True) -> Iterator[str]:
     """The name of a new file with that content. It is gone afterwards, unless it was renamed."""
@@ -201,12 +186,12 @@ def _create(folder: int, temporary: str, name: str) -> None:
                 raise
             _rename(folder, temporary, name, _RENAME_NOREPLACE)
     except FileExistsError:
-        raise Changed(_read(folder, name)) from None
+        raise Changed(read_in(folder, name)) from None
 
 
 def _swap(folder: int, temporary: str, name: str, data: bytes, expected: bytes) -> None:
     """Exchanges and looks; on a surprise exchanges back."""
-    slot = _slot(name, expected)
+    slot = displaced.name_for(name, expected)
     os.rename(temporary, slot, src_dir_fd=folder, dst_dir_fd=folder)
     try:
         with _pinned(folder, slot) as ours:
@@ -221,8 +206,8 @@ def _swap(folder: int, temporary: str, name: str, data: bytes, expected: bytes) 
             else:
                 if not _holds(folder, slot, expected):
                     _put_back(folder, slot, name, ours)
-                    raise Changed(_read(folder, name))
-        _drop_older(folder, name, expected)
+                    raise Changed(read_in(folder, name))
+        displaced.drop(folder, name, newest=slot)
     finally:
         if _holds(folder, slot, data):  # never came into place, or came back as it was; else it is somebody's save
             _remove(folder, slot)
@@ -243,15 +228,15 @@ def _put_back(folder: int, slot: str, name: str, placed: int) -> None:
                     _rename(folder, slot, name, _RENAME_NOREPLACE)
                     return
                 continue
-            displaced = os.stat(slot, dir_fd=folder, follow_symlinks=False)
-            if os.path.samestat(displaced, os.fstat(placed)):
+            came_out = os.stat(slot, dir_fd=folder, follow_symlinks=False)
+            if os.path.samestat(came_out, os.fstat(placed)):
                 return
             placed = waiting
 
 
 def _swap_by_link(folder: int, fresh: str, name: str, expected: bytes) -> None:
     """As well as it can be done where there is no exchange: a save by rename between the last two steps is lost."""
-    slot = _slot(name, expected)
+    slot = displaced.name_for(name, expected)
     try:
         os.link(name, slot, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
     except FileNotFoundError:
@@ -261,7 +246,7 @@ def _swap_by_link(folder: int, fresh: str, name: str, expected: bytes) -> None:
             raise
     if not _holds(folder, name, expected):
         _remove(folder, slot)
-        raise Changed(_read(folder, name))
+        raise Changed(read_in(folder, name))
     os.rename(fresh, name, src_dir_fd=folder, dst_dir_fd=folder)
 
 
@@ -285,47 +270,12 @@ def _pinned(folder: int, name: str) -> Iterator[int]:
 
 
 def _holds(folder: int, name: str, content: bytes) -> bool:
-    return _content(folder, name) == content
-
-
-def _content(folder: int, name: str) -> bytes | None:
-    """None also for what is no plain file."""
-    try:
-        return _read(folder, name)
-    except NotPlainError:
-        return None
+    return content_of(folder, name) == content
 
 
 def _remove(folder: int, name: str) -> None:
     with contextlib.suppress(FileNotFoundError):  # it was renamed
         os.unlink(name, dir_fd=folder)
-
-
-# --- displaced files -------------------------------------------------------------------------------------------------
-
-
-def _digest(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()[:16]
-
-
-def _slot(name: str, expected: bytes) -> str:
-    return f".{name}.previous-{_digest(expected)}-{secrets.token_hex(4)}"
-
-
-def _slots(folder: int, name: str) -> list[str]:
-    return [entry for entry in os.listdir(folder) if entry.startswith(f".{name}.previous-")]
-
-
-def _as_displaced(slot: str, data: bytes) -> bool:
-    return slot.split(".previous-")[1].startswith(_digest(data))
-
-
-def _drop_older(folder: int, name: str, newest: bytes) -> None:
-    """Removes displaced files that nobody has written to, all but that which held `newest`."""
-    for slot in _slots(folder, name):
-        data = _content(folder, slot)
-        if data is not None and data != newest and _as_displaced(slot, data):
-            _remove(folder, slot)
 
 
 def _rename(folder: int, old: str, new: str, flags: int) -> None:

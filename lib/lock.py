@@ -252,16 +252,6 @@ def write_pid(project: Project, identity: ProcessIdentity) -> None:
     replace_file(project.pid_file, b"%d\n" % identity.pid)
 
 
-def read_pid(project: Project) -> ProcessIdentity | None:
-    """The orchestrator that was recorded last; it may be gone. Raises `OSError`."""
-    record = _record(project)
-    if record is None:
-        return None
-    from lib.model import ProcessIdentity
-
-    return ProcessIdentity.model_validate(record)
-
-
 def remove_pid(project: Project) -> None:
     """Takes back what this process wrote with `write_pid`. Raises `OSError`."""
     record = _record(project)

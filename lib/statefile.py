@@ -18,7 +18,6 @@ from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Any, Final
 
-from lib.atomic import replace_file
 from lib.errors import RelayError
 from lib.plainfile import NotPlainError, open_folder, read_plain
 from lib.strictjson import JsonError, decode, locate
@@ -297,8 +296,3 @@ def schema() -> dict[str, Any]:
         if name not in EDITABLE:
             field["readOnly"] = True
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **made}
-
-
-def write_schema(path: Path) -> None:
-    """Writes the schema for editors that check a file by its `$schema`. Raises `WriteError`, `RelayError`."""
-    replace_file(path, (json.dumps(schema(), indent=2, ensure_ascii=False) + "\n").encode())

@@ -15,7 +15,7 @@ import pytest
 from eventually import eventually
 
 from lib.errors import RelayError
-from lib.lock import InstanceLock, holder, read_pid, refuse_links, remove_pid, state_lock, write_pid
+from lib.lock import InstanceLock, holder, refuse_links, remove_pid, state_lock, write_pid
 from lib.model import ProcessIdentity
 from lib.paths import Project, find_project
 
@@ -243,18 +243,19 @@ def test_the_pid_is_written_for_people_and_taken_back_by_its_process_alone(proje
     remove_pid(project)
     assert project.pid_file.read_text() == f"{os.getppid()}\n"
     write_pid_in_home(project, os.getpid())
-    assert read_pid(project) == identity(os.getpid())
+    assert project.pid_file.read_text() == f"{os.getpid()}\n"
     remove_pid(project)
     assert not project.pid_file.exists()
-    assert read_pid(project) is None
     remove_pid(project)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"pid": 1}', "x" * 10_000])
-def test_a_damaged_record_is_no_record(project: Project, text: str) -> None:
-    project.instance_dir.mkdir(parents=True)
-    (project.instance_dir / "owner.json").write_text(text)
-    assert read_pid(project) is None
+@needs_linux
+def test_a_damaged_record_does_not_hide_who_it_is(project: Project, text: str) -> None:
+    with other(project, "lock.acquire()") as (first, _):
+        (project.instance_dir / "owner.json").write_text(text)
+        assert holder(project) == first.pid
+        assert refused(project).code == "already_running"
 
 
 # --- links -----------------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ import pytest
 
 from lib.atomic import Changed, exchange, late_write, replace_file, sweep_temporaries
 from lib.errors import RelayError
-from lib.statefile import Missing, Raw, Refused, read_raw, set_aside, write_schema
+from lib.statefile import Missing, Raw, Refused, read_raw, set_aside
 
 
 @pytest.fixture
@@ -26,11 +26,6 @@ def file(tmp_path: Path) -> Path:
 
 def hidden(file: Path) -> list[str]:
     return sorted(path.name for path in file.parent.iterdir() if path != file)
-
-
-def displaced(file: Path) -> Path:
-    (name,) = hidden(file)
-    return file.with_name(name)
 
 
 # --- reading ---------------------------------------------------------------------------------------------------------
@@ -135,11 +130,6 @@ def test_a_link_at_the_place_is_replaced_not_followed(file: Path, tmp_path: Path
     assert (file.read_bytes(), precious.read_bytes(), file.is_symlink()) == (b"new", b"precious", False)
 
 
-def test_the_schema_is_written_beside_it(file: Path) -> None:
-    write_schema(file.with_name("state.schema.json"))
-    assert b"readOnly" in file.with_name("state.schema.json").read_bytes()
-
-
 # --- exchanging ------------------------------------------------------------------------------------------------------
 
 
@@ -149,7 +139,7 @@ def test_it_is_written_when_it_holds_what_is_expected(file: Path) -> None:
     exchange(file, b"3", b"2")
     assert file.read_bytes() == b"3"
     assert late_write(file) is None
-    assert displaced(file).read_bytes() == b"2"
+    assert hidden(file) == []
 
 
 def test_its_permissions_are_kept(file: Path) -> None:
@@ -184,18 +174,27 @@ def test_it_is_not_written_over_what_is_no_plain_file(file: Path) -> None:
 def test_a_save_into_the_displaced_file_is_found_and_kept_until_it_is_taken_up(file: Path) -> None:
     exchange(file, b"1", None)
     with file.open("r+b") as editor:
-        exchange(file, b"2", b"1")
-        assert late_write(file) is None
+        for number in range(2, 9):
+            exchange(file, b"%d" % number, b"%d" % (number - 1))
+            assert late_write(file) is None
         editor.write(b"an edit")
     late = late_write(file)
     assert late is not None
     assert late.data == b"an edit"
-    exchange(file, b"3", b"2")
+    exchange(file, b"9", b"8")
     assert late_write(file) == late
     late.path.unlink()
     assert late_write(file) is None
-    exchange(file, b"4", b"3")
-    assert (file.read_bytes(), displaced(file).read_bytes()) == (b"4", b"3")
+    assert hidden(file) == []
+
+
+def test_an_editor_that_saves_nothing_leaves_nothing(file: Path) -> None:
+    exchange(file, b"1", None)
+    with file.open("r+b"):
+        exchange(file, b"2", b"1")
+        assert len(hidden(file)) == 1
+    exchange(file, b"3", b"2")
+    assert hidden(file) == []
 
 
 def test_a_late_save_by_truncation_is_seen_as_it_is(file: Path) -> None:
