@@ -1,0 +1,96 @@
+"""Files of a work tree held against what git has stored: whose are they, after a checkout that was cut short?"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from collections.abc import Sequence
+from enum import Enum
+from pathlib import Path
+from typing import NamedTuple
+
+from lib.git.run import Repo, git
+
+
+class Entry(NamedTuple):
+    """A file as a tree has it: git's mode (`100644`, `100755`, `120000`, `160000`) and the object's name."""
+
+    mode: str
+    oid: str
+
+
+class Is(Enum):
+    """What a file is, between an old and a new version of it."""
+
+    OLD = "old"
+    NEW = "new"
+    TORN = "torn"
+    MISSING = "missing"
+    FOREIGN = "foreign"
+
+
+def entries(repo: Repo, tree: str) -> dict[str, Entry]:
+    """All files of a tree or a commit."""
+    found = {}
+    for line in git(repo, "ls-tree", "-r", "-z", "--full-tree", tree).fields():
+        meta, _, path = line.partition("\t")
+        mode, _, oid = meta.split(" ")
+        found[path] = Entry(mode, oid)
+    return found
+
+
+def judge(repo: Repo, root: Path, path: str, old: Entry | None, new: Entry | None) -> Is:
+    """What lies at `path` of the work tree `root`.
+
+    TORN is the beginning of the new content, or all of it with the old permission: git was killed while it wrote.
+    A directory counts as MISSING: what is in it is judged by itself.
+    """
+    file = root / path
+    try:
+        info = file.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return Is.MISSING
+    if stat.S_ISDIR(info.st_mode):
+        return Is.MISSING
+    if stat.S_ISLNK(info.st_mode):
+        data, mode = os.fsencode(file.readlink()), "120000"
+    elif stat.S_ISREG(info.st_mode):
+        data, mode = file.read_bytes(), "100755" if info.st_mode & stat.S_IXUSR else "100644"
+    else:
+        return Is.FOREIGN
+    for known, entry in ((Is.NEW, new), (Is.OLD, old)):
+        if entry and entry.mode == mode and _same(repo, root, path, data, entry):
+            return known
+    if old and old.mode[:3] == mode[:3] and _same(repo, root, path, data, old):
+        return Is.OLD
+    if new and new.mode[:3] == mode[:3] and _content(repo, root, path, new).startswith(data):
+        return Is.TORN
+    return Is.FOREIGN
+
+
+def foreign(repo: Repo, root: Path, tree: str, known: Sequence[str]) -> bool:
+    """Whether `tree`, taken from the work tree `root`, holds what a cut-short checkout of `known` would not leave."""
+    versions = [entries(repo, commit) for commit in known]
+    for path, entry in entries(repo, tree).items():
+        theirs = [version[path] for version in versions if path in version]
+        if entry not in theirs and all(judge(repo, root, path, None, other) is not Is.TORN for other in theirs):
+            return True
+    return False
+
+
+def _same(repo: Repo, root: Path, path: str, data: bytes, entry: Entry) -> bool:
+    """Whether `data` would be stored as that object, also after end-of-line conversion and filters."""
+    algorithm = hashlib.sha1 if len(entry.oid) == 40 else hashlib.sha256  # noqa: PLR2004 - git's object formats
+    if algorithm(b"blob %d\0" % len(data) + data).hexdigest() == entry.oid:
+        return True
+    if entry.mode == "120000":
+        return False
+    return git(repo, "hash-object", f"--path={path}", "--stdin", input=data, work_tree=root).text == entry.oid
+
+
+def _content(repo: Repo, root: Path, path: str, entry: Entry) -> bytes:
+    """What a checkout writes for that object."""
+    filters = () if entry.mode == "120000" else ("--filters", f"--path={path}")
+    kind = () if filters else ("blob",)
+    return git(repo, "cat-file", *filters, *kind, entry.oid, work_tree=root).out

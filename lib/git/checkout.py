@@ -1,0 +1,150 @@
+"""How Relay's worktrees hang together: the folder, its `.git` file, and git's own record of it under `worktrees/`."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import stat
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import Final
+
+from lib.atomic import replace_file
+from lib.git.inspect import resolve
+from lib.git.run import Repo
+
+#: What git keeps in its record while a merge, rebase or pick is not ended.
+_BEGUN: Final = (
+    *("MERGE_HEAD", "MERGE_MSG", "MERGE_MODE", "MERGE_RR", "AUTO_MERGE", "SQUASH_MSG"),
+    *("CHERRY_PICK_HEAD", "REVERT_HEAD", "rebase-merge", "rebase-apply", "sequencer"),
+)
+_HEAD: Final = re.compile(r"(?:ref: (refs/heads/[^\n]+)|([0-9a-f]{40}(?:[0-9a-f]{24})?))\n?")
+
+
+@dataclass(frozen=True, slots=True)
+class Checkout:
+    """A worktree of Relay's. `index` is Relay's private copy of its index, out of reach of what runs in it."""
+
+    path: Path
+    index: Path
+
+    @classmethod
+    def at(cls, repo: Repo, path: Path, index: Path | None = None) -> Checkout:
+        real = path.parent.resolve() / path.name
+        return cls(real, index or repo.common_dir / "relay" / "indexes" / path.parent.name / path.name)
+
+    @property
+    def run(self) -> str:
+        return self.path.parent.name
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+    @property
+    def present(self) -> bool:
+        return self.path.is_dir() and not self.path.is_symlink() and any(self.path.iterdir())
+
+    @property
+    def complete(self) -> bool:
+        """Whether it was once made as a whole, and is not gone: the private index is the last thing made."""
+        return self.present and self.index.is_file()
+
+
+def record_of(repo: Repo, checkout: Checkout) -> Path | None:
+    """Git's folder about the worktree, found by what is written there and not by the worktree's own `.git` file."""
+    for pointer in (repo.common_dir / "worktrees").glob("*/gitdir"):
+        if Path(os.fsdecode(pointer.read_bytes()).strip()) == checkout.path / ".git":
+            return pointer.parent
+    return None
+
+
+def head_of(repo: Repo, checkout: Checkout) -> str | None:
+    """The commit that is checked out there, as far as git's record can be read."""
+    record = record_of(repo, checkout)
+    with suppress(FileNotFoundError):
+        if record and (found := _HEAD.fullmatch((record / "HEAD").read_text(errors="surrogateescape"))):
+            return resolve(repo, found[1] or found[2])
+    return None
+
+
+def mend(repo: Repo, checkout: Checkout, head: str) -> bool:
+    """Makes record, `.git` file, HEAD and index what they should be; False if the `.git` file had been replaced.
+
+    `head` is a branch's full ref or a commit. The index becomes the private one. A `.git` that is something else is
+    set aside beside the private index, with all that is in it.
+    """
+    record = record_of(repo, checkout) or _new_record(repo, checkout)
+    wanted = {
+        "commondir": b"../..\n",
+        "gitdir": os.fsencode(checkout.path / ".git") + b"\n",
+        "HEAD": (f"ref: {head}" if head.startswith("refs/") else head).encode() + b"\n",
+    }
+    for name, content in wanted.items():
+        if not (record / name).is_file() or (record / name).read_bytes() != content:
+            replace_file(record / name, content)
+    for name in ("locked", *_BEGUN):
+        _remove(record / name)
+    copy_index(checkout.index, record / "index")
+    pointer, content = checkout.path / ".git", b"gitdir: " + os.fsencode(record) + b"\n"
+    with suppress(OSError):  # whatever it is then, it is not our file
+        if stat.S_ISREG(pointer.lstat().st_mode) and pointer.read_bytes() == content:
+            return True
+    missing = not os.path.lexists(pointer)
+    if not missing:
+        _set_aside(pointer, checkout.index)
+    replace_file(pointer, content)
+    return missing
+
+
+def copy_index(source: Path, target: Path) -> None:
+    """Copies an index file with its time stamp, by which git tells what may have changed since it was written."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    fresh = target.with_name(f"{target.name}.relay")
+    shutil.copy2(source, fresh)
+    fresh.replace(target)
+
+
+def drop(repo: Repo, checkout: Checkout) -> None:
+    """Removes the worktree and git's record of it, whatever is left of them; nothing in it is looked at.
+
+    It is renamed first, so that a kill in the middle leaves no half of it to be taken for somebody's work.
+    """
+    trash = checkout.path.with_name(f".{checkout.name}.removed")
+    _remove(trash)
+    if os.path.lexists(checkout.path):
+        checkout.path.rename(trash)
+    _remove(trash)
+    if record := record_of(repo, checkout):
+        _remove(record)
+    checkout.index.unlink(missing_ok=True)
+
+
+def _new_record(repo: Repo, checkout: Checkout) -> Path:
+    folder = repo.common_dir / "worktrees"
+    folder.mkdir(exist_ok=True)
+    names = (checkout.name if number == 0 else f"{checkout.name}{number}" for number in count())
+    record = next(folder / name for name in names if not (folder / name).exists())
+    record.mkdir()
+    return record
+
+
+def _set_aside(thing: Path, beside: Path) -> None:
+    beside.parent.mkdir(parents=True, exist_ok=True)
+    places = (beside.with_name(f"{beside.name}-replaced-git-{number}") for number in count(1))
+    shutil.move(thing, next(place for place in places if not os.path.lexists(place)))
+
+
+def _remove(thing: Path) -> None:
+    """Removes a file, a link, or a folder, also where a builder has taken away its own permission to write."""
+    if thing.is_symlink() or not thing.is_dir():
+        thing.unlink(missing_ok=True)
+        return
+    for base, _, _ in os.walk(thing):
+        mode = os.lstat(base).st_mode
+        if mode & stat.S_IRWXU != stat.S_IRWXU:
+            os.chmod(base, mode | stat.S_IRWXU)  # noqa: PTH101 - as os.walk gives it
+    shutil.rmtree(thing)

@@ -1,0 +1,86 @@
+"""Removing what a run has left behind, as far as it has landed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lib.git.checkout import Checkout, drop, head_of
+from lib.git.inspect import is_ancestor
+from lib.git.merge import Clean, merge
+from lib.git.objects import at, commit_tree, delete_ref, value
+from lib.git.run import Repo, git, identity_env
+from lib.git.snapshot import take, tree_of
+from lib.paths import Project
+
+
+@dataclass(slots=True)
+class Cleaned:
+    """What was removed, and what was kept with the reason of each; folders and branches by the names users know."""
+
+    removed: list[str] = field(default_factory=list)
+    kept: list[tuple[str, str]] = field(default_factory=list)
+
+
+def is_landed(repo: Repo, tip: str, target: str) -> bool:
+    """Whether all that `tip` brings is in `target`, also when it got there by a squash or a rebase."""
+    if is_ancestor(repo, tip, target):
+        return True
+    base = git(repo, "merge-base", tip, target, ok=(0, 1)).text
+    if not base:
+        return False
+    merged = merge(repo, target, tip)
+    if isinstance(merged, Clean) and merged.tree == tree_of(repo, target):
+        return True
+    # Landed, and changed since: then its changes are found among the target's commits, one by one or as one.
+    if not git(repo, "rev-list", "--merges", "-1", f"{target}..{tip}").text and _picked(repo, target, tip):
+        return True
+    squashed = commit_tree(repo, tree_of(repo, tip), [base], "squashed", identity_env(repo) | at(0))
+    return _picked(repo, target, squashed)
+
+
+def _picked(repo: Repo, target: str, tip: str) -> bool:
+    lines = git(repo, "cherry", target, tip).text.splitlines()
+    return bool(lines) and all(line.startswith("-") for line in lines)
+
+
+def clean_run(repo: Repo, project: Project, run: str, target: str) -> Cleaned:
+    """Removes the worktrees and branches of `run` whose work is in the branch `target`, and keeps the others."""
+    done = Cleaned()
+    goal = value(repo, f"refs/heads/{target}")
+    folder = project.dot / "worktrees" / run
+    names = sorted(entry.name for entry in folder.iterdir()) if folder.is_dir() else []
+    for name in names:
+        if not name.startswith("."):
+            _clean_worktree(repo, folder / name, goal, target, done)
+    prefix = f"refs/heads/relay/{run}/"
+    held = {what for what, _ in done.kept}
+    for line in git(repo, "for-each-ref", "--format=%(objectname) %(refname)", prefix).text.splitlines():
+        tip, _, ref = line.partition(" ")
+        branch = ref.removeprefix("refs/heads/")
+        if str(folder / ref.removeprefix(prefix)) in held:
+            done.kept.append((branch, "its worktree is kept"))
+        elif goal is None or not is_landed(repo, tip, goal):
+            done.kept.append((branch, f"not in {target}"))
+        elif delete_ref(repo, ref, tip):
+            done.removed.append(branch)
+    if folder.is_dir() and not any(folder.iterdir()):
+        folder.rmdir()
+    return done
+
+
+def _clean_worktree(repo: Repo, path: Path, goal: str | None, target: str, done: Cleaned) -> None:
+    checkout = Checkout.at(repo, path)
+    head = head_of(repo, checkout)
+    if goal is None or (checkout.present and head is None):
+        done.kept.append((str(path), f"there is no branch {target}" if goal is None else "its HEAD can't be read"))
+        return
+    if head and checkout.present:
+        tree = take(repo, checkout.path, checkout.index, head).tree
+        left = commit_tree(repo, tree, [head], "what its worktree holds", identity_env(repo) | at(0))
+        if not is_landed(repo, left, goal):
+            why = "uncommitted changes" if is_landed(repo, head, goal) else f"not in {target}"
+            done.kept.append((str(path), why))
+            return
+    drop(repo, checkout)
+    done.removed.append(str(path))

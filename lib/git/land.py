@@ -1,0 +1,154 @@
+"""Landing: the user's branch moves by fast-forward only, and nothing of the user's is overwritten."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lib.atomic import replace_file
+from lib.git.blobs import Entry, Is, entries, judge
+from lib.git.inspect import Worktree, in_progress, is_ancestor, worktrees
+from lib.git.objects import move_ref, value
+from lib.git.run import CHECKOUT_TIMEOUT_S, Repo, git
+from lib.git.way import Blocked, busy, in_the_way
+
+__all__ = ["Blocked", "Landed", "MovedOn", "land"]
+
+Journal = Callable[[Mapping[str, Any]], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Landed:
+    commit: str
+
+
+@dataclass(frozen=True, slots=True)
+class MovedOn:
+    """The branch has commits that are not in what was to land: to be merged first."""
+
+    tip: str
+
+
+def land(repo: Repo, branch: str, old: str, new: str, journal: Journal) -> Landed | MovedOn | Blocked:
+    """Moves `branch` on to the commit `new`, with the files of whoever has it checked out.
+
+    `old` is where the branch was last seen; that it moved on since is an answer, not an error. `journal` is called
+    with what is about to be done, before it is. Called again after a kill, it finishes what was begun: files that hold
+    an old or a new version, or the beginning of the new one, are git's; anything else is the user's and stays.
+    """
+    ref = f"refs/heads/{branch}"
+    tip = value(repo, ref)
+    if tip is None:
+        remedy = f"git branch {branch} {old or new}"
+        return Blocked("branch_gone", f"the branch {branch} is gone", remedy, [])
+    places = [place for place in worktrees(repo) if ref in {place.branch, busy(place.git_dir)}]
+    for place in places:
+        _finish(_of(repo, place))
+    tip = value(repo, ref) or tip
+    if is_ancestor(repo, new, tip):
+        return Landed(tip)
+    if not is_ancestor(repo, tip, new):
+        return MovedOn(tip)
+    if not places:
+        journal({"branch": branch, "old": tip, "new": new, "worktree": None})
+        return Landed(new) if move_ref(repo, ref, new, tip, "land") else MovedOn(value(repo, ref) or tip)
+    if len(places) > 1:
+        folders = " and ".join(str(place.path) for place in places)
+        return Blocked("checked_out_twice", f"{branch} is checked out in {folders}",
+                       f"git -C '{places[1].path}' switch --detach", [])  # fmt: skip
+    journal({"branch": branch, "old": tip, "new": new, "worktree": str(places[0].path)})
+    return _land_there(_of(repo, places[0]), branch, tip, new)
+
+
+def _of(repo: Repo, place: Worktree) -> Repo:
+    return Repo(place.path, place.git_dir, repo.common_dir)
+
+
+def _land_there(there: Repo, branch: str, tip: str, new: str) -> Landed | MovedOn | Blocked:
+    if what := in_progress(there.git_dir):
+        message = f"a {what} is in progress in {there.root}"
+        end = "git bisect reset" if what == "bisect" else f"git {what} --continue"
+        return Blocked("in_progress", message, f"cd '{there.root}' && {end}", [])
+    marker = _marker(there)
+    replace_file(marker, json.dumps({"branch": branch, "old": tip, "new": new}).encode())
+    options = (
+        "--ff-only",
+        "--no-overwrite-ignore",
+        "--no-autostash",
+        "--no-squash",
+        "--no-edit",
+        "--no-stat",
+        "--quiet",
+    )
+    done = git(there, "merge", *options, new, ok=(0, 1, 2, 128), timeout_s=CHECKOUT_TIMEOUT_S)
+    now = value(there, f"refs/heads/{branch}") or tip
+    if now == new:
+        marker.unlink()
+        return Landed(new)
+    _finish(there)
+    if now != tip and not is_ancestor(there, now, new):
+        return MovedOn(now)
+    return in_the_way(there, now, new, os.fsdecode(done.err).strip())
+
+
+def _marker(there: Repo) -> Path:
+    """Where it is written what is landing in a work tree, for as long as it is."""
+    return there.git_dir / "relay-landing"
+
+
+def _finish(there: Repo) -> None:
+    """Ends a landing that was killed: forward where git has written its index, else back to where it began."""
+    marker = _marker(there)
+    if not marker.is_file():
+        return
+    begun = json.loads(marker.read_bytes())
+    ref, old, new = f"refs/heads/{begun['branch']}", begun["old"], begun["new"]
+    if value(there, ref) == old and git(there, "symbolic-ref", "-q", "HEAD", ok=(0, 1)).text == ref:
+        before, after = entries(there, old), entries(there, new)
+        paths = [path for path in before.keys() | after.keys() if before.get(path) != after.get(path)]
+        staged = _staged(there)
+        if all(staged.get(path) == after.get(path) for path in paths):
+            move_ref(there, ref, new, old, "land")
+        else:
+            _take_back(there, paths, before, after, staged)
+    marker.unlink()
+
+
+def _staged(there: Repo) -> dict[str, Entry]:
+    lines = (line.partition("\t") for line in git(there, "ls-files", "--stage", "-z").fields())
+    return {path: Entry(*meta.split(" ")[:2]) for meta, _, path in lines}
+
+
+def _take_back(
+    there: Repo,
+    paths: list[str],
+    before: Mapping[str, Entry],
+    after: Mapping[str, Entry],
+    staged: Mapping[str, Entry],
+) -> None:
+    """Gives the files that git had begun to write their old content again; those that it only removed it may leave."""
+    ours = [
+        path
+        for path in paths
+        if staged.get(path) == before.get(path)
+        and judge(there, there.root, path, before.get(path), after.get(path)) in {Is.NEW, Is.TORN}
+    ]
+    for path in ours:
+        file = there.root / path
+        file.unlink()
+        if path not in before:
+            _remove_empty(file.parent, there.root)
+    known = [path for path in ours if path in before]
+    if known:
+        names = os.fsencode("\0".join(known))
+        git(there, "checkout-index", "--force", "-z", "--stdin", input=names, timeout_s=CHECKOUT_TIMEOUT_S)
+
+
+def _remove_empty(folder: Path, root: Path) -> None:
+    while folder != root and not any(folder.iterdir()):
+        folder.rmdir()
+        folder = folder.parent

@@ -1,0 +1,141 @@
+"""Relay's worktrees: made, made ready, shown another commit, removed; each may be called again after any kill."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+from pathlib import Path
+from typing import Final
+
+from lib.git import rescue
+from lib.git.blobs import foreign
+from lib.git.checkout import Checkout, copy_index, drop, head_of, mend, record_of
+from lib.git.objects import commit_tree, delete_ref, lasting, move_ref, value
+from lib.git.run import CHECKOUT_TIMEOUT_S, Repo, git, identity_env
+from lib.git.snapshot import Content, Snapshot, snapshot, take, tree_of
+
+__all__ = ["Snapshot", "prepare", "remove", "show", "snapshot"]
+
+INCLUDE_FILE: Final = ".worktreeinclude"
+
+
+def prepare(
+    repo: Repo, path: Path, branch: str, start: str, *, include_from: Path | None = None, keep_index: Path | None = None
+) -> None:
+    """Makes `branch` at the commit `start` and a worktree of it at `path`; a branch that is there stays where it is.
+
+    What a kill left half-made is made anew, after rescuing whatever in it is somebody's work. The ignored files that
+    `.worktreeinclude` in the folder `include_from` names are copied from there.
+    """
+    checkout, ref = Checkout.at(repo, path, keep_index), f"refs/heads/{branch}"
+    if value(repo, ref) is None:
+        move_ref(repo, ref, start, None, "start of a builder")
+    if checkout.complete:
+        mend(repo, checkout, ref)
+    else:
+        _make(repo, checkout, value(repo, ref) or start, (branch,), include_from)
+
+
+def show(
+    repo: Repo, path: Path, commit: str, *, include_from: Path | None = None, keep_index: Path | None = None
+) -> None:
+    """Makes the worktree at `path` hold exactly `commit`, on no branch; ignored files stay.
+
+    Uncommitted work in it and commits that only it has are rescued first.
+    """
+    checkout = Checkout.at(repo, path, keep_index)
+    if not checkout.complete:
+        _make(repo, checkout, commit, ("--detach", commit), include_from)
+        return
+    head = head_of(repo, checkout)
+    content = _rescue(repo, checkout, head or commit, [commit], "found where another commit was to be shown")
+    bring(repo, checkout, commit, content.tree)
+
+
+def bring(repo: Repo, checkout: Checkout, commit: str, tree: str = "") -> None:
+    """Makes a worktree hold `commit`. What it holds now, of which `tree` may be known, must be in its private index."""
+    if tree != tree_of(repo, commit):
+        command = ("read-tree", "--reset", "-u", commit)
+        git(repo, *command, index=checkout.index, work_tree=checkout.path, timeout_s=CHECKOUT_TIMEOUT_S)
+    mend(repo, checkout, commit)
+
+
+def remove(repo: Repo, path: Path, branch: str | None = None, *, keep_index: Path | None = None) -> None:
+    """Removes the worktree at `path`, and `branch` if given; what no other ref holds is rescued first."""
+    checkout = Checkout.at(repo, path, keep_index)
+    ref = f"refs/heads/{branch}"
+    tip = value(repo, ref) if branch else None
+    head = head_of(repo, checkout) or tip or value(repo, "HEAD")
+    if checkout.present and head:
+        _rescue(repo, checkout, head, [], "in its worktree when that was removed")
+    drop(repo, checkout)
+    if tip:
+        _rescue_commit(repo, checkout, tip, "on its branch when that was removed", besides=ref)
+        delete_ref(repo, ref, tip)
+
+
+def _make(repo: Repo, checkout: Checkout, commit: str, what: tuple[str, ...], include_from: Path | None) -> None:
+    checkout.index.unlink(missing_ok=True)
+    if checkout.present:
+        _rescue(repo, checkout, commit, [], "found where a worktree was to be made")
+    drop(repo, checkout)
+    checkout.path.parent.mkdir(parents=True, exist_ok=True)
+    # The index is copied elsewhere, so it must be all in one file.
+    plain = ("-c", "core.splitIndex=false", "-c", "core.untrackedCache=false")
+    add = ("worktree", "add", "--quiet", "--force", checkout.path)
+    git(repo, *plain, *add, *what, timeout_s=CHECKOUT_TIMEOUT_S)
+    record = record_of(repo, checkout)
+    assert record is not None  # noqa: S101 - git has just made it
+    if include_from:
+        _include(repo, include_from, checkout.path)
+    os.sync()  # git does not make files durable; after a power cut torn ones would pass for the builder's work
+    copy_index(record / "index", checkout.index)
+
+
+def _rescue(repo: Repo, checkout: Checkout, head: str, known: list[str], reason: str) -> Content:
+    """Keeps what the worktree holds beyond `head` and what an interrupted checkout of `known` left there."""
+    ref = f"refs/relay/taken/{checkout.run}/{checkout.name}"
+
+    def once(attempt: int) -> Content:
+        if attempt:
+            checkout.index.unlink(missing_ok=True)
+        content = take(repo, checkout.path, checkout.index, head)
+        if content.tree != tree_of(repo, head) and foreign(repo, checkout.path, content.tree, [head, *known]):
+            commit = commit_tree(repo, content.tree, [head], f"{checkout.name}: {reason}", identity_env(repo))
+            move_ref(repo, ref, commit, value(repo, ref), reason)
+        return content
+
+    content = lasting(repo, ref, head, once)
+    if commit := value(repo, ref):
+        rescue.keep(repo, checkout.run, checkout.name, commit, f"{checkout.name}: {reason}")
+        delete_ref(repo, ref, commit)
+    _rescue_commit(repo, checkout, head, f"checked out: {reason}")
+    return content
+
+
+def _rescue_commit(repo: Repo, checkout: Checkout, commit: str, reason: str, besides: str = "") -> None:
+    holders = git(repo, "for-each-ref", "--contains", commit, "--count=2", "--format=%(refname)").text.splitlines()
+    if not set(holders) - {besides}:
+        rescue.keep(repo, checkout.run, checkout.name, commit, f"{checkout.name}: {reason}")
+
+
+def _include(repo: Repo, source: Path, target: Path) -> None:
+    """Copies the files that `.worktreeinclude` (in the syntax of gitignore(5)) names, if git ignores them there too."""
+    if not (source / INCLUDE_FILE).is_file():
+        return
+    listing = ("ls-files", "--others", "--ignored", "-z", f"--exclude-from={source / INCLUDE_FILE}")
+    wanted = [name for name in git(repo, *listing, work_tree=source).fields() if not name.startswith(".project/")]
+    data = os.fsencode("\0".join(wanted))
+    ask = ("check-ignore", "--no-index", "-z", "--stdin")
+    ignored = git(repo, *ask, input=data, work_tree=target, ok=(0, 1)).fields() if wanted else []
+    for name in ignored:
+        _copy(source / name, target / name, target)
+
+
+def _copy(source: Path, target: Path, within: Path) -> None:
+    """Copies a plain file to a place where there is none; nothing leads out of `within` by a link."""
+    plain = stat.S_ISREG(source.lstat().st_mode)
+    if plain and not os.path.lexists(target) and target.parent.resolve().is_relative_to(within):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(source, target, follow_symlinks=False)
