@@ -19,6 +19,7 @@ QUESTIONS: Final = {
 }
 #: Where such a message begins to name commands, which are listed anyway.
 _THEN: Final = (", then: relay", ". Then: relay", ". To land it on")
+_DISCARD: Final = "relay resume --discard-edit"
 _HAND_BACK: Final = '"action_owner": "code"'
 
 
@@ -56,9 +57,8 @@ def commands(header: Record, mood: str, problem: Record | None, failed: Sequence
 def _answers(header: Record, mood: str, problem: Record | None, failed: Sequence[str]) -> Iterator[Command]:
     match mood:
         case "held" if problem is not None:
-            yield Command(problem["remedy"], "mends it")
-            if problem["code"].startswith("state_"):
-                yield Command("relay resume --discard-edit", "sets the file aside, restores the last good one")
+            for text in problem["remedy"].split(", or: "):
+                yield Command(text, "sets the file aside, restores the last" if text == _DISCARD else "to mend it")
         case "paused":
             yield Command("relay resume", "goes on")
             if header["action_owner"] == "ci":

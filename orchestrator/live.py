@@ -61,7 +61,7 @@ def follow(project: Project, run: str) -> int:
     except KeyboardInterrupt:
         sys.stderr.write("The run goes on. Watch it with: relay status --watch\n")
         raise
-    say(page(view, Look.of(sys.stdout), live=True))
+    say("\n" + page(view, Look.of(sys.stdout), live=True))
     if view.outcome is None:
         return EXIT_CI_NEEDED if view.mood in {"ask", "held"} else EXIT_FAILED
     _ready([], view.orchestrator_pid, _LEAVE_S)

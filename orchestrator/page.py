@@ -72,10 +72,14 @@ def _head(view: View, look: Look) -> list[str]:
 
 
 def _track(view: View, look: Look) -> str:
+    """The way, or where there is no room for it, how far along it the run is."""
     sign, style = _MOODS[view.mood]
     marks = {"done": (" ✓", "green"), "now": (f" {sign}", style), "ahead": ("", "dim")}
-    stops = [look.paint(escaped(stop.name) + marks[stop.state][0], marks[stop.state][1]) for stop in view.track]
-    return " " + look.paint(" → ", "dim").join(stops)
+    stops = [(escaped(stop.name) + marks[stop.state][0], marks[stop.state][1]) for stop in view.track]
+    if width(" → ".join(text for text, _ in stops)) < look.columns:
+        return " " + look.paint(" → ", "dim").join(look.paint(*stop) for stop in stops)
+    at = max(index for index, stop in enumerate(view.track) if stop.state != "ahead")
+    return look.paint(clip(f" {stops[at][0]} ({at + 1} of {len(stops)})", look.columns), stops[at][1])
 
 
 def _stand(view: View, look: Look) -> list[str]:
@@ -116,7 +120,7 @@ def _foot(view: View, look: Look) -> list[str]:
         f"sandbox {view.sandbox}" if view.sandbox else "",
         "" if view.outcome else f"orchestrator {driver}",
         "logs: relay logs BUILDER" if view.builders else "logs: relay logs",
-        f"branches relay/{view.run}/…" if view.builders else "",
+        f"branches relay/{view.run}/…" if view.builders and view.outcome != "landed" else "",
     ]
     return [look.paint(f" {line}", "dim") for line in _joined([fact for fact in facts if fact], look.columns - 1)]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
@@ -30,8 +31,10 @@ from lib.statefile import render
 from orchestrator.fold import Engine, Run, present
 from orchestrator.home import make_home
 from orchestrator.record import save
+from orchestrator.view import View, status_view
 
 RUN = "20260101-120000-build-a-calculator-1a2b"
+PID = 4711
 REQUIREMENT = "Build a calculator with add, subtract, multiply and divide, and a command-line front"
 
 
@@ -73,6 +76,25 @@ def job(name: str, of: str | None = None, **spec: Any) -> Job:
         started_at=now().wall - timedelta(seconds=43), started_mono_s=0.0,
         process=ProcessIdentity(pid=7, start_ticks=1, boot_id="b"),
     )  # fmt: skip
+
+
+def view_of(
+    stands: State,
+    builders: Sequence[Builder] = (),
+    jobs: Sequence[Job] = (),
+    *,
+    problem: Problem | None = None,
+    pid: int | None = PID,
+    lines: dict[str, str] | None = None,
+) -> View:
+    """The view of a run, as the orchestrator `pid` drives it; None drives none."""
+
+    def dumped(value: Any) -> Any:
+        return json.loads(value.model_dump_json())
+
+    held = dumped(problem) if problem else None
+    parts = ([dumped(item) for item in builders], [dumped(item) for item in jobs])
+    return status_view(dumped(stands), *parts, held, pid, now().wall, lines or {})
 
 
 def store(

@@ -1,0 +1,111 @@
+"""The whole screen, as text: it keeps to its width and height, and hides nothing that needs an eye."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from situations import REQUIREMENT, RUN, SPENT, builder, state, view_of, waiting
+
+from lib.display import escaped, width
+from lib.model import BuilderStatus, Problem
+from orchestrator.page import page
+from orchestrator.screen import Look
+
+WIDE = Look(columns=140)
+
+
+def rows_of(text: str, name: str) -> list[str]:
+    return [line for line in text.splitlines() if line[3:].startswith(f"{name} ")]
+
+
+def test_a_screen_says_what_is_wanted_where_it_stands_and_what_to_type() -> None:
+    view = view_of(waiting("approve_design", "Read design.md, then: relay approve", phase="design"))
+    text = page(view, Look())
+    assert REQUIREMENT.split()[0] in text
+    assert "design ◆ → design_build → execution → merge_build → landed" in text
+    assert "◆ Waiting for you: approve the design" in text
+    assert "\n   relay approve " in text
+    assert RUN in text
+
+
+@pytest.mark.parametrize("rows", [24, 30])
+def test_fifty_builders_fit_a_screen_and_the_one_that_failed_is_on_it(rows: int) -> None:
+    usual = [BuilderStatus.BUILT, BuilderStatus.RUNNING, BuilderStatus.PENDING]
+    parts = [builder(f"part-{n:02}", BuilderStatus.FAILED if n == 40 else usual[n % 3]) for n in range(50)]
+    text = page(view_of(state(), parts), Look(rows=rows))
+    assert len(text.splitlines()) < rows
+    assert rows_of(text, "part-40")
+    assert "… and " in text
+    assert "17 built" in text
+
+
+def test_builders_that_all_fit_are_shown_in_their_order() -> None:
+    parts = [builder(name, BuilderStatus.BUILT) for name in ("zebra", "ape", "cat")]
+    lines = page(view_of(state(), parts), Look()).splitlines()
+    shown = [line.split()[1] for line in lines if line.startswith(" ✓ ")]
+    assert shown == ["zebra", "ape", "cat"]
+
+
+def test_a_builder_that_was_tried_again_shows_which_attempt_it_is() -> None:
+    parts = [builder("a", BuilderStatus.RETRYING, attempt=2), builder("b")]
+    text = page(view_of(state(), parts), Look())
+    assert "retrying 2/3" in rows_of(text, "a")[0]
+    assert "1/3" not in rows_of(text, "b")[0]
+
+
+def test_assistants_and_costs_have_columns_where_they_differ_and_there_is_room() -> None:
+    parts = [builder("a", usage=SPENT), builder("b", assistant="codex")]
+    assert "claude" in rows_of(page(view_of(state(), parts), WIDE), "a")[0]
+    assert "$0.42" in rows_of(page(view_of(state(), parts), WIDE), "a")[0]
+    assert "$0.42" not in rows_of(page(view_of(state(), parts), Look()), "a")[0]
+    assert "43.4k tokens, $0.42 in all" in page(view_of(state(), parts), Look())
+
+
+def test_a_command_is_never_cut_short() -> None:
+    error = Problem(
+        code="conflict", message="?", remedy=f"cd .project/worktrees/{RUN}/merged && git status && git diff"
+    )
+    view = view_of(waiting("resolve_conflict", "?", error=error, next_action="merge_build"))
+    assert f"   {error.remedy}\n" in page(view, Look())
+
+
+def test_a_problem_is_told_with_its_remedy() -> None:
+    broken = Problem(code="x", message="state.json, line 3: a comma is missing", remedy="$EDITOR state.json")
+    text = page(view_of(state(), problem=broken), Look())
+    assert broken.message in text
+    assert "   $EDITOR state.json " in text
+
+
+def test_a_live_screen_needs_no_hint_to_watch() -> None:
+    assert "--watch" in page(view_of(state()), Look())
+    assert "--watch" not in page(view_of(state()), Look(), live=True)
+
+
+def test_a_narrow_terminal_is_told_how_far_the_run_is() -> None:
+    text = page(view_of(state()), Look(columns=60))
+    assert "\n execution ● (3 of 5)\n" in text
+
+
+def test_the_sandbox_is_told_where_it_is_known() -> None:
+    view = view_of(state())
+    assert "sandbox" not in page(view, Look())
+    assert "sandbox bubblewrap" in page(view._replace(sandbox="bubblewrap"), Look())
+
+
+def test_without_colour_there_is_no_control_sequence_and_with_it_the_same_text() -> None:
+    view = view_of(state(), [builder("a"), builder("b", BuilderStatus.FAILED)])
+    plain, coloured = page(view, Look()), page(view, Look(colour=True))
+    assert "\x1b" not in plain
+    for code in ("0", "1", "2", "31", "32", "36", "1;36", "34", "33"):
+        coloured = coloured.replace(f"\x1b[{code}m", "")
+    assert [line.rstrip() for line in coloured.splitlines()] == plain.splitlines()
+
+
+@given(st.text(min_size=1), st.integers(40, 120))
+def test_foreign_words_neither_drive_the_terminal_nor_widen_the_screen(words: str, columns: int) -> None:
+    part = builder("a").model_copy(update={"job": "j"})
+    view = view_of(state(requirement=words or "x"), [part], lines={"j": words})
+    for line in page(view, Look(columns=columns)).split("\n"):
+        assert escaped(line) == line
+        assert width(line) <= columns or "/" in line

@@ -1,0 +1,164 @@
+"""What a view says of a run: who acts next, with which command, and how far the builders are."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+
+import pytest
+from situations import PID, RUN, SPENT, builder, job, state, view_of, waiting
+
+from lib.model import BuilderStatus, JobKind, Problem, State
+from lib.process import now
+from orchestrator.view import View, as_data
+
+CONFLICT = Problem(code="conflict", message="a conflicts", remedy="cd merged && git status")
+
+
+def texts(view: View) -> list[str]:
+    return [command.text for command in view.commands]
+
+
+def stops(view: View) -> dict[str, str]:
+    return {stop.name: stop.state for stop in view.track}
+
+
+def test_a_design_that_waits_names_the_commands_and_the_edit_that_answer() -> None:
+    message = "The design has 1 component: a. Read design.md, then: relay approve, or relay reject"
+    view = view_of(waiting("approve_design", message, phase="design", next_action="design_build"))
+    assert view.headline == "Waiting for you: approve the design"
+    assert view.message == "The design has 1 component: a. Read design.md"
+    assert texts(view) == ["relay approve", 'relay reject "what to change"', '"action_owner": "code"']
+    assert ".project/state.json" in view.commands[-1].what
+    assert stops(view)["design"] == "now"
+
+
+def test_commands_of_another_instance_name_it_and_its_state_file() -> None:
+    view = view_of(waiting("approve_design", "", phase="design", instance="web"))
+    assert texts(view)[0] == "relay approve --instance web"
+    assert view.state_file == ".project/instances/web/state.json"
+    assert view.state_file in view.commands[-1].what
+
+
+def test_a_failure_offers_the_log_another_try_and_to_go_on_without() -> None:
+    error = Problem(code="exit_nonzero", message="b: it broke", remedy="relay logs b")
+    asked = waiting("fix_failure", "b: it broke (3 attempts)", next_action="execution", error=error)
+    view = view_of(asked, [builder("a", BuilderStatus.BUILT), builder("b", BuilderStatus.FAILED)])
+    assert texts(view) == ["relay logs b", 'relay retry "a hint"', "relay skip b", '"action_owner": "code"']
+    assert view.troubles == ()  # the message tells it
+
+
+def test_a_question_of_a_phase_that_is_not_built_in_is_shown_whole() -> None:
+    view = view_of(waiting("review_copy", "Read copy.md, then: relay approve", next_action="publish"))
+    assert (view.headline, view.message) == ("Waiting for you: review copy", "Read copy.md, then: relay approve")
+    assert "relay approve" in texts(view)
+
+
+def test_a_conflict_shows_its_remedy_first() -> None:
+    view = view_of(waiting("resolve_conflict", "a conflicts", next_action="merge_build", error=CONFLICT))
+    assert texts(view)[:2] == [CONFLICT.remedy, "relay approve"]
+
+
+def test_a_problem_comes_before_whatever_the_run_waits_for() -> None:
+    broken = Problem(code="x", message="not JSON", remedy="$EDITOR state.json, or: relay resume --discard-edit")
+    view = view_of(waiting("approve_design", "?"), problem=broken)
+    assert view.mood == "held"
+    assert [trouble.message for trouble in view.troubles] == ["not JSON"]
+    assert texts(view) == ["$EDITOR state.json", "relay resume --discard-edit"]
+
+
+@pytest.mark.parametrize(
+    ("stands", "pid", "mood", "first"),
+    [
+        (state(), None, "down", "relay resume"),
+        (state(), 0, "work", "relay status --watch"),
+        (state(paused=True), PID, "paused", "relay resume"),
+        (waiting("approve_design", "?"), None, "ask", "relay approve"),
+        (waiting("approve_design", "?", paused=True), PID, "paused", "relay resume"),
+        (state(outcome="landed", message="Landed on main"), None, "done", "relay show 20260101-120000"),
+        (state(outcome="stored"), None, "done", f"git merge relay/{RUN}/merged"),
+        (state(outcome="cancelled"), None, "failed", f"git branch --list 'relay/{RUN}/*'"),
+    ],
+)
+def test_each_situation_has_its_mood_and_its_next_command(
+    stands: State, pid: int | None, mood: str, first: str
+) -> None:
+    view = view_of(stands, pid=pid)
+    assert (view.mood, texts(view)[0]) == (mood, first)
+
+
+def test_the_track_tells_what_is_done_where_the_run_is_and_what_is_ahead() -> None:
+    assert stops(view_of(state())) == {
+        "design": "done", "design_build": "done", "execution": "now", "merge_build": "ahead", "landed": "ahead",
+    }  # fmt: skip
+    assert set(stops(view_of(state(outcome="landed", phase="storage"))).values()) == {"done"}
+    assert list(stops(view_of(state(outcome="stored", phase="storage"))))[-1] == "stored"
+
+
+def test_the_track_of_another_workflow_is_its_phase() -> None:
+    assert stops(view_of(state(phase="steps", action_needed="run_steps"))) == {"steps": "now"}
+
+
+def test_a_verb_that_is_being_carried_out_leaves_the_track_where_it_is() -> None:
+    assert stops(view_of(state(action_needed="retry a")))["execution"] == "now"
+
+
+def test_the_headline_counts_what_is_built_and_what_is_at_work() -> None:
+    statuses = ["built", "merged", "running", "verifying", "pending"]
+    view = view_of(state(), [builder(name, BuilderStatus(name)) for name in statuses])
+    assert view.headline == "Building: 2 of 5 built, 2 at work"
+    assert (view.built, view.active, view.progress["pending"]) == (2, 2, 1)
+
+
+def test_the_headline_names_the_job_of_the_run_and_who_does_it() -> None:
+    design = job("design", assistant="claude")
+    view = view_of(state(phase="init", action_needed="design"), jobs=[design], lines={design.id: "thinking"})
+    assert (view.headline, view.line) == ("Designing by claude", "thinking")
+    assert view.doing_s is not None
+
+
+def test_a_job_that_is_being_stopped_says_why() -> None:
+    verify = job("verify", kind=JobKind.COMMAND).model_copy(update={"stopping": "timeout"})
+    view = view_of(state(phase="merge_build", action_needed="merge_build"), jobs=[verify])
+    assert view.headline == "Verifying the merged tree, being stopped: timeout"
+
+
+def test_a_builder_at_work_shows_what_it_printed_and_any_other_its_error_or_note() -> None:
+    error = Problem(code="no_changes", message="b: build: nothing changed", remedy="relay logs b")
+    parts = [
+        builder("a", job="j", note="an old note"),
+        builder("b", BuilderStatus.FAILED, job="j", error=error, note="nothing changed"),
+        builder("c", BuilderStatus.BUILT, job="j", note="three tests"),
+        builder("d", BuilderStatus.SKIPPED, note="skipped"),
+    ]
+    view = view_of(state(), parts, lines={"j": "writing tests"})
+    assert [part.line for part in view.builders] == ["writing tests", "build: nothing changed", "three tests", ""]
+
+
+def test_the_steps_behind_a_builder_are_those_that_its_record_proves() -> None:
+    parts = [
+        builder("a", BuilderStatus.PENDING),
+        builder("b", BuilderStatus.RETRYING, tip=""),
+        builder("c", BuilderStatus.FAILED, tip="d" * 40),
+        builder("d", BuilderStatus.LANDED),
+    ]
+    assert [part.steps for part in view_of(state(), parts).builders] == [0, 1, 2, 5]
+
+
+def test_usage_is_that_of_the_run_and_of_its_builders() -> None:
+    view = view_of(state(usage=SPENT), [builder("a", usage=SPENT), builder("b")])
+    assert view.tokens == 2 * (SPENT.input_tokens + SPENT.output_tokens)
+    assert view.cost_usd == pytest.approx(2 * SPENT.cost_usd)
+
+
+def test_an_age_is_never_negative_when_the_clock_was_set_back() -> None:
+    tomorrow = now().wall + timedelta(days=1)
+    view = view_of(state(created_at=tomorrow), [builder("a", started_at=tomorrow)])
+    assert (view.age_s, view.builders[0].age_s) == (0.0, 0.0)
+
+
+def test_a_view_is_json_with_the_names_of_its_fields() -> None:
+    data = json.loads(json.dumps(as_data(view_of(state(), [builder("a")]))))
+    assert data["builders"][0]["id"] == "a"
+    assert data["track"][0] == {"name": "design", "state": "done"}
+    assert data.keys() == set(View._fields)
