@@ -5,19 +5,19 @@ A function takes its `Work` and gives the `JobResult`; the name that jobs use is
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 from lib.atomic import replace_file
 from lib.events import Event, JobEnded
 from lib.git import clean, land, merge, worktrees
-from lib.git.inspect import resolve
+from lib.git.objects import delete_ref, refs_below
 from lib.git.run import Repo
 from lib.model import JobResult
 from orchestrator.jobs import Work
+from orchestrator.merging import checkout_merged, merge_all, tips_of, trailer
 
-HEADS = "refs/heads/"
 #: Where the merges are kept that dependent builders start from.
 STARTS = "refs/relay/starts/"
 
@@ -34,7 +34,7 @@ def survey(work: Work) -> JobResult:
     repo = Repo.of(work.project)
     base = str(work.job.spec.args["base"])
     _prepare(work, f"relay/{work.run}/architect", base)
-    return JobResult(ok=True, data={"survey": look(repo, base)})
+    return JobResult(ok=True, data={"survey": str(look(repo, base))})
 
 
 def write_files(work: Work) -> JobResult:
@@ -52,7 +52,7 @@ def prepare(work: Work) -> JobResult:
     start = args["base"]
     if args["tips"]:
         ref = f"{STARTS}{work.run}/{work.job.spec.builder}"
-        merged = merge.merge_builders(Repo.of(work.project), ref, start, _tips(args), trailer=_trailer(work))
+        merged = merge.merge_builders(Repo.of(work.project), ref, start, tips_of(work), trailer=trailer(work))
         if merged.conflict is not None:
             return _conflict_of_needs(*merged.conflict)
         start = merged.head
@@ -60,22 +60,8 @@ def prepare(work: Work) -> JobResult:
     return JobResult(ok=True, data={"base": start})
 
 
-def _tips(args: Mapping[str, Any]) -> list[tuple[str, str, str]]:
-    return [(tip["id"], tip["tip"], tip["title"]) for tip in args["tips"]]
-
-
-def _trailer(work: Work) -> str:
-    return f"Relay-Run: {work.run}"
-
-
 def _prepare(work: Work, branch: str, start: str) -> None:
-    worktrees.prepare(Repo.of(work.project), work.worktree, branch, start, include_from=work.project.root,
-                      keep_index=_index(work))  # fmt: skip
-
-
-def _index(work: Work) -> Path:
-    """A copy of the worktree's index as it was when new: with it, only what changed is read again."""
-    return work.project.store / "indexes" / work.run / str(work.job.spec.worktree)
+    worktrees.prepare(Repo.of(work.project), work.worktree, branch, start, include_from=work.project.root)
 
 
 def _conflict_of_needs(builder: str, found: merge.Conflict) -> JobResult:
@@ -88,44 +74,44 @@ def collect(work: Work) -> JobResult:
     """All that the builder left, as a commit on its branch."""
     args = work.job.spec.args
     taken = worktrees.snapshot(
-        Repo.of(work.project), work.worktree, args["branch"], args["base"], keep_index=_index(work),
-        author_name=f"{work.job.spec.builder} (relay builder)", message=f"{args['title']}\n\n{_trailer(work)}\n",
+        Repo.of(work.project), work.worktree, args["branch"], args["base"],
+        author_name=f"{work.job.spec.builder} (relay builder)", message=f"{args['title']}\n\n{trailer(work)}\n",
     )  # fmt: skip
-    if taken.nested:
-        message = f"it made a repository of its own in {', '.join(taken.nested)}, which would be lost"
-        return JobResult(ok=False, code="nested_repository", message=message, remedy="relay logs")
-    return JobResult(ok=True, data={"commit": taken.commit, "changed": taken.changed})
-
-
-def merge_builders(work: Work) -> JobResult:
-    """The builders' branches on the run's merged branch, in order; a conflict is left in the merged worktree."""
-    args, repo = work.job.spec.args, Repo.of(work.project)
-    done = merge.merge_builders(repo, HEADS + args["branch"], args["base"], _tips(args), trailer=_trailer(work))
-    return JobResult(ok=True, data={"merged": done.merged, "head": done.head, "conflict": None})
-
-
-def checkout_merged(work: Work) -> JobResult:
-    args, repo = work.job.spec.args, Repo.of(work.project)
-    head = resolve(repo, HEADS + args["branch"]) or ""
-    _prepare(work, args["branch"], head)
-    return JobResult(ok=True)
+    return JobResult(ok=True, data={"commit": taken.commit, "changed": taken.changed[:100], "nested": taken.nested})
 
 
 def land_merged(work: Work) -> JobResult:
+    """The user's branch, moved on to what was verified."""
     args, repo = work.job.spec.args, Repo.of(work.project)
-    done = land.land(repo, args["branch"], "", args["head"], lambda _entry: None)
+    done = land.land(repo, args["branch"], args["base"], args["head"], _journal(work))
     match done:
         case land.Landed():
             return JobResult(ok=True, data={"commit": done.commit})
         case land.MovedOn():
             return JobResult(ok=False, code="moved_on", message=f"{args['branch']} is now at {done.tip[:10]}")
         case _:
-            return JobResult(ok=False, code=done.code, message=done.message, remedy=done.remedy)
+            return JobResult(ok=False, code=done.code, message=done.message, remedy=done.remedy,
+                             data={"paths": done.paths[:50]})  # fmt: skip
+
+
+def _journal(work: Work) -> Callable[[Mapping[str, Any]], None]:
+    """Keeps what is about to be landed, for whoever has to look into a repository after a crash."""
+
+    def keep(entry: Mapping[str, Any]) -> None:
+        work.records.mkdir(parents=True, exist_ok=True)
+        replace_file(work.records / "landing.json", json.dumps(entry).encode())
+
+    return keep
 
 
 def clean_landed(work: Work) -> JobResult:
-    clean.clean_run(Repo.of(work.project), work.project, work.run, work.job.spec.args["branch"])
-    return JobResult(ok=True)
+    """Worktrees and branches whose work has landed, and the starts of dependents, are removed; the rest is kept."""
+    repo = Repo.of(work.project)
+    worktrees.remove(repo, work.project.worktree(work.run, "architect"), f"relay/{work.run}/architect")
+    done = clean.clean_run(repo, work.project, work.run, work.job.spec.args["branch"])
+    for ref, commit in refs_below(repo, f"{STARTS}{work.run}/"):
+        delete_ref(repo, ref, commit)
+    return JobResult(ok=True, data={"removed": done.removed, "kept": done.kept})
 
 
 EFFECTS: Mapping[str, Callable[[Work], JobResult]] = {
@@ -133,7 +119,7 @@ EFFECTS: Mapping[str, Callable[[Work], JobResult]] = {
     "write_files": write_files,
     "prepare": prepare,
     "collect": collect,
-    "merge": merge_builders,
+    "merge": merge_all,
     "checkout_merged": checkout_merged,
     "land": land_merged,
     "clean": clean_landed,

@@ -41,7 +41,7 @@ class ProgramHandler:
     It finds RELAY_STATE (the state as JSON), RELAY_STATE_FILE, RELAY_PROJECT and RELAY_RUN_DIR in its environment.
     """
 
-    phases = ("init", "design", "execution", "merge_build")
+    phases: tuple[str, ...] = ("init", "design", "execution", "merge_build")
 
     def __init__(self, name: str, file: Path, project: Project) -> None:
         self.name = name

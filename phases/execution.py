@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from lib.attempts import another_round, failed, gave_up, retry_is_due
@@ -174,7 +174,13 @@ def _command(view: PhaseView, builder: Builder, name: str, command: str) -> JobS
 
 
 #: What follows a job that ended well, by its name.
-_AFTER = {"prepare": _prepared, "setup": _build, "build": _collect, "collect": _collected, "verify": _verified}
+_AFTER: Mapping[str, Callable[[PhaseView, Builder, JobResult], Moved]] = {
+    "prepare": _prepared,
+    "setup": _build,
+    "build": _collect,
+    "collect": _collected,
+    "verify": _verified,
+}
 
 
 def _ask(broken: list[Builder]) -> AskCi:

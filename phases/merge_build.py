@@ -59,7 +59,7 @@ def _landing(view: PhaseView, done: Mapping[str, Job], head: str) -> Outcome:
         return AskCi("approve_landing", message, next_action="merge_build")
     land = done.get("land")
     if land is None:
-        args = {"branch": view.state.base.branch, "head": head}
+        args = {"branch": view.state.base.branch, "base": view.state.base.commit, "head": head}
         return Proceed(jobs=(JobSpec(kind=JobKind.EFFECT, name="land", args=args),))
     if land.result is None:
         return Wait()
@@ -139,10 +139,11 @@ def _folder(view: PhaseView) -> str:
 
 
 def _resolve(view: PhaseView, conflict: Mapping[str, Any]) -> AskCi:
-    paths = [f"{path['path']} ({path['kind']})" for path in conflict["paths"]]
+    paths = conflict.get("open") or [f"{path['path']} ({path['kind']})" for path in conflict["paths"]]
     shown = ", ".join(paths[:SHOWN]) + (f" and {len(paths) - SHOWN} more" if len(paths) > SHOWN else "")
+    what = "is not resolved yet" if conflict.get("open") else "conflicts with what is merged already"
     message = (
-        f"{conflict['builder']} conflicts with what is merged already: {shown}. "
+        f"{conflict['builder']} {what}: {shown}. "
         f"Resolve in {_folder(view)} (git status there shows each file; no commit needed), then: relay approve"
     )
     problem = Problem(code="conflict", message=message, remedy=f"cd {_folder(view)} && git status", action="merge")
