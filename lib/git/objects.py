@@ -32,7 +32,7 @@ def dated(repo: Repo, parents: Sequence[str]) -> dict[str, str]:
 
 def at(stamp: int) -> dict[str, str]:
     """The variables that date a commit, in seconds of Unix time."""
-    return {"GIT_AUTHOR_DATE": f"{stamp} +0000", "GIT_COMMITTER_DATE": f"{stamp} +0000"}
+    return {"GIT_AUTHOR_DATE": f"@{stamp} +0000", "GIT_COMMITTER_DATE": f"@{stamp} +0000"}
 
 
 def move_ref(repo: Repo, ref: str, new: str, old: str | None, why: str) -> bool:
@@ -49,6 +49,12 @@ def move_ref(repo: Repo, ref: str, new: str, old: str | None, why: str) -> bool:
 def delete_ref(repo: Repo, ref: str, old: str) -> bool:
     """Deletes the ref; False if it is no longer at `old`."""
     return git(repo, "update-ref", "-d", ref, old, ok=(0, 1, 128)).status == 0
+
+
+def refs_below(repo: Repo, prefix: str) -> list[tuple[str, str]]:
+    """The refs whose names begin with `prefix`, which ends in a slash, each with its object."""
+    lines = git(repo, "for-each-ref", "--format=%(refname) %(objectname)", prefix).text.splitlines()
+    return [(ref, oid) for ref, _, oid in (line.partition(" ") for line in lines)]
 
 
 def value(repo: Repo, ref: str) -> str | None:
