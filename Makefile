@@ -2,9 +2,9 @@
 
 PYTHON ?= python3
 # Programs that tests drive, under the names that Debian's packages and their commands share.
-PROGRAMS := strace vim nano tmux
+PROGRAMS := strace vim nano
 MISSING = $(strip $(shell for program in $(PROGRAMS); do command -v $$program >/dev/null || echo $$program; done))
-SUDO := $(if $(filter-out 0,$(shell id -u)),sudo)
+CAN_INSTALL := $(and $(filter 0,$(shell id -u)),$(shell command -v apt-get))
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -27,7 +27,7 @@ unexport PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo setup test lint coverage bench lock programs check-programs wheel clean
+.PHONY: help demo setup test lint coverage bench lock programs wheel clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,7 +37,7 @@ demo: $(RUNTIME) ## show a whole run, with no AI assistant and nothing of yours 
 
 setup: $(RUNTIME) ## make .venv, so that ./start_workflow.py and ./status.py work
 
-test: $(DEV) check-programs ## run all tests; make test ARGS='tests/unit -k graph'
+test: $(DEV) programs ## run all tests; make test ARGS='tests/unit -k graph'
 	$(BIN)/python -m pytest --numprocesses=auto --dist=worksteal $(ARGS)
 
 lint: $(DEV) ## check style, types and the direction of imports
@@ -47,7 +47,7 @@ lint: $(DEV) ## check style, types and the direction of imports
 	$(BIN)/mypy start_workflow.py status.py tests benchmarks
 	$(BIN)/lint-imports --no-logo
 
-coverage: $(DEV) check-programs ## run all tests and show what they don't reach
+coverage: $(DEV) programs ## run all tests and show what they don't reach
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest --numprocesses=auto --dist=worksteal $(ARGS)
 	$(BIN)/coverage combine --quiet
@@ -64,11 +64,10 @@ lock: $(DEV) ## resolve the dependencies again; make lock ARGS=--upgrade
 	$(COMPILE) --build-deps-for=wheel --output-file=requirements.lock $(ARGS) pyproject.toml
 	$(COMPILE) --extra=dev --constraint=requirements.lock --output-file=requirements-dev.lock $(ARGS) pyproject.toml
 
-programs: ## install the programs that tests drive, with apt-get
-	$(if $(MISSING),$(SUDO) apt-get update && $(SUDO) apt-get install --yes --no-install-recommends $(MISSING))
-
-check-programs:
-	$(if $(MISSING),@echo >&2 "Tests drive programs that are missing here: $(MISSING). Type: make programs"; exit 1)
+programs: ## install the programs that tests drive: with apt-get as root, else it says how
+	@test -z "$(MISSING)" || test -n "$(CAN_INSTALL)" \
+	|| { echo >&2 "Tests drive $(MISSING); type: sudo apt-get install $(MISSING)"; exit 1; }
+	@test -z "$(MISSING)" || { apt-get update && apt-get install --yes --no-install-recommends $(MISSING); }
 
 clean: ## remove all that these targets made
 	rm -rf $(VENV) build dist *.egg-info .coverage* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
