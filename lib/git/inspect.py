@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
@@ -110,6 +112,17 @@ def changed_paths(repo: Repo, old: str, new: str) -> list[tuple[str, str]]:
     """Status letter (git-diff-tree(1): A, D, M, T) and path of each file that differs; renames are a D and an A."""
     fields = git(repo, "diff-tree", "-r", "-z", "--no-renames", "--name-status", old, new).fields()
     return list(zip(fields[::2], fields[1::2], strict=True))
+
+
+def ignored(repo: Repo, root: Path, paths: Iterable[str]) -> list[str]:
+    """Those of `paths` that git ignores in the work tree `root`, tracked or not."""
+    names = [f"./{path}" for path in paths]  # so that none is taken for a pattern
+    if not names:
+        return []
+    command = ("check-ignore", "--no-index", "-z", "--stdin")
+    data = os.fsencode("\0".join(names))
+    done = git(repo, *command, input=data, work_tree=root, env={"GIT_LITERAL_PATHSPECS": "0"}, ok=(0, 1))
+    return [name.removeprefix("./") for name in done.fields()]
 
 
 def worktrees(repo: Repo) -> list[Worktree]:

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from shlex import quote
 
 from lib.errors import GitError
-from lib.git.inspect import changed_paths
+from lib.git.inspect import changed_paths, ignored
 from lib.git.run import Repo, git
 
 _SHOWN = 8
@@ -48,15 +48,15 @@ def in_the_way(there: Repo, tip: str, new: str, said: str) -> Blocked:
     tracked = set(git(there, "ls-files", "-z").fields())
     removed = {path for status, path in differing if status == "D"}
     untracked = found - tracked - changed - removed
-    ignored = _ignored(there, untracked)
-    untracked -= ignored
-    if not changed | untracked | ignored:
+    hidden = set(ignored(there, there.root, untracked))
+    untracked -= hidden
+    if not changed | untracked | hidden:
         raise GitError(f"git would not move {there.root} to {new}: {said}")
-    kinds = {"changed": changed, "untracked": untracked, "ignored": ignored}
+    kinds = {"changed": changed, "untracked": untracked, "ignored": hidden}
     told = "; ".join(f"{kind}: {_some(paths)}" for kind, paths in kinds.items() if paths)
     message = f"files in {there.root} would be overwritten ({told})"
     return Blocked(
-        "in_the_way", message, _remedy(there.root, changed | untracked, ignored), sorted(changed | found - tracked)
+        "in_the_way", message, _remedy(there.root, changed | untracked, hidden), sorted(changed | found - tracked)
     )
 
 
@@ -71,18 +71,11 @@ def _found_at(root: Path, path: str) -> Iterable[str]:
     return [path] if os.path.lexists(place) else []
 
 
-def _ignored(there: Repo, paths: set[str]) -> set[str]:
-    if not paths:
-        return set()
-    names = os.fsencode("\0".join(sorted(paths)))
-    return set(git(there, "check-ignore", "--no-index", "-z", "--stdin", input=names, ok=(0, 1)).fields())
-
-
-def _remedy(root: Path, stashed: set[str], ignored: set[str]) -> str:
+def _remedy(root: Path, stashed: set[str], hidden: set[str]) -> str:
     steps = [f"cd {quote(str(root))}"]
     if stashed:
         steps.append(f"git stash push --include-untracked -- {' '.join(quote(path) for path in sorted(stashed))}")
-    steps += [f"mv {quote(path)} {quote(f'{path}.mine')}" for path in sorted(ignored)]
+    steps += [f"mv {quote(path)} {quote(f'{path}.mine')}" for path in sorted(hidden)]
     return " && ".join(steps)
 
 

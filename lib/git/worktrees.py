@@ -11,6 +11,7 @@ from typing import Final
 from lib.git import rescue
 from lib.git.blobs import foreign
 from lib.git.checkout import Checkout, copy_index, drop, head_of, mend, record_of
+from lib.git.inspect import ignored
 from lib.git.objects import commit_tree, delete_ref, lasting, move_ref, value
 from lib.git.run import CHECKOUT_TIMEOUT_S, Repo, git, identity_env
 from lib.git.snapshot import Content, Snapshot, snapshot, take, tree_of
@@ -126,10 +127,7 @@ def _include(repo: Repo, source: Path, target: Path) -> None:
         return
     listing = ("ls-files", "--others", "--ignored", "-z", f"--exclude-from={source / INCLUDE_FILE}")
     wanted = [name for name in git(repo, *listing, work_tree=source).fields() if not name.startswith(".project/")]
-    data = os.fsencode("\0".join(wanted))
-    ask = ("check-ignore", "--no-index", "-z", "--stdin")
-    ignored = git(repo, *ask, input=data, work_tree=target, ok=(0, 1)).fields() if wanted else []
-    for name in ignored:
+    for name in ignored(repo, target, wanted):
         _copy(source / name, target / name, target)
 
 
