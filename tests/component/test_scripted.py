@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 import yaml
+from eventually import eventually
 
 from lib.assistants.scripted import assistant
 from lib.contracts import Exit, Turn
 from lib.model import JobResult
-from tests.eventually import eventually
 
 
 class Stage:
