@@ -10,8 +10,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from driver import Relay
 
 ROOT = Path(__file__).resolve().parent.parent
 #: Set for each test, so inherited by every process that it starts, however deep.
@@ -124,3 +128,13 @@ def repo(tmp_path: Path) -> Path:
     run_git(folder, "add", "-A")
     run_git(folder, "commit", "-qm", "start")
     return folder
+
+
+@pytest.fixture
+def relay(repo: Path) -> Iterator[Relay]:
+    """The command line in `repo`; what it started and left running is stopped at the end."""
+    from driver import Relay
+
+    driver = Relay(repo)
+    yield driver
+    driver.end()

@@ -9,13 +9,15 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import yaml
 from conftest import ROOT, run_git
 from eventually import eventually
 
 TIMEOUT_S = 60.0
+#: Pauses that a test has no reason to wait for.
+QUICK = {"RELAY_RETRY_DELAY_S": "0.05", "RELAY_STOP_GRACE_S": "0.5"}
 
 
 class Relay:
@@ -40,13 +42,20 @@ class Relay:
         assert code is None or done.returncode == code, f"relay {args}: {done.returncode}\n{done.stdout}{done.stderr}"
         return done.stdout if done.returncode == 0 else done.stdout + done.stderr
 
-    def process(self, *args: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    def process(
+        self, *args: str, env: dict[str, str] | None = None, stdout: int | IO[str] = subprocess.PIPE
+    ) -> subprocess.CompletedProcess[str]:
         instance = ["--instance", self.instance] if self.instance != "default" else []
         return subprocess.run(
             [sys.executable, "-c", "from orchestrator.cli import main; main()", *args, *instance],
-            cwd=self.root, env={**os.environ, "PYTHONPATH": str(ROOT), **(env or {})}, text=True, capture_output=True,
-            timeout=TIMEOUT_S, check=False, stdin=subprocess.DEVNULL,
+            cwd=self.root, env={**os.environ, "PYTHONPATH": str(ROOT), **(env or {})}, text=True, stdout=stdout,
+            stderr=subprocess.PIPE, timeout=TIMEOUT_S, check=False, stdin=subprocess.DEVNULL,
         )  # fmt: skip
+
+    def begin(self, assistant: str, requirement: str = "parts", *flags: str, env: dict[str, str] | None = None) -> str:
+        """The id of the run that was started."""
+        self("start", "--assistant", assistant, *flags, requirement, env=QUICK | (env or {}))
+        return str(self.state()["run"])
 
     def state(self) -> dict[str, Any]:
         return json.loads(self.state_file.read_text())
@@ -64,18 +73,25 @@ class Relay:
         try:
             return eventually(found, timeout_s)
         except AssertionError as error:
-            log = self.home / "logs" / "workflow.log"
-            crash = self.home / "logs" / "orchestrator.log"
-            told = "\n".join(file.read_text()[-3000:] for file in (log, crash) if file.exists())
-            raise AssertionError(f"{error}\n{self.state_file.read_text()[:1500]}\n{told}") from error
+            raise AssertionError(f"{error}\n{self.told()}") from error
 
-    def asked(self, action: str, timeout_s: float = TIMEOUT_S) -> dict[str, Any]:
-        return self.wait(lambda s: s["action_owner"] == "ci" and s["action_needed"] == action, timeout_s)
+    def told(self) -> str:
+        """What a person would look at when something is wrong."""
+        logs = (self.home / "logs" / name for name in ("workflow.log", "orchestrator.log"))
+        return "\n".join(file.read_text()[-4000:] for file in (self.state_file, *logs) if file.exists())
+
+    def asked(self, action: str, timeout_s: float = TIMEOUT_S, *, times: int = 1) -> dict[str, Any]:
+        """state.json once ci was asked so many `times`; the last time must be for `action`."""
+        state = self.wait(
+            lambda s: (s["action_owner"] == "ci" and len(self.events("asked")) >= times) or s["outcome"], timeout_s
+        )
+        assert state["action_needed"] == action, self.told()
+        return state
 
     def over(self, outcome: str = "landed", timeout_s: float = TIMEOUT_S) -> dict[str, Any]:
         """state.json once the run is over and its orchestrator has gone."""
-        state = self.wait(lambda s: s["outcome"] is not None, timeout_s)
-        assert state["outcome"] == outcome, state
+        state = self.wait(lambda s: s["action_owner"] == "ci" or s["outcome"], timeout_s)
+        assert state["outcome"] == outcome, self.told()
         eventually(lambda: self.pid() is None, timeout_s)
         return state
 
@@ -97,8 +113,15 @@ class Relay:
 
     def end(self) -> None:
         """Leaves nothing running."""
-        if self.state_file.parent.exists():
+        if self.pid() is not None or not self.is_over():
             self.process("stop", "--builders")
+
+    def is_over(self) -> bool:
+        """Whether nothing was started here, or what was has come to its end."""
+        try:
+            return self.state()["outcome"] is not None
+        except (OSError, ValueError):
+            return not self.root.joinpath(".git", "relay").exists()
 
     def edit(self, **fields: Any) -> None:
         """An edit in place, as a careless script would make it: truncated, then written."""
@@ -107,7 +130,8 @@ class Relay:
             stream.write(json.dumps(state, indent=2))
 
     def events(self, kind: str) -> list[dict[str, Any]]:
-        lines = (self.home / "logs" / "events.jsonl").read_text().splitlines()
+        log = self.home / "logs" / "events.jsonl"
+        lines = log.read_text().splitlines() if log.exists() else []
         return [row["data"] for row in map(json.loads, lines) if row["kind"] == kind]
 
     def head(self, branch: str = "main") -> str:
@@ -126,7 +150,7 @@ def playbook(folder: Path, builders: dict[str, Any], *, depends: dict[str, list[
         "description": "a test's own",
         "requirement": "parts",
         "match": ["parts"],
-        "architect": architect or {"design": {"summary": "parts", "components": components}},
+        "architect": architect or {"say": "Parts.", "design": {"summary": "parts", "components": components}},
         "builders": builders,
     }
     folder.mkdir(parents=True, exist_ok=True)
