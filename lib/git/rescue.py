@@ -5,6 +5,7 @@ Each is a tag object: it points to the commit, and its message says why and its 
 
 from __future__ import annotations
 
+import os
 import time
 from dataclasses import dataclass
 from itertools import count
@@ -15,6 +16,8 @@ from lib.git.objects import move_ref
 from lib.git.run import FALLBACK_EMAIL, FALLBACK_NAME, Repo, git
 
 PREFIX: Final = "refs/relay/rescue/"
+#: A branch is a file, and while it is written there is one with `.lock` behind its name.
+_NAME_MAX: Final = 250
 _FORMAT: Final = "%(refname)%00%(*objectname)%00%(taggerdate:iso-strict)%00%(contents:subject)"
 
 
@@ -60,7 +63,8 @@ def restore(repo: Repo, ref: str, branch: str) -> str:
         raise RelayError(f"nothing is kept as {ref}", remedy="relay recover", code="unknown_rescue")
     again = f"relay recover {full.removeprefix(PREFIX)} --branch OTHER"
     target = f"refs/heads/{branch}"
-    if branch.startswith("-") or git(repo, "check-ref-format", target, ok=(0, 1)).status:
+    too_long = any(len(os.fsencode(part)) > _NAME_MAX for part in branch.split("/"))
+    if too_long or branch.startswith("-") or git(repo, "check-ref-format", target, ok=(0, 1)).status:
         raise RelayError(f"{branch!r} can't be a branch", remedy=again, code="bad_branch_name")
     if not move_ref(repo, target, commit, None, "recover"):
         raise RelayError(f"the branch {branch} exists already", remedy=again, code="branch_exists")
