@@ -44,7 +44,6 @@ lint: $(DEV) ## check style, types and the direction of imports
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(BIN)/mypy start_workflow.py status.py tests benchmarks
 	$(BIN)/lint-imports --no-logo
 
 coverage: $(DEV) programs ## run all tests and show what they don't reach
