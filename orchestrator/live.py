@@ -77,7 +77,7 @@ def _shown(project: Project, run: str, interval_s: float, over: Over, *, colour:
 
 
 def _drawn(project: Project, run: str, interval_s: float, over: Over, hints: _Hints, *, colour: bool) -> View:
-    with Terminal() as terminal:
+    with Terminal(sys.stdout, sys.stdin) as terminal:
         while True:
             view = _look(project, run)
             screen = Look.of(sys.stdout, colour=colour)

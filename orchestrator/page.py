@@ -39,6 +39,7 @@ _WIDE_COLUMNS: Final = 100
 _PROSE_COLUMNS: Final = 100
 _LEAST_BUILDERS: Final = 3
 _REQUIREMENT_ROWS: Final = 2
+_PARAGRAPH_ROWS: Final = 8
 _INDENT: Final = "   "
 _GAP: Final = "  "
 #: Shown first where not all have room.
@@ -89,12 +90,18 @@ def _stand(view: View, look: Look) -> list[str]:
     since = look.paint(f"  {ago(view.doing_s)}", "dim") if view.doing_s is not None and view.mood == "work" else ""
     first, *rest = wrapped(view.headline, prose)
     lines = [look.paint(f" {sign} {first}", style) + since, *(look.paint(_INDENT + line, style) for line in rest)]
-    lines += [_INDENT + line for line in wrapped(view.message, prose) if view.message]
+    lines += [_INDENT + line for line in _paragraph(view.message, prose)]
     if view.line and view.mood == "work":
         lines.append(look.paint(_INDENT + clip(escaped(view.line), look.columns - len(_INDENT)), "dim"))
     for trouble in view.troubles:
-        lines += [look.paint(_INDENT + line, "red") for line in wrapped(trouble.message, prose)]
+        lines += [look.paint(_INDENT + line, "red") for line in _paragraph(trouble.message, prose)]
     return [*lines, ""]
+
+
+def _paragraph(text: str, columns: int) -> list[str]:
+    """The beginning of what may be longer than a screen; `--json` has all of it."""
+    lines = wrapped(text, columns)
+    return lines if len(lines) <= _PARAGRAPH_ROWS else [*lines[:_PARAGRAPH_ROWS], "…"]
 
 
 def _commands(view: View, look: Look) -> list[str]:

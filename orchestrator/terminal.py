@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
-import sys
 import termios
 import tty
 from contextlib import ExitStack
@@ -20,15 +20,16 @@ _HOME: Final = "\x1b[H"
 _CLEAR_LINE: Final = "\x1b[K"
 _CLEAR_REST: Final = "\x1b[J"
 _STYLE: Final = re.compile(r"\x1b\[[\d;]*m")
-_QUIT: Final = frozenset("qQ\x04")
+_QUIT: Final = frozenset(b"qQ\x04")
+_KEYS_AT_ONCE: Final = 64
 
 
 class Terminal:
-    """Standard output as a screen, and standard input, if it is a terminal too, for the key that leaves."""
+    """`out` as a screen, and `keys`, if that is a terminal too, for the key that leaves."""
 
-    def __init__(self, out: TextIO = sys.stdout, keys: TextIO = sys.stdin) -> None:
+    def __init__(self, out: TextIO, keys: TextIO | None) -> None:
         self._out = out
-        self._keys = keys if keys.isatty() else None
+        self._keys = keys if keys and keys.isatty() else None
         self._undo = ExitStack()
 
     @property
@@ -37,14 +38,16 @@ class Terminal:
         return self._keys.fileno() if self._keys else None
 
     def __enter__(self) -> Self:
-        for number, handler in ((signal.SIGTERM, _terminated), (signal.SIGTSTP, signal.SIG_IGN)):
-            self._undo.callback(signal.signal, number, signal.signal(number, handler))
-        if self._keys:
-            descriptor = self._keys.fileno()
-            self._undo.callback(termios.tcsetattr, descriptor, termios.TCSADRAIN, termios.tcgetattr(descriptor))
-            tty.setcbreak(descriptor)
-        self._undo.callback(self._write, _LEAVE)
-        self._write(_ENTER)
+        with ExitStack() as undo:
+            for number, handler in ((signal.SIGTERM, _terminated), (signal.SIGTSTP, signal.SIG_IGN)):
+                undo.callback(signal.signal, number, signal.signal(number, handler))
+            if self._keys:
+                descriptor = self._keys.fileno()
+                undo.callback(termios.tcsetattr, descriptor, termios.TCSADRAIN, termios.tcgetattr(descriptor))
+                tty.setcbreak(descriptor)
+            undo.callback(self._write, _LEAVE)
+            self._write(_ENTER)
+            self._undo = undo.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -61,8 +64,11 @@ class Terminal:
         self._write(_HOME + "\n".join(shown) + _CLEAR_REST)
 
     def wants_to_leave(self) -> bool:
-        """Reads the key that is waiting; whether it was one that leaves."""
-        return self._keys is not None and self._keys.read(1) in {*_QUIT, ""}
+        """Reads the keys that are waiting; whether one of them leaves, or there are no more to come."""
+        if self._keys is None:
+            return False
+        pressed = os.read(self._keys.fileno(), _KEYS_AT_ONCE)  # a buffered read would keep some from the next select
+        return not pressed or not _QUIT.isdisjoint(pressed)
 
     def _write(self, text: str) -> None:
         self._out.write(text)

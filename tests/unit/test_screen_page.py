@@ -109,3 +109,10 @@ def test_foreign_words_neither_drive_the_terminal_nor_widen_the_screen(words: st
     for line in page(view, Look(columns=columns)).split("\n"):
         assert escaped(line) == line
         assert width(line) <= columns or "/" in line
+
+
+def test_a_message_that_is_longer_than_a_screen_is_cut_and_the_commands_stay() -> None:
+    text = page(view_of(waiting("approve_design", "word " * 2000, phase="design")), Look(rows=30))
+    assert len(text.splitlines()) < 30
+    assert "   …\n" in text
+    assert "\n   relay approve " in text
