@@ -6,6 +6,7 @@ A function takes its `Work` and gives the `JobResult`; the name that jobs use is
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -111,6 +112,10 @@ def clean_landed(work: Work) -> JobResult:
     done = clean.clean_run(repo, work.project, work.run, work.job.spec.args["branch"])
     for ref, commit in refs_below(repo, f"{STARTS}{work.run}/"):
         delete_ref(repo, ref, commit)
+    records = [work.project.store / name / work.run for name in ("jobs", "indexes")]
+    for folder in records if not done.kept else ():
+        if folder.is_dir():
+            shutil.rmtree(folder)
     return JobResult(ok=True, data={"removed": done.removed, "kept": done.kept})
 
 
