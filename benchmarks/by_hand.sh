@@ -5,9 +5,10 @@ set -eu
 base=$(git rev-parse HEAD)
 names=$(seq -f 'b%02.0f' 1 "$1")
 
+# Worktrees are added one at a time: side by side, git reads the half-made folder of another and gives up.
 # shellcheck disable=SC2016 # the inner shell expands it
 printf '%s\n' "$names" | xargs -P 10 -I NAME sh -euc '
-    git worktree add -q -b "by-hand/$1" ".trees/$1" "$2"
+    flock .git git worktree add -q -b "by-hand/$1" ".trees/$1" "$2"
     cd ".trees/$1"
     sleep 0.2
     echo "$1" >"$1.txt"

@@ -52,8 +52,8 @@ def _once(root: Path) -> tuple[float, int]:
         eventually(lambda: begun.exists() and len(begun.read_text().split()) == PARTS)
         os.kill(project.orchestrator(), signal.SIGKILL)
         seconds = _resumed(project)
-        with gate.open("w"):
-            project.wait(lambda state: state["outcome"] == "landed")
+        gate.open("w").close()
+        project.wait(lambda state: state["outcome"] == "landed")
         return seconds, _repeated(project, begun)
 
 

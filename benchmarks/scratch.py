@@ -127,7 +127,9 @@ class Scratch:
 
     def end(self) -> None:
         """Leaves nothing running."""
-        self.run(*RELAY, "stop", "--builders")
+        state = self.state()
+        if state and state["outcome"] is None:
+            self.run(*RELAY, "stop", "--builders")
 
 
 @contextmanager
@@ -137,8 +139,7 @@ def scratch(root: Path, *, parts: int = 1, builder: str = "sleep 0.2", files: in
     try:
         yield made
     finally:
-        if made.state():
-            made.end()
+        made.end()
 
 
 def in_turns(runs: int, measured: Callable[[], float], floor: Callable[[], float]) -> tuple[list[float], list[float]]:
