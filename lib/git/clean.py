@@ -77,7 +77,9 @@ def _clean_worktree(repo: Repo, path: Path, goal: str | None, target: str, done:
         return
     if head and checkout.present:
         tree = take(repo, checkout.path, checkout.index, head).tree
-        left = commit_tree(repo, tree, [head], "what its worktree holds", identity_env(repo) | at(0))
+        left = head
+        if tree != tree_of(repo, head):
+            left = commit_tree(repo, tree, [head], "what its worktree holds", identity_env(repo) | at(0))
         if not is_landed(repo, left, goal):
             why = "uncommitted changes" if is_landed(repo, head, goal) else f"not in {target}"
             done.kept.append((str(path), why))

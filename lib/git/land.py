@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from lib.atomic import replace_file
+from lib.errors import GitError
 from lib.git.blobs import Entry, Is, entries, judge
 from lib.git.inspect import Worktree, in_progress, is_ancestor, worktrees
+from lib.git.locks import remove_if_stale
 from lib.git.objects import move_ref, value
 from lib.git.run import CHECKOUT_TIMEOUT_S, Repo, git
 from lib.git.way import Blocked, busy, in_the_way
@@ -73,6 +75,8 @@ def _land_there(there: Repo, branch: str, tip: str, new: str) -> Landed | MovedO
         message = f"a {what} is in progress in {there.root}"
         end = "git bisect reset" if what == "bisect" else f"git {what} --continue"
         return Blocked("in_progress", message, f"cd '{there.root}' && {end}", [])
+    if obstacle := in_the_way(there, tip, new):
+        return obstacle
     marker = _marker(there)
     replace_file(marker, json.dumps({"branch": branch, "old": tip, "new": new}).encode())
     options = (
@@ -92,11 +96,13 @@ def _land_there(there: Repo, branch: str, tip: str, new: str) -> Landed | MovedO
     _finish(there)
     if now != tip and not is_ancestor(there, now, new):
         return MovedOn(now)
-    return in_the_way(there, now, new, os.fsdecode(done.err).strip())
+    if obstacle := in_the_way(there, now, new):
+        return obstacle
+    raise GitError(f"git did not move {there.root} to {new}: {os.fsdecode(done.err).strip()}")
 
 
 def _marker(there: Repo) -> Path:
-    """Where it is written what is landing in a work tree, for as long as it is."""
+    """Where it is written what is landing in a work tree, for as long as it is; nothing was in its way then."""
     return there.git_dir / "relay-landing"
 
 
@@ -105,6 +111,7 @@ def _finish(there: Repo) -> None:
     marker = _marker(there)
     if not marker.is_file():
         return
+    remove_if_stale(there.git_dir / "index.lock")
     begun = json.loads(marker.read_bytes())
     ref, old, new = f"refs/heads/{begun['branch']}", begun["old"], begun["new"]
     if value(there, ref) == old and git(there, "symbolic-ref", "-q", "HEAD", ok=(0, 1)).text == ref:
@@ -130,21 +137,19 @@ def _take_back(
     after: Mapping[str, Entry],
     staged: Mapping[str, Entry],
 ) -> None:
-    """Gives the files that git had begun to write their old content again; those that it only removed it may leave."""
-    ours = [
-        path
-        for path in paths
-        if staged.get(path) == before.get(path)
-        and judge(there, there.root, path, before.get(path), after.get(path)) in {Is.NEW, Is.TORN}
-    ]
-    for path in ours:
+    """Gives the files that git had begun to write or had removed their old content again."""
+    paths = [path for path in paths if staged.get(path) == before.get(path)]
+    states = {path: judge(there, there.root, path, before.get(path), after.get(path)) for path in paths}
+    begun = [path for path, state in states.items() if state in {Is.NEW, Is.TORN}]
+    for path in begun:
         file = there.root / path
         file.unlink()
         if path not in before:
             _remove_empty(file.parent, there.root)
-    known = [path for path in ours if path in before]
-    if known:
-        names = os.fsencode("\0".join(known))
+    # What a sparse checkout leaves out is not listed as deleted.
+    gone = git(there, "diff-files", "--name-only", "--diff-filter=D", "-z").fields()
+    if restored := before.keys() & gone & states.keys():
+        names = os.fsencode("\0".join(restored))
         git(there, "checkout-index", "--force", "-z", "--stdin", input=names, timeout_s=CHECKOUT_TIMEOUT_S)
 
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from shlex import quote
 
-from lib.errors import GitError
 from lib.git.inspect import changed_paths, ignored
 from lib.git.run import Repo, git
 
@@ -35,15 +34,16 @@ def busy(git_dir: Path) -> str | None:
     return None
 
 
-def in_the_way(there: Repo, tip: str, new: str, said: str) -> Blocked:
-    """Why git refused to move the work tree `there` from `tip` to `new`. Raises `GitError` if no reason is found."""
+def in_the_way(there: Repo, tip: str, new: str) -> Blocked | None:
+    """What of the user's would be lost if the work tree `there` went from `tip` to `new`."""
     unmerged = {line.partition("\t")[2] for line in git(there, "ls-files", "--unmerged", "-z").fields()}
     if unmerged:
         message = f"{there.root} has unresolved conflicts: {_some(unmerged)}"
         return Blocked("unmerged", message, f"cd {quote(str(there.root))} && git status", sorted(unmerged))
     differing = changed_paths(there, tip, new)
     dirty = set(git(there, "diff", "--no-ext-diff", "--no-textconv", "--name-only", "--no-renames", "-z", tip).fields())
-    changed = {path for _, path in differing if path in dirty}
+    lost = (path for status, path in differing if status != "D" or os.path.lexists(there.root / path))
+    changed = dirty.intersection(lost)
     found = {name for status, path in differing if status == "A" for name in _found_at(there.root, path)}
     tracked = set(git(there, "ls-files", "-z").fields())
     removed = {path for status, path in differing if status == "D"}
@@ -51,7 +51,7 @@ def in_the_way(there: Repo, tip: str, new: str, said: str) -> Blocked:
     hidden = set(ignored(there, there.root, untracked))
     untracked -= hidden
     if not changed | untracked | hidden:
-        raise GitError(f"git would not move {there.root} to {new}: {said}")
+        return None
     kinds = {"changed": changed, "untracked": untracked, "ignored": hidden}
     told = "; ".join(f"{kind}: {_some(paths)}" for kind, paths in kinds.items() if paths)
     message = f"files in {there.root} would be overwritten ({told})"

@@ -1,4 +1,4 @@
-"""Merging in memory: every kind of conflict told by path and kind, clean merges in order, the same again after a kill."""
+"""Merging in memory: conflicts told by path and kind, clean merges in order, the same again after a kill."""
 
 from __future__ import annotations
 

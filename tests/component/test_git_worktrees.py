@@ -111,7 +111,9 @@ def test_a_link_in_the_place_of_a_worktree_leads_nowhere(site: Site, tmp_path: P
 
 def test_ignored_files_that_are_named_are_copied_and_nothing_else(site: Site, tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("outside")
-    (site.root / ".worktreeinclude").write_text("# what builders need\n.env\nconfig/*.log\nlink.log\nplain.txt\nREADME.md\n")
+    (site.root / ".worktreeinclude").write_text(
+        "# what builders need\n.env\nconfig/*.log\nlink.log\nplain.txt\nREADME.md\n"
+    )
     (site.root / ".env").write_text("KEY=1")
     (site.root / "config").mkdir()
     (site.root / "config" / "a.log").write_text("a")
@@ -269,7 +271,7 @@ def test_nothing_runs_in_a_submodule_whose_repository_was_replaced(site: Site, t
     assert not touched.exists()
 
 
-def test_files_put_into_an_empty_submodule_are_not_lost(site: Site, tmp_path: Path) -> None:
+def test_files_put_into_an_empty_submodule_are_not_lost(site: Site) -> None:
     site.git(site.root, "update-index", "--add", "--cacheinfo", f"160000,{site.base},vendor")
     site.git(site.root, "commit", "-qm", "a gitlink")
     site.base = site.git(site.root, "rev-parse", "HEAD")
