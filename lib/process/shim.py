@@ -126,7 +126,7 @@ def _posix_spawn(spec: SpawnSpec) -> int:
         raise ValueError(f"a program's name can't begin with a dash: {spec.argv[0]}")  # to exec, it is an option
     for folder in (spec.folder, spec.output):
         folder.mkdir(parents=True, exist_ok=True)
-    environ = {"RELAY_JOB": spec.job_id, **spec.env, "PWD": str(spec.cwd)}
+    environ = {**spec.env, "RELAY_JOB": spec.job_id, "PWD": str(spec.cwd)}
     append = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
     output, errors = (spec.output / name for name in OUTPUT)
     opened = [

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Final
 
 from lib.process.identity import mono_s
@@ -46,18 +46,22 @@ def stop_trees(targets: Targets, grace_s: float) -> Survivors:
     return _kill(tree)
 
 
-def sweep(job_ids: Iterable[str], *, since: ProcessIdentity | None = None) -> Survivors:
+def sweep(jobs: Targets | Iterable[str]) -> Survivors:
     """Kills what ended jobs left behind, and returns what could not be killed.
 
-    `since`, the oldest of their shims, spares a look into every process that is older.
+    Best before their shims are reaped: until then nobody else can have the session that their processes are in.
     """
-    return _kill(Tree(dict.fromkeys(job_ids), since))
+    return _kill(Tree(_targets(jobs)))
 
 
-def survivors(job_ids: Iterable[str], *, since: ProcessIdentity | None = None) -> Survivors:
-    """The living processes of jobs, by one look at the machine; jobs without any are left out."""
-    tree = Tree(dict.fromkeys(job_ids), since)
+def survivors(jobs: Targets | Iterable[str]) -> Survivors:
+    """The living processes of jobs, by one look at the machine; jobs without any are left out. Raises `OSError`."""
+    tree = Tree(_targets(jobs))
     return tree.by_job(tree.scan())
+
+
+def _targets(jobs: Targets | Iterable[str]) -> Targets:
+    return jobs if isinstance(jobs, Mapping) else dict.fromkeys(jobs)
 
 
 def freeze(targets: Targets) -> None:
@@ -92,13 +96,15 @@ def _stopped(tree: Tree) -> list[Member]:
     stopped: set[Member] = set()
 
     def stop(member: Member) -> None:
-        if member not in stopped:
-            stopped.add(member)
+        if member in stopped:
+            return
+        stopped.add(member)
+        if member.group is None:
             _signal(member, signal.SIGSTOP)
-            if member.group is not None:
-                # A process that forks faster than we look is caught by a signal to its group, which a fork can't miss.
-                with contextlib.suppress(ProcessLookupError, PermissionError):
-                    os.killpg(member.group, signal.SIGSTOP)
+            return
+        # However fast a process forks, its child can't miss a signal to their group.
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(member.group, signal.SIGSTOP)
 
     members: list[Member] = []
     for _ in range(FREEZE_ROUNDS):

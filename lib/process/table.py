@@ -32,14 +32,14 @@ class Row(NamedTuple):
 
 
 def row(pid: int) -> Row | None:
-    """The process `pid`, also when it has ended and was not reaped; None if there is none. Raises `OSError`."""
+    """The process `pid`, one that has ended and was not reaped included; None if none can be seen. Raises `OSError`."""
     if not HAS_PROC:
         from lib.process import ps
 
         return ps.row(pid)
     try:
         return parse_stat(pid, read(f"/proc/{pid}/stat"))
-    except (FileNotFoundError, ProcessLookupError):
+    except (FileNotFoundError, ProcessLookupError, PermissionError):  # the last where /proc hides others' (hidepid)
         return None
 
 

@@ -19,7 +19,7 @@ from lib.process.table import Row, environ_of, mark_in, row, rows
 if TYPE_CHECKING:
     from lib.model import ProcessIdentity
 
-#: Jobs by their mark, each with its shim if that is known.
+#: Jobs by their mark, each with its shim if that is known: then less has to be read, and its session is theirs.
 Targets = Mapping[str, "ProcessIdentity | None"]
 MAX_WATCHED: Final = 64
 #: How long to look away where the end of a process can't be watched.
@@ -44,18 +44,18 @@ class Member(NamedTuple):
 class Tree:
     """Finds the living processes of some jobs, as often as it is asked."""
 
-    def __init__(self, targets: Targets, since: ProcessIdentity | None = None) -> None:
-        """`since` is a process that none of them is older than: what is older is not looked into."""
+    def __init__(self, targets: Targets) -> None:
         self._boot_id = boot_id()
         shims = {job: shim for job, shim in targets.items() if shim and shim.boot_id == self._boot_id}
         self._jobs = {os.fsencode(job): job for job in targets}
         self._known = {shim.pid: Member(shim.pid, shim.start_ticks, job, None) for job, shim in shims.items()}
-        if len(shims) == len(targets):
-            since = min(shims.values(), key=lambda shim: shim.start_ticks, default=None)
-        self._since = since if since and since.boot_id == self._boot_id else None
+        # No process of a job is older than its shim: if all are known, there is much that need not be read.
+        all_known = shims.values() if len(shims) == len(targets) else ()
+        self._since = min(all_known, key=lambda shim: shim.start_ticks, default=None)
         kept = _own_line()
         self._kept = {process.pid for process in kept}
-        self._kept_groups = {process.group for process in kept}
+        # Group 0 is one beyond our pid namespace, and to killpg our own.
+        self._kept_groups = {0, *(process.group for process in kept)}
         self._found: dict[int, Member] = {}
         self._sessions: dict[int, str] = {}
         self.is_certain = False

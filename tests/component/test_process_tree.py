@@ -12,7 +12,7 @@ import pytest
 from eventually import eventually
 from spawning import Jobs, jobs_in, pid_in, runs
 
-from lib.process import exit_status, freeze, identify, reap, stop_trees, survivors, sweep, thaw
+from lib.process import alive, exit_status, freeze, identify, reap, stop_trees, survivors, sweep, thaw
 from lib.process.tree import Tree
 
 if TYPE_CHECKING:
@@ -81,9 +81,10 @@ def test_survivors_are_told_by_job(jobs: Jobs) -> None:
         "sh -c 'setsid sh keep & exit'",
         "(setsid sh -c '(setsid sh keep &) &' &)",
         "env -i PATH=$PATH sh keep &",
+        "sh -c 'env -i PATH=$PATH sh keep & exit'",
         "env -i PATH=$PATH setsid sh keep &",
     ],
-    ids=["own session", "orphan", "twice orphan", "no mark", "no mark in an own session"],
+    ids=["own session", "orphan", "twice orphan", "no mark", "no mark, orphan", "no mark, own session"],
 )
 def test_whatever_a_program_starts_is_stopped_with_it(jobs: Jobs, tmp_path: Path, leave: str) -> None:
     (tmp_path / "keep").write_text("echo $$ >pid; exec sleep 100")
@@ -98,8 +99,18 @@ def test_what_is_left_behind_is_found_and_swept(jobs: Jobs, tmp_path: Path) -> N
     job = jobs.sh(f"setsid sh -c 'echo $$ >{tmp_path}/pid; exec sleep 100' & exit 0")
     left = pid_in(tmp_path / "pid")
     assert job.wait() == 0
-    assert {identity.pid for identity in survivors([job.id], since=job.shim)[job.id]} == {left}
-    assert sweep([job.id], since=job.shim) == {}
+    for jobs_left in ([job.id], {job.id: None}, {job.id: job.shim}):
+        assert {identity.pid for identity in survivors(jobs_left)[job.id]} == {left}
+    assert sweep({job.id: job.shim}) == {}
+    assert not runs(left)
+
+
+def test_what_sheds_the_mark_is_swept_by_its_session_until_the_shim_is_reaped(jobs: Jobs, tmp_path: Path) -> None:
+    (tmp_path / "keep").write_text("echo $$ >pid; exec sleep 100")
+    job = jobs.sh("env -i PATH=$PATH sh keep & exit")
+    left = pid_in(tmp_path / "pid")
+    eventually(lambda: exit_status(job.folder) == 0 and not alive(job.shim))
+    assert sweep({job.id: job.shim}) == {}
     assert not runs(left)
 
 
@@ -129,7 +140,7 @@ import os
 from lib.process import stop_trees
 print(stop_trees({{os.environ["RELAY_JOB"]: None}}, 0.1))
 """
-    (tmp_path / "keep").write_text("echo $$ >pid; exec sleep 100")
+    (tmp_path / "keep").write_text("trap '' TERM; echo $$ >pid; while :; do sleep 0.01; done")
     (tmp_path / "stop.py").write_text(script)
     job = jobs.sh(f"sh keep & until test -s pid; do sleep 0.01; done; {sys.executable} stop.py; echo alive")
     left = pid_in(tmp_path / "pid")
