@@ -164,7 +164,7 @@ def _builders(view: View, look: Look, room: int) -> list[str]:
     left.subtract(builder.status for builder in chosen)
     lines = [_progress(view, look), "", *_rows(chosen, look)]
     if more := ", ".join(f"{count} {status}" for status, count in left.items() if count):
-        lines.append(look.paint(f"{_INDENT}… and {more}", "dim"))
+        lines.append(look.paint(clip(f"{_INDENT}… and {more}", look.columns), "dim"))
     return [*lines, ""]
 
 
