@@ -57,8 +57,9 @@ def prepare(work: Work) -> JobResult:
         if merged.conflict is not None:
             return _conflict_of_needs(*merged.conflict)
         start = merged.head
+    made = not work.worktree.exists()
     _prepare(work, args["branch"], start)
-    return JobResult(ok=True, data={"base": start})
+    return JobResult(ok=True, data={"base": start, "made": made})
 
 
 def _prepare(work: Work, branch: str, start: str) -> None:
@@ -74,6 +75,9 @@ def _conflict_of_needs(builder: str, found: merge.Conflict) -> JobResult:
 def collect(work: Work) -> JobResult:
     """All that the builder left, as a commit on its branch."""
     args = work.job.spec.args
+    if not work.worktree.is_dir():
+        message = f"its worktree {work.worktree} was deleted, with all that was not committed in it"
+        return JobResult(ok=False, code="worktree_gone", message=message, remedy="relay retry")
     taken = worktrees.snapshot(
         Repo.of(work.project), work.worktree, args["branch"], args["base"],
         author_name=f"{work.job.spec.builder} (relay builder)", message=f"{args['title']}\n\n{trailer(work)}\n",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 
-from lib.contracts import Advance, Fail, Outcome, PhaseView, Proceed
+from lib.contracts import Advance, Fail, Outcome, PhaseView, Proceed, Wait
 from lib.design import check, parse_design
 from lib.errors import RelayError
 from lib.model import Builder, Component, Problem
@@ -22,8 +22,11 @@ class DesignBuildHandler:
         if view.builders:
             return Advance("execution", "execution", f"{len(view.builders)} builders")
         file = f".project/runs/{view.state.run}/design.json"
+        text = view.read("design.json")
+        if text is None and (restoring := _restoring(view)):
+            return restoring
         try:
-            design = parse_design(view.read("design.json") or "")
+            design = parse_design(text or "")
             errors, warnings = check(design)
         except RelayError as error:
             errors = [error.message]
@@ -32,6 +35,14 @@ class DesignBuildHandler:
             return Fail(Problem(code="design_invalid", message=message, remedy=f"$EDITOR {file} && relay retry"))
         builders = tuple(_builder(view, index, part) for index, part in enumerate(design.components))
         return Proceed(added=builders, notes=tuple(warnings))
+
+
+def _restoring(view: PhaseView) -> Outcome | None:
+    """What brings a design back that was deleted with its folder: it is written again as the architect's was."""
+    if again := view.last("write_files"):
+        return Wait() if again.result is None else None
+    written = [job.spec for job in view.jobs.values() if job.spec.name == "write_files"]
+    return Proceed(jobs=(written[-1],), notes=("The design's files are missing: restored",)) if written else None
 
 
 def _builder(view: PhaseView, index: int, component: Component) -> Builder:

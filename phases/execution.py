@@ -63,7 +63,7 @@ def _next(view: PhaseView, builder: Builder) -> Moved | None:
     if job is None or job.result is None:
         return None
     if builder.status is Status.RETRYING:
-        return _again(view, builder) if retry_is_due(builder, view.now) else None
+        return _prepare(view, builder) if retry_is_due(builder, view.now) else None
     if builder.status is Status.FAILED:
         return (another_round(builder, view.feedback, view.config), None) if job.dispatch < view.dispatch else None
     if builder.status not in AT_WORK:
@@ -94,17 +94,10 @@ def _prepare(view: PhaseView, builder: Builder) -> Moved:
     return fields, spec
 
 
-def _again(view: PhaseView, builder: Builder) -> Moved:
-    """Another attempt, in the same worktree with the partial work; one that was never prepared starts there."""
-    if not builder.base_commit:
-        return _prepare(view, builder)
-    fields, job = _build(view, builder.model_copy(update={"attempt": builder.attempt + 1}))
-    return {**fields, "attempt": builder.attempt + 1, "error": None}, job
-
-
 def _prepared(view: PhaseView, builder: Builder, result: JobResult) -> Moved:
+    """A worktree that was there before holds partial work, and was set up already."""
     base = str(result.data["base"])
-    if view.config.setup:
+    if view.config.setup and (result.data["made"] or not builder.base_commit):
         return {"base_commit": base}, _command(view, builder, "setup", view.config.setup)
     fields, job = _build(view, builder)
     return {**fields, "base_commit": base}, job

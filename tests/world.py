@@ -91,11 +91,11 @@ class World:
         events: list[Event] = []
         if job.spec.kind is not JobKind.EFFECT:
             events.append(JobSpawned(job=job.id, process=ProcessIdentity(pid=7, start_ticks=1, boot_id="b")))
-        answer = self.answers.get(job.spec.name, self._usual)
+        answer = self.answers.get(job.spec.name, self.usual)
         result = answer(job) if callable(answer) else answer
         return [*events, JobEnded(job=job.id, result=result)] if result is not None else events
 
-    def _usual(self, job: Job) -> JobResult:
+    def usual(self, job: Job) -> JobResult:
         args = job.spec.args
         match job.spec.name:
             case "survey":
@@ -106,7 +106,7 @@ class World:
                 self.files.update(args["files"])
                 return ok()
             case "prepare":
-                return ok(base=args["base"])
+                return ok(base=args["base"], made=True)
             case "collect":
                 return ok(commit=f"c-{job.spec.builder}")
             case "merge":
