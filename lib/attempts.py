@@ -10,6 +10,8 @@ from lib.model import Builder, BuilderStatus, JobResult, Now, Problem
 
 #: Failures that another attempt can't mend: the same input meets the same refusal.
 FATAL = frozenset({"conflict", "not_available", "auth"})
+#: Somebody else killed it, before its exit could be recorded.
+LOST = "lost"
 #: Ends that say nothing about the builder: the next attempt follows at once and is not counted.
 UNCOUNTED = frozenset({"stopped", "not_started", "rebooted", "superseded"})
 

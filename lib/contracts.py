@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
+from lib.attempts import LOST, UNCOUNTED
 from lib.config import Config
 from lib.model import NO_ACTION, Builder, Job, JobResult, JobSpec, Now, Problem, RunOutcome, State, Usage
 
@@ -32,8 +33,15 @@ class PhaseView:
     read: Callable[[str], str | None]
 
     def current(self, name: str) -> list[Job]:
-        """The jobs of that name which this dispatch started, oldest first."""
-        return [job for job in self.jobs.values() if job.dispatch == self.dispatch and job.spec.name == name]
+        """The jobs of that name which this dispatch started, oldest first.
+
+        Left out are those whose end says nothing, so that they are simply started again: stopped by a person, never
+        started, or, as long as there are attempts left, killed from outside.
+        """
+        jobs = [job for job in self.jobs.values() if job.dispatch == self.dispatch and job.spec.name == name]
+        lost = [job.id for job in jobs if job.result and job.result.code == LOST]
+        void = set(lost[: self.config.attempts - 1])
+        return [job for job in jobs if job.id not in void and not (job.result and job.result.code in UNCOUNTED)]
 
     def last(self, name: str) -> Job | None:
         """The newest of them."""
@@ -178,9 +186,13 @@ class Exit:
 
 @runtime_checkable
 class Assistant(Protocol):
-    """A program that does the work of a role. One a file in `lib/assistants/`."""
+    """A program that does the work of a role. One a file in `lib/assistants/`.
+
+    `install` is what to type on a machine that does not have it.
+    """
 
     name: str
+    install: str
 
     def available(self, settings: Mapping[str, Any]) -> str | None:
         """None if it can be launched on this machine, else why not."""

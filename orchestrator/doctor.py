@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-import shutil
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -42,9 +41,6 @@ def examine(folder: Path, instance: str) -> list[Finding]:
 def _machine() -> Iterator[Finding]:
     yield Finding("python", ok=True, detail=f"{platform.python_version()} on {platform.system()}")
     yield _asked("git", lambda: f"git {'.'.join(map(str, git_version()))}")
-    bwrap = shutil.which("bwrap")
-    yield Finding("sandbox", bool(bwrap), bwrap or "bubblewrap is not installed; builders are not contained yet",
-                  "apt-get install bubblewrap", optional=True)  # fmt: skip
     home = user_state_dir()
     place = next(part for part in (home, *home.parents) if part.exists())
     writable = os.access(place, os.W_OK)
@@ -54,8 +50,7 @@ def _machine() -> Iterator[Finding]:
 def _assistants() -> Iterator[Finding]:
     for name, adapter in assistants().items():
         why_not = adapter.available({})
-        yield Finding(name, why_not is None, why_not or "ready", f"relay start --assistant {name} needs it",
-                      optional=True)  # fmt: skip
+        yield Finding(name, why_not is None, why_not or "ready", adapter.install, optional=True)
 
 
 def _project(folder: Path, instance: str) -> Iterator[Finding]:

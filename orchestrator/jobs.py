@@ -13,6 +13,7 @@ from pathlib import Path
 
 from lib.assistants import resolve, split
 from lib.atomic import replace_file
+from lib.attempts import LOST
 from lib.config import Config
 from lib.contracts import Assistant, AssistantEvent, Exit, Launch, Turn
 from lib.display import Masker
@@ -170,6 +171,7 @@ def _command_result(work: Work, end: Exit) -> JobResult:
 
 
 _STOPPED = {
+    "stopped": "it was stopped by a person, and will be started again",
     "timeout": "it ran longer than its time limit",
     "idle": "it printed nothing for longer than its idle limit",
     "output_limit": "it printed more than output_max_mb",
@@ -182,7 +184,7 @@ def _ended_from_outside(end: Exit) -> JobResult | None:
         message = _STOPPED.get(end.stopped, f"it was stopped: {end.stopped}")
         return JobResult(ok=False, code=end.stopped, message=message, exit_status=end.status)
     if end.status is None:
-        return JobResult(ok=False, code="lost", message="it was killed, with its exit not recorded")
+        return JobResult(ok=False, code=LOST, message="it was killed, with its exit not recorded")
     return None
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from lib.attempts import UNCOUNTED
 from lib.config import Gate
 from lib.contracts import Advance, AskCi, Fail, Outcome, PhaseView, Proceed, Wait
 from lib.design import as_json, as_markdown, check, parse_design
@@ -36,7 +35,7 @@ class DesignHandler:
             return Wait()
         if result.ok:
             return _designed(view, prepared, turns, str(result.data.get("text", "")))
-        if sum(_counts(turn) for turn in turns) < view.config.attempts:
+        if sum(turn.result is not None and not turn.result.ok for turn in turns) < view.config.attempts:
             return Proceed(jobs=(_turn(view, prepared, turns[-1], errors=()),))
         return _failed(result, "The architect failed: ")
 
@@ -85,10 +84,6 @@ def _gate(view: PhaseView, names: list[str]) -> Outcome:
 
 def _survey(view: PhaseView) -> JobSpec:
     return JobSpec(kind=JobKind.EFFECT, name="survey", worktree=ARCHITECT, args={"base": view.state.base.commit})
-
-
-def _counts(turn: Job) -> bool:
-    return turn.result is not None and not turn.result.ok and turn.result.code not in UNCOUNTED
 
 
 def _turn(view: PhaseView, prepared: Job, last: Job | None, errors: tuple[str, ...]) -> JobSpec:

@@ -17,6 +17,7 @@ from lib.model import Builder, BuilderStatus, Job, JobKind, JobResult, JobSpec, 
 MERGED_WORKTREE = "merged"
 #: How many conflicted paths a message names.
 SHOWN = 8
+STEPS = ("merge", "checkout_merged", "setup", "verify", "land", "clean")
 
 
 class MergeBuildHandler:
@@ -121,9 +122,11 @@ def _all_of(view: PhaseView) -> str:
 
 
 def _since(view: PhaseView, merge: Job) -> dict[str, Job]:
-    """The newest job of each name, from that merge on."""
-    jobs = [job for job in view.jobs.values() if job.dispatch == view.dispatch]
-    return {job.spec.name: job for job in jobs[jobs.index(merge) :]}
+    """The newest job of each step, from that merge on."""
+    order = list(view.jobs)
+    begun = order.index(merge.id)
+    newest = {name: view.last(name) for name in STEPS}
+    return {name: job for name, job in newest.items() if job is not None and order.index(job.id) >= begun}
 
 
 def _changes(view: PhaseView, names: Any, old: BuilderStatus, new: BuilderStatus) -> tuple[Change, ...]:  # noqa: ANN401 - any iterable of ids

@@ -15,6 +15,7 @@ class Ci:
     """What it prints is its answer, and its exit status its verdict; it learns its role from the environment."""
 
     name = "ci"
+    install = "ln -s YOUR_ASSISTANT ~/.local/bin/ci"
 
     def available(self, settings: Mapping[str, Any]) -> str | None:
         del settings

@@ -41,6 +41,7 @@ class Claude:
     """Variant: a model. A conversation is resumed by its session id, which Relay chooses."""
 
     name = "claude"
+    install = "npm install -g @anthropic-ai/claude-code"
 
     def available(self, settings: Mapping[str, Any]) -> str | None:
         del settings

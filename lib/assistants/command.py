@@ -29,6 +29,7 @@ class Command:
     """The line of the turn's role, else the one called `command`."""
 
     name = "command"
+    install = "relay init, then set assistants.command.command in .project/config.yaml"
 
     def available(self, settings: Mapping[str, Any]) -> str | None:
         return None if any(settings.values()) else "no line is set as assistants.command.command in the configuration"

@@ -24,6 +24,7 @@ class Scripted:
     """What a turn does is settled at its launch and handed to `lib.player`, after the prompt."""
 
     name = "scripted"
+    install = "relay --version"
 
     def available(self, settings: Mapping[str, Any]) -> str | None:
         del settings

@@ -63,7 +63,8 @@ def doctor(output: Output = Format.TABLE, instance: Instance = "default") -> Non
         from orchestrator.screen import paint
 
         for finding in findings:
-            mark = paint("ok", "green") if finding.ok else paint("!!", "red")
+            bad = paint("--", "dim") if finding.optional else paint("!!", "red")
+            mark = paint("ok", "green") if finding.ok else bad
             typer.echo(f"  {mark}  {finding.what:14} {finding.detail}")
             if not finding.ok:
                 typer.echo(f"      {'':14} fix: {finding.remedy}")

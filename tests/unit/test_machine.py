@@ -242,6 +242,24 @@ def test_the_merged_tree_is_verified_by_the_components_commands_where_the_run_ha
     assert "test b" in merged[0].spec.command
 
 
+@pytest.mark.parametrize("code", ["stopped", "not_started", "rebooted", "lost"])
+@pytest.mark.parametrize("name", ["survey", "design", "merge", "verify", "land"])
+def test_a_job_of_the_run_whose_end_says_nothing_is_started_again(name: str, code: str) -> None:
+    world = World(new_run(gates={"design": "none"}, verify="true"))
+    ends = iter([bad(code)])
+    world.answers[name] = lambda job: next(ends, None) or world.usual(job) if job.spec.builder is None else ok()
+    world.settle()
+    assert world.run.state.outcome is RunOutcome.LANDED
+
+
+def test_what_is_killed_again_and_again_goes_to_ci() -> None:
+    world = World(new_run(gates={"design": "none"}, verify="true", attempts=2))
+    world.answers["verify"] = lambda job: bad("lost") if job.spec.builder is None else ok()
+    world.settle()
+    assert world.run.state.action_needed == "fix_failure"
+    assert sum(job.spec.name == "verify" and job.spec.builder is None for job in world.started) == 2
+
+
 def test_a_base_that_moved_on_is_merged_again_and_verified_again() -> None:
     world = World(new_run(gates={"design": "none"}, verify="true"))
     landings = iter([bad("moved_on"), ok()])
