@@ -14,7 +14,6 @@ from typing import Final
 from lib.errors import RelayError
 from lib.git.run import Repo, environment, git
 from lib.model import Base
-from lib.paths import find_project
 
 #: The first git with `merge-tree --write-tree`.
 OLDEST_GIT: Final = (2, 38)
@@ -126,15 +125,16 @@ def ignored(repo: Repo, root: Path, paths: Iterable[str]) -> list[str]:
 
 
 def worktrees(repo: Repo) -> list[Worktree]:
-    """All work trees of the repository whose folder is there, the main one first; a bare one is none."""
+    """All work trees of the repository whose folder is there, the main one first; a bare one is none.
+
+    The git directory of each is told by git's records: a builder may have replaced the `.git` file of its own.
+    """
+    pointers = (repo.common_dir / "worktrees").glob("*/gitdir")
+    records = {Path(os.fsdecode(pointer.read_bytes()).strip()).parent: pointer.parent for pointer in pointers}
     found = []
     for block in git(repo, "worktree", "list", "--porcelain", "-z").out.split(b"\0\0"):
         lines = dict(line.partition(" ")[::2] for line in block.decode(errors="surrogateescape").split("\0"))
         path = Path(lines.get("worktree", ""))
-        if "HEAD" in lines and path.is_dir() and (git_dir := _git_dir(path)):
-            found.append(Worktree(path, lines["HEAD"], lines.get("branch"), git_dir))
+        if "HEAD" in lines and path.is_dir():
+            found.append(Worktree(path, lines["HEAD"], lines.get("branch"), records.get(path, repo.common_dir)))
     return found
-
-
-def _git_dir(path: Path) -> Path | None:
-    return find_project(path).git_dir if (path / ".git").exists() else None

@@ -13,7 +13,7 @@ from lib.atomic import replace_file
 from lib.errors import GitError
 from lib.git.blobs import Entry, Is, entries, judge
 from lib.git.inspect import Worktree, in_progress, is_ancestor, worktrees
-from lib.git.locks import remove_if_stale
+from lib.git.locks import remove_if_stale, wait_for_others
 from lib.git.objects import move_ref, value
 from lib.git.run import CHECKOUT_TIMEOUT_S, Repo, git
 from lib.git.way import Blocked, busy, in_the_way
@@ -111,8 +111,9 @@ def _finish(there: Repo) -> None:
     marker = _marker(there)
     if not marker.is_file():
         return
-    remove_if_stale(there.git_dir / "index.lock")
     begun = json.loads(marker.read_bytes())
+    wait_for_others(there.git_dir, {begun["new"]})
+    remove_if_stale(there.git_dir / "index.lock")
     ref, old, new = f"refs/heads/{begun['branch']}", begun["old"], begun["new"]
     if value(there, ref) == old and git(there, "symbolic-ref", "-q", "HEAD", ok=(0, 1)).text == ref:
         before, after = entries(there, old), entries(there, new)

@@ -12,6 +12,8 @@ from typing import Final
 _PROC: Final = Path("/proc")
 #: How far the start of a process, in ticks since boot, may be off a file's time stamp.
 _SLACK_S: Final = 2.0
+#: How long a command of git's that Relay finds running is waited for.
+OTHERS_S: Final = 600.0
 
 
 def remove_if_stale(lock: Path) -> bool:
@@ -35,33 +37,49 @@ def remove_if_stale(lock: Path) -> bool:
     return True
 
 
-def running(git_dir: Path, commands: Collection[str]) -> list[Path]:
-    """The /proc folders of the git processes at work on that repository with one of `commands` as an argument."""
+def wait_for_others(git_dir: Path, words: Collection[str], timeout_s: float = OTHERS_S) -> None:
+    """Waits for the git processes that are at work on that repository now and have one of `words` as an argument.
+
+    Relay may have been killed and started again while they went on.
+    """
     places = _places(git_dir)
-    return [folder for folder, words in _gits() if {*words} & {*commands} and _works_in(folder, words, places)]
+    there = {pid: said for pid, said in _gits() if {*said} & {*words} and _works_in(pid, said, places)}
+    deadline = time.monotonic() + timeout_s
+    while any(_arguments(pid) == said for pid, said in there.items()) and time.monotonic() < deadline:
+        time.sleep(0.01)
 
 
-def _gits() -> Iterator[tuple[Path, list[str]]]:
-    """The /proc folder and the arguments of each git on this machine."""
-    for entry in os.scandir(_PROC) if _PROC.exists() else ():
-        if entry.name.isdigit():
-            folder = Path(entry.path)
-            with suppress(OSError):  # it has ended meanwhile
-                if (folder / "comm").read_bytes().startswith(b"git"):
-                    words = os.fsdecode((folder / "cmdline").read_bytes()).split("\0")
-                    if any(words):  # a zombie has none
-                        yield folder, words
+def _pids() -> list[str]:
+    return [entry.name for entry in _PROC.iterdir() if entry.name.isdigit()] if _PROC.exists() else []
+
+
+def _gits() -> Iterator[tuple[str, list[str]]]:
+    """Each git that runs on this machine, and its arguments."""
+    for pid in _pids():
+        with suppress(OSError):  # it has ended meanwhile
+            if (_PROC / pid / "comm").read_bytes().startswith(b"git") and (words := _arguments(pid)):
+                yield pid, words
+
+
+def _arguments(pid: str) -> list[str]:
+    """None of a process that has ended, also if nobody has waited for it yet."""
+    with suppress(OSError):
+        said = (_PROC / pid / "cmdline").read_bytes()
+        return os.fsdecode(said).split("\0") if said else []
+    return []
 
 
 def _owned(lock: Path, seen: os.stat_result) -> bool:
+    git_dir = next((part for part in lock.parents if _is_git_dir(part)), lock.parent)
+    places = _places(git_dir)
     offset_s = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
-    places = _places(next(part for part in lock.parents if _is_git_dir(part)))
-    for folder, words in _gits():
+    for pid, words in _gits():
         with suppress(OSError):  # it has ended meanwhile
-            started_s = int((folder / "stat").read_text().rpartition(")")[2].split()[19]) / os.sysconf("SC_CLK_TCK")
-            if started_s + offset_s < seen.st_mtime + _SLACK_S and _works_in(folder, words, places):
+            started = int((_PROC / pid / "stat").read_text().rpartition(")")[2].split()[19])
+            started_s = started / os.sysconf("SC_CLK_TCK") + offset_s
+            if started_s < seen.st_mtime + _SLACK_S and _works_in(pid, words, places):
                 return True
-    return any(_has_open(entry, lock) for entry in os.scandir(_PROC) if entry.name.isdigit())
+    return any(_has_open(pid, lock) for pid in _pids())
 
 
 def _is_git_dir(folder: Path) -> bool:
@@ -76,11 +94,11 @@ def _places(git_dir: Path) -> set[Path]:
     return {git_dir, common, common.parent} | trees
 
 
-def _works_in(process: Path, words: list[str], places: set[Path]) -> bool:
+def _works_in(pid: str, words: list[str], places: set[Path]) -> bool:
     """Whether that git may work in one of `places`; one that can't be looked into might."""
     try:
-        cwd = (process / "cwd").readlink()
-        named = [entry for entry in (process / "environ").read_bytes().split(b"\0") if entry.startswith(b"GIT_")]
+        cwd = (_PROC / pid / "cwd").readlink()
+        named = [entry for entry in (_PROC / pid / "environ").read_bytes().split(b"\0") if entry.startswith(b"GIT_")]
     except PermissionError:
         return True
     except OSError:
@@ -89,7 +107,7 @@ def _works_in(process: Path, words: list[str], places: set[Path]) -> bool:
     return bool(places & {cwd, *cwd.parents}) or any(os.fsencode(place) in entry for place in places for entry in known)
 
 
-def _has_open(entry: os.DirEntry[str], lock: Path) -> bool:
+def _has_open(pid: str, lock: Path) -> bool:
     with suppress(OSError):  # it has ended, or is another user's
-        return any(fd.readlink() == lock for fd in Path(entry.path, "fd").iterdir())
+        return any(fd.readlink() == lock for fd in (_PROC / pid / "fd").iterdir())
     return False

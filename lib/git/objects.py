@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, TypeVar
 
 from lib.errors import GitError
-from lib.git.locks import running
+from lib.git.locks import wait_for_others
 from lib.git.run import GitTimeoutError, Repo, git, identity_env
 
 _TRIES: Final = 5
@@ -76,10 +75,10 @@ def lasting(repo: Repo, ref: str, known: str, make: Callable[[int], T]) -> T:
         except GitError as error:
             if isinstance(error, GitTimeoutError) or error.code != "git_failed" or attempt == _TRIES - 1:
                 raise
-            _wait_for_collectors(repo)
+            wait_for_others(repo.common_dir, _COLLECTORS, _GC_S)
             continue
         head = value(repo, ref)
-        _wait_for_collectors(repo)
+        wait_for_others(repo.common_dir, _COLLECTORS, _GC_S)
         if head is None or head == before or _complete(repo, head, before or known):
             return made
         if before:
@@ -88,14 +87,6 @@ def lasting(repo: Repo, ref: str, known: str, make: Callable[[int], T]) -> T:
             delete_ref(repo, ref, head)
     message = f"new objects of {ref} vanished {_TRIES} times: does something prune without end?"
     raise GitError(message, remedy="ps ax | grep git", code="objects_vanish")
-
-
-def _wait_for_collectors(repo: Repo) -> None:
-    """Waits for those that run now: one that starts later knows the ref."""
-    deadline = time.monotonic() + _GC_S
-    under_way = running(repo.common_dir, _COLLECTORS)
-    while any((folder / "exe").exists() for folder in under_way) and time.monotonic() < deadline:
-        time.sleep(0.01)
 
 
 def _complete(repo: Repo, commit: str, known: str) -> bool:

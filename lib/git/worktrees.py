@@ -12,6 +12,7 @@ from lib.git import rescue
 from lib.git.blobs import foreign
 from lib.git.checkout import Checkout, copy_index, drop, head_of, mend, record_of
 from lib.git.inspect import ignored
+from lib.git.locks import wait_for_others
 from lib.git.objects import commit_tree, delete_ref, lasting, move_ref, value
 from lib.git.run import CHECKOUT_TIMEOUT_S, Repo, git, identity_env
 from lib.git.snapshot import Content, Snapshot, snapshot, take, tree_of
@@ -77,6 +78,7 @@ def remove(repo: Repo, path: Path, branch: str | None = None, *, keep_index: Pat
 
 
 def _make(repo: Repo, checkout: Checkout, commit: str, what: tuple[str, ...], include_from: Path | None) -> None:
+    wait_for_others(repo.common_dir, {str(checkout.path)})
     checkout.index.unlink(missing_ok=True)
     if checkout.present:
         _rescue(repo, checkout, commit, [], "found where a worktree was to be made")
