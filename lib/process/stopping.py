@@ -25,7 +25,7 @@ Survivors = dict[str, list["ProcessIdentity"]]
 
 
 def stop_trees(targets: Targets, grace_s: float) -> Survivors:
-    """Ends all processes of these jobs: TERM to each, and KILL to what still runs after `grace_s` seconds in all.
+    """Ends all processes of these jobs: TERM to each program, and KILL to what still runs after `grace_s` seconds.
 
     Returns what could not be killed within 10 s more, by job: nothing, unless it belongs to another user or hangs in
     the kernel. Raises `OSError` without a free descriptor; calling again is harmless.

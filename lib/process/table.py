@@ -19,7 +19,9 @@ _ENVIRON_BYTES: Final = 65_536
 
 
 class Row(NamedTuple):
-    """One process. `start_ticks` tells it from a later one with the same pid; `environ` is filled in by `ps` only."""
+    """One process. `start_ticks` tells it from a later one with the same pid, and `program` what it runs from what it
+    ran before it was replaced (execve(2)). `environ` is filled in by `ps` only.
+    """
 
     pid: int
     ppid: int
@@ -28,6 +30,7 @@ class Row(NamedTuple):
     start_ticks: int
     ended: bool
     kernel: bool = False
+    program: int = 0
     environ: bytes | None = None
 
 
@@ -84,11 +87,12 @@ def _pids_only_rose(since_pid: int, age_s: float) -> bool:
 
 def parse_stat(pid: int, stat: bytes) -> Row:
     """Reads a line of proc_pid_stat(5); the name in it may itself hold spaces, brackets and newlines."""
-    fields = stat[stat.rindex(b")") + 2 :].split(None, 20)
+    fields = stat[stat.rindex(b")") + 2 :].split(None, 26)
     # The first thread of a process may end before the others: that alone looks like a zombie.
     ended = fields[0] in b"ZXx" and int(fields[17]) <= 1
     kernel = bool(int(fields[6]) & KERNEL_THREAD)
-    return Row(pid, int(fields[1]), int(fields[2]), int(fields[3]), int(fields[19]), ended, kernel)
+    # Each program gets its stack at a place of its own; a fork keeps it.
+    return Row(pid, int(fields[1]), int(fields[2]), int(fields[3]), int(fields[19]), ended, kernel, int(fields[25]))
 
 
 def environ_of(process: Row) -> bytes | None:

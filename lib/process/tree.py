@@ -33,6 +33,7 @@ class Member(NamedTuple):
     start_ticks: int
     job: str
     group: int | None
+    program: int = 0
 
     def is_running(self) -> bool:
         return is_running(self.pid, self.start_ticks)
@@ -119,7 +120,7 @@ class Tree:
         if process.ended:
             return
         group = None if process.group in self._kept_groups else process.group
-        member = Member(process.pid, process.start_ticks, job, group)
+        member = Member(process.pid, process.start_ticks, job, group, process.program)
         self._found[process.pid] = self._known[process.pid] = member
         if act is not None:
             act(member)

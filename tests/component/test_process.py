@@ -78,9 +78,9 @@ def test_how_long_it_runs_is_counted_from_its_start_in_time_since_boot(jobs: Job
 
 @pytest.mark.parametrize("name", ["plain", "a b", ") Z 1 2", "((", "x\ny"])
 def test_a_name_can_not_forge_the_line_that_it_stands_in(name: str) -> None:
-    fields = "7 8 9 0 -1 4194560 1 1 0 0 0 0 0 0 20 0 1 0 4242 0 0"
+    fields = "7 8 9 0 -1 4194560 1 1 0 0 0 0 0 0 20 0 1 0 4242 0 0 0 0 0 77 0 0"
     row = table.parse_stat(5, f"5 ({name}) S {fields}\n".encode())
-    assert row == table.Row(5, 7, 8, 9, 4242, ended=False)
+    assert row == table.Row(5, 7, 8, 9, 4242, ended=False, program=77)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import pytest
 from eventually import eventually
 from spawning import Jobs, jobs_in, pid_in, runs
 
-from lib.process import alive, exit_status, freeze, identify, reap, stop_trees, survivors, sweep, thaw
+from lib.process import alive, claimed, exit_status, freeze, identify, reap, stop_trees, survivors, sweep, thaw
 from lib.process.tree import Tree
 
 if TYPE_CHECKING:
@@ -47,6 +47,16 @@ def test_each_process_is_told_to_end_only_once(jobs: Jobs) -> None:
     job = jobs.sh(script).says("ready")
     stop_trees({job.id: job.shim}, 0.5)
     assert job.output == "ready\ntold\n"
+
+
+def test_a_job_stopped_at_its_start_does_not_miss_the_signal(jobs: Jobs) -> None:
+    for turn in range(60):
+        job = jobs.start("sleep", "100")
+        for _ in range(turn):
+            alive(job.shim)
+        assert stop_trees({job.id: job.shim}, 20) == {}
+        # KILL would have left a claim without an exit.
+        assert exit_status(job.folder) == (128 + signal.SIGTERM if claimed(job.folder) else None)
 
 
 def test_many_jobs_share_one_deadline_and_others_are_left_alone(jobs: Jobs) -> None:
