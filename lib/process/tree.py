@@ -52,7 +52,7 @@ class Tree:
         self._known = {shim.pid: Member(shim.pid, shim.start_ticks, job, None) for job, shim in shims.items()}
         # No process of a job is older than its shim: if all are known, there is much that need not be read.
         all_known = shims.values() if len(shims) == len(targets) else ()
-        self._since = min(all_known, key=lambda shim: shim.start_ticks, default=None)
+        self._since = min(all_known, key=lambda shim: (shim.start_ticks, shim.pid), default=None)
         kept = _own_line()
         self._kept = {process.pid for process in kept}
         # Group 0 is one beyond our pid namespace, and to killpg our own.

@@ -67,6 +67,12 @@ def test_many_jobs_share_one_deadline_and_others_are_left_alone(jobs: Jobs) -> N
     assert survivors(job.id for job in [*stopped, other]).keys() == {other.id}
 
 
+def test_jobs_that_started_at_the_same_instant_are_all_stopped(jobs: Jobs) -> None:
+    started = [jobs.start("sleep", "100") for _ in range(12)]
+    assert stop_trees({job.id: job.shim for job in reversed(started)}, 20) == {}
+    assert not any(alive(job.shim) for job in started)
+
+
 def test_a_job_is_stopped_by_its_mark_alone(jobs: Jobs) -> None:
     job = jobs.sh("echo ready; exec sleep 100").says("ready")
     assert stop_trees({job.id: None}, 20) == {}
