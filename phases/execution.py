@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from lib.attempts import another_round, failed, gave_up, retry_is_due
+from lib.attempts import LOST, UNCOUNTED, another_round, failed, gave_up, retry_is_due
 from lib.contracts import Advance, AskCi, Change, Outcome, PhaseView, Proceed, Wait
 from lib.lineage import ancestors, tips
-from lib.model import Builder, BuilderStatus, JobKind, JobResult, JobSpec, Problem
+from lib.model import Builder, BuilderStatus, Job, JobKind, JobResult, JobSpec, Problem
 
 Status = BuilderStatus
 
@@ -69,8 +69,18 @@ def _next(view: PhaseView, builder: Builder) -> Moved | None:
     if builder.status not in AT_WORK:
         return None
     if not job.result.ok:
+        if _cut_short(view, job, job.result):
+            return {"note": ""}, job.spec
         return failed(builder, job.spec.name, job.result, view.config, view.now), None
     return _AFTER[job.spec.name](view, builder, job.result)
+
+
+def _cut_short(view: PhaseView, job: Job, result: JobResult) -> bool:
+    """Whether a command was ended by no fault of its own: it alone is run again, and not the turn before it."""
+    if job.spec.kind is not JobKind.COMMAND:
+        return False
+    tries = sum(other.spec == job.spec and other.attempt == job.attempt for other in view.jobs.values())
+    return result.code in UNCOUNTED or (result.code == LOST and tries < view.config.attempts)
 
 
 def _ready(view: PhaseView, builder: Builder) -> bool:

@@ -15,9 +15,18 @@ import yaml
 from conftest import ROOT, run_git
 from eventually import eventually
 
+from lib.paths import find_project
+from lib.rundb import RunDB
+
 TIMEOUT_S = 60.0
 #: Pauses that a test has no reason to wait for.
 QUICK = {"RELAY_RETRY_DELAY_S": "0.05", "RELAY_STOP_GRACE_S": "0.5"}
+COMMAND = [sys.executable, "-c", "from orchestrator.cli import main; main()"]
+
+
+def environ(more: dict[str, str] | None) -> dict[str, str]:
+    """What a command is started with, from this checkout whatever its folder."""
+    return {**os.environ, "PYTHONPATH": str(ROOT), **(more or {})}
 
 
 class Relay:
@@ -45,12 +54,20 @@ class Relay:
     def process(
         self, *args: str, env: dict[str, str] | None = None, stdout: int | IO[str] = subprocess.PIPE
     ) -> subprocess.CompletedProcess[str]:
-        instance = ["--instance", self.instance] if self.instance != "default" else []
         return subprocess.run(
-            [sys.executable, "-c", "from orchestrator.cli import main; main()", *args, *instance],
-            cwd=self.root, env={**os.environ, "PYTHONPATH": str(ROOT), **(env or {})}, text=True, stdout=stdout,
-            stderr=subprocess.PIPE, timeout=TIMEOUT_S, check=False, stdin=subprocess.DEVNULL,
+            self._command(args), cwd=self.root, env=environ(env), text=True, stdout=stdout, stderr=subprocess.PIPE,
+            timeout=TIMEOUT_S, check=False, stdin=subprocess.DEVNULL,
         )  # fmt: skip
+
+    def popen(self, *args: str) -> subprocess.Popen[bytes]:
+        """A command that runs beside others; nobody reads what it says."""
+        return subprocess.Popen(
+            self._command(args), cwd=self.root, env=environ(None), stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+
+    def _command(self, args: tuple[str, ...]) -> list[str]:
+        return [*COMMAND, *args, *(["--instance", self.instance] if self.instance != "default" else [])]
 
     def begin(self, assistant: str, requirement: str = "parts", *flags: str, env: dict[str, str] | None = None) -> str:
         """The id of the run that was started."""
@@ -58,7 +75,8 @@ class Relay:
         return str(self.state()["run"])
 
     def state(self) -> dict[str, Any]:
-        return json.loads(self.state_file.read_text())
+        state: dict[str, Any] = json.loads(self.state_file.read_text())
+        return state
 
     def wait(self, check: Callable[[dict[str, Any]], Any], timeout_s: float = TIMEOUT_S) -> dict[str, Any]:
         """state.json once `check` holds for it."""
@@ -129,17 +147,20 @@ class Relay:
         with self.state_file.open("w") as stream:
             stream.write(json.dumps(state, indent=2))
 
-    def events(self, kind: str) -> list[dict[str, Any]]:
-        log = self.home / "logs" / "events.jsonl"
-        lines = log.read_text().splitlines() if log.exists() else []
-        return [row["data"] for row in map(json.loads, lines) if row["kind"] == kind]
+    def events(self, kind: str = "") -> list[dict[str, Any]]:
+        """What the run database has of the newest run, oldest first: of one kind, or all."""
+        project = find_project(self.root, self.instance)
+        db = RunDB.open_readonly(project.database)
+        run = db.latest_run(project.instance_dir.name) if db else None
+        rows = db.events(run) if db and run else []
+        return [json.loads(row.data) for row in rows if kind in {"", row.kind}]
 
     def head(self, branch: str = "main") -> str:
         return run_git(self.root, "rev-parse", branch)
 
 
 def playbook(folder: Path, builders: dict[str, Any], *, depends: dict[str, list[str]] | None = None,
-             verify: str | None = None, architect: dict[str, Any] | None = None) -> str:  # fmt: skip
+             verify: str | None = None, architect: Any = None) -> str:  # fmt: skip
     """An `--assistant` for a playbook in which each builder takes the given steps."""
     components = [
         {"id": name, "title": f"Part {name}", "depends_on": (depends or {}).get(name, []), "verify": verify}

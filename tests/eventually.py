@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 T = TypeVar("T")
 
 POLL_S = 0.01
 
 
-def eventually(check: Callable[[], T], timeout_s: float = 10) -> T:
+def eventually(check: Callable[[], T | Literal[False] | None], timeout_s: float = 10) -> T:
     """The first truthy value of `check`; fails the test when there is none in time."""
     deadline = time.monotonic() + timeout_s
     while not (value := check()):

@@ -1,0 +1,470 @@
+"""Every command: what it does when all is well, and how it says no: in words, with what to type, with its exit code."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import run_git
+from driver import Relay, playbook
+from eventually import eventually
+
+from lib.errors import EXIT_CI_NEEDED, EXIT_FAILED, EXIT_REFUSED, EXIT_USAGE
+
+ONE = {"one": [{"say": "writing one"}, {"write": {"one.txt": "1\n"}}]}
+
+
+@pytest.fixture
+def book(tmp_path: Path) -> str:
+    return playbook(tmp_path / "book", ONE)
+
+
+@pytest.fixture
+def gated(relay: Relay, book: str) -> Relay:
+    relay.begin(book, "parts for the gate")
+    relay.asked("approve_design")
+    return relay
+
+
+@pytest.fixture
+def landed(relay: Relay, book: str) -> Relay:
+    relay.begin(book, "parts that land", "--yes", "--wait")
+    return relay
+
+
+def refused(relay: Relay, *args: str, code: int = EXIT_REFUSED, env: dict[str, str] | None = None) -> str:
+    """What was said; an error without a traceback, and with something to do about it."""
+    said = relay(*args, code=code, env=env)
+    assert "Traceback" not in said
+    return said
+
+
+# --- where it can't start --------------------------------------------------------------------------------------------
+
+
+def test_outside_of_a_repository_it_says_how_to_make_one(tmp_path: Path) -> None:
+    said = refused(Relay(tmp_path), "start", "x")
+    assert "not inside a git repository" in said
+    assert "git init" in said
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_repository_without_commits_is_refused_with_the_way_to_make_one(tmp_path: Path, book: str) -> None:
+    folder = tmp_path / "new"
+    folder.mkdir()
+    run_git(folder, "init", "-q")
+    said = refused(Relay(folder), "start", "--assistant", book, "x")
+    assert "no commits" in said
+    assert "git commit --allow-empty" in said
+    assert not (folder / ".project").exists()
+
+
+def test_a_detached_head_is_refused_with_the_way_to_a_branch(relay: Relay, book: str) -> None:
+    run_git(relay.root, "switch", "-q", "--detach")
+    said = refused(relay, "start", "--assistant", book, "x")
+    assert "detached" in said
+    assert "git switch -c" in said
+    assert not (relay.root / ".project").exists()
+
+
+@pytest.mark.parametrize("inside", [".", "refs/heads"])
+def test_a_bare_repository_is_refused(tmp_path: Path, repo: Path, inside: str) -> None:
+    bare = tmp_path / "bare.git"
+    run_git(repo, "clone", "-q", "--bare", str(repo), str(bare))
+    said = refused(Relay(bare / inside), "start", "x")
+    assert "bare repository" in said
+    assert "git clone" in said
+
+
+def test_it_works_from_a_folder_inside_the_repository(relay: Relay, book: str) -> None:
+    Relay(relay.root / "src")("start", "--assistant", book, "--yes", "--wait", "parts")
+    assert (relay.root / "one.txt").exists()
+    assert not (relay.root / "src" / ".project").exists()
+
+
+START_REFUSALS: dict[str, tuple[list[str], int, str]] = {
+    "an empty requirement": (["  "], EXIT_USAGE, "empty"),
+    "an endless requirement": (["x" * 30_000], EXIT_USAGE, "20000"),
+    "an unknown assistant": (["--assistant", "cluade", "x"], EXIT_USAGE, "claude"),
+    "a playbook that is not there": (["--assistant", "scripted:calculater", "x"], EXIT_USAGE, "calculator"),
+    "an unknown option": (["--paralel", "3", "x"], EXIT_USAGE, "--parallel"),
+    "a number that is none": (["--parallel", "many", "x"], EXIT_USAGE, "parallel"),
+    "no builders at once": (["--parallel", "0", "x"], EXIT_USAGE, "parallel"),
+    "a way to land that is none": (["--land", "never", "x"], EXIT_USAGE, "land"),
+    "no time to poll": (["--poll", "0", "x"], EXIT_USAGE, "poll"),
+    "an instance outside": (["--instance", "../evil", "x"], EXIT_USAGE, "instance"),
+    "two requirements": (["one", "two"], EXIT_USAGE, "two"),
+    "no requirement": ([], EXIT_USAGE, "REQUIREMENT"),
+}
+
+
+@pytest.mark.parametrize("what", START_REFUSALS)
+def test_start_refuses(relay: Relay, what: str) -> None:
+    args, code, words = START_REFUSALS[what]
+    said = refused(relay, "start", *args, code=code)
+    assert words in said
+    assert not (relay.root / ".project" / "state.json").exists()
+    assert relay("runs").startswith("No runs")
+
+
+def test_an_unknown_key_of_the_configuration_is_told_with_the_nearest(relay: Relay, book: str) -> None:
+    relay("init")
+    config = relay.root / ".project" / "config.yaml"
+    config.write_text("paralel: 3\n")
+    relay("trust")
+    said = refused(relay, "start", "--assistant", book, "x", code=EXIT_USAGE)
+    assert "did you mean parallel" in said
+
+
+def test_a_variable_of_the_wrong_kind_is_told_by_its_setting(relay: Relay, book: str) -> None:
+    said = refused(relay, "start", "--assistant", book, "x", code=EXIT_USAGE, env={"RELAY_PARALLEL": "lots"})
+    assert "parallel" in said
+
+
+# --- start ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_dry_run_shows_the_plan_and_makes_nothing(relay: Relay, book: str) -> None:
+    shown = relay("start", "--dry-run", "--assistant", book, "--verify", "make test", "parts")
+    for words in ("make test", "main at", "Nothing was started"):
+        assert words in shown
+    plan = json.loads(relay("start", "--dry-run", "--json", "--assistant", book, "parts"))
+    assert plan["project"] == str(relay.root)
+    assert not (relay.root / ".project").exists()
+    assert not (relay.root / ".git" / "relay").exists()
+    assert run_git(relay.root, "status", "--porcelain") == ""
+
+
+def test_start_can_answer_in_json(relay: Relay, book: str) -> None:
+    answer = json.loads(relay("start", "--json", "--assistant", book, "parts"))
+    state = relay.asked("approve_design")
+    assert answer["run"] == state["run"]
+    assert Path(answer["state_file"]) == relay.state_file
+
+
+def test_wait_says_by_its_exit_code_that_ci_is_needed(relay: Relay, book: str) -> None:
+    said = relay("start", "--wait", "--assistant", book, "parts", code=EXIT_CI_NEEDED)
+    assert "relay approve" in said
+
+
+def test_wait_says_by_its_exit_code_that_a_builder_failed(relay: Relay, tmp_path: Path) -> None:
+    broken = playbook(tmp_path / "book", {"one": [{"fail": {}}]})
+    said = relay("start", "--wait", "--yes", "--assistant", broken, "parts", code=EXIT_CI_NEEDED,
+                 env={"RELAY_ATTEMPTS": "1"})  # fmt: skip
+    assert "relay logs one" in said
+
+
+def test_foreground_drives_the_run_to_its_end_in_this_process(relay: Relay, book: str) -> None:
+    relay("start", "--foreground", "--yes", "--assistant", book, "parts")
+    assert relay.state()["outcome"] == "landed"
+    assert relay.pid() is None
+
+
+def test_a_second_start_is_refused_while_a_run_is_under_way(gated: Relay, book: str) -> None:
+    run = gated.state()["run"]
+    refused(gated, "start", "--assistant", book, "more")
+    gated("stop")
+    said = refused(gated, "start", "--assistant", book, "more")
+    assert run in said
+    assert "relay resume" in said
+    assert gated.state()["run"] == run
+
+
+def test_after_a_run_the_next_one_can_start(landed: Relay, tmp_path: Path) -> None:
+    first = landed.state()["run"]
+    again = playbook(tmp_path / "second", {"two": [{"write": {"two.txt": "2\n"}}]})
+    landed.begin(again, "parts again", "--yes", "--wait")
+    assert landed.state()["run"] != first
+    assert [row["run"] for row in json.loads(landed("runs", "--format", "json"))][1] == first
+
+
+# --- status -----------------------------------------------------------------------------------------------------------
+
+
+def test_status_says_what_is_asked_and_every_command_that_answers(gated: Relay) -> None:
+    shown = gated("status")
+    for words in ("Waiting for you", "relay approve", "relay reject", "parts for the gate", '"action_owner": "code"'):
+        assert words in shown
+    told = json.loads(gated("status", "--json"))
+    assert (told["mood"], told["action_needed"]) == ("ask", "approve_design")
+
+
+def test_status_works_with_the_orchestrator_down_and_says_so(gated: Relay) -> None:
+    gated("stop")
+    assert "orchestrator not running" in gated("status")
+    assert json.loads(gated("status", "--json"))["orchestrator_pid"] is None
+
+
+def test_status_of_a_run_that_died_says_how_to_go_on(relay: Relay, tmp_path: Path) -> None:
+    relay.begin(playbook(tmp_path / "book", {"one": [{"hang": True}]}), "parts", "--yes")
+    relay.wait(lambda s: any(line["pid"] for line in s["builders"]))
+    relay.kill()
+    assert "relay resume" in relay("status")
+
+
+def test_status_without_a_run_says_how_to_start_one(relay: Relay) -> None:
+    assert "relay start" in relay("status")
+    assert not (relay.root / ".project").exists()
+
+
+def test_status_of_what_has_landed(landed: Relay) -> None:
+    told = json.loads(landed("status", "--json"))
+    assert (told["mood"], told["outcome"], told["built"]) == ("done", "landed", 1)
+
+
+# --- handing back -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("args", [["approve"], ["reject", "no"], ["retry"], ["retry", "hint"]])
+def test_handing_back_what_nobody_asked_for_is_refused(landed: Relay, args: list[str]) -> None:
+    before = landed.state_file.read_bytes()
+    said = refused(landed, *args)
+    assert "relay " in said
+    assert landed.state_file.read_bytes() == before
+
+
+@pytest.mark.parametrize("command", [["approve"], ["reject", "x"], ["retry"], ["skip", "one"], ["pause"], ["resume"],
+                                     ["cancel"]])  # fmt: skip
+def test_commands_about_a_run_say_that_there_is_none(relay: Relay, command: list[str]) -> None:
+    said = refused(relay, *command)
+    assert "relay start" in said
+    assert not (relay.root / ".project").exists()
+
+
+def test_rejecting_what_is_no_design_is_refused(relay: Relay, tmp_path: Path) -> None:
+    relay.begin(playbook(tmp_path / "book", ONE), "parts", "--yes", "--land", "ask")
+    relay.asked("approve_landing")
+    assert "approve_landing" in refused(relay, "reject", "no")
+
+
+@pytest.mark.parametrize("args", [["skip", "nobody"], ["retry", "-b", "nobody"], ["logs", "nobody"]])
+def test_a_builder_that_is_not_there_is_told_with_those_that_are(landed: Relay, args: list[str]) -> None:
+    refused(landed, *args)
+
+
+def test_an_unknown_builder_is_told_with_those_that_there_are(relay: Relay, tmp_path: Path) -> None:
+    relay.begin(playbook(tmp_path / "book", {"one": [{"fail": {}}]}), "parts", "--yes", env={"RELAY_ATTEMPTS": "1"})
+    relay.asked("fix_failure")
+    for command in (["skip", "oen"], ["retry", "--builder", "oen"], ["logs", "oen"]):
+        assert "one" in refused(relay, *command)
+
+
+# --- stopping and going on --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def working(relay: Relay, tmp_path: Path) -> Relay:
+    """A run whose builder works until the file `go` is there, and counts its starts in `starts`."""
+    wait = f"echo x >> {tmp_path}/starts; for i in $(seq 600); do test -e {tmp_path}/go && exit; sleep 0.05; done"
+    relay.begin(playbook(tmp_path / "book", {"one": [{"run": wait}, *ONE["one"]]}), "parts", "--yes", "--poll", "0.5")
+    relay.wait(lambda s: any(line["pid"] for line in s["builders"]))
+    eventually((tmp_path / "starts").exists)
+    return relay
+
+
+def starts(relay: Relay) -> int:
+    return len((relay.root.parent / "starts").read_text().splitlines())
+
+
+def test_stop_leaves_the_builder_at_work_and_resume_takes_it_up_again(working: Relay, tmp_path: Path) -> None:
+    builder = working.state()["builders"][0]["pid"]
+    assert "stopped" in working("stop")
+    assert working.pid() is None
+    assert Path(f"/proc/{builder}").exists()
+    working("resume")
+    (tmp_path / "go").touch()
+    working.over()
+    assert starts(working) == 1
+
+
+def test_stop_builders_ends_them_and_resume_starts_them_again(working: Relay, tmp_path: Path) -> None:
+    builder = working.state()["builders"][0]["pid"]
+    working("stop", "--builders")
+    assert not Path(f"/proc/{builder}").exists()
+    working("resume")
+    (tmp_path / "go").touch()
+    state = working.over()
+    assert starts(working) == 2
+    assert state["builders"][0]["status"] == "landed"
+
+
+def test_what_is_stopped_while_it_is_verified_is_only_verified_again(relay: Relay, tmp_path: Path) -> None:
+    check = f"echo x >> {tmp_path}/checks; for i in $(seq 600); do test -e {tmp_path}/go && exit; sleep 0.05; done"
+    relay.begin(playbook(tmp_path / "book", ONE, verify=check), "parts", "--yes")
+    eventually((tmp_path / "checks").exists, 60)
+    relay("stop", "--builders")
+    (tmp_path / "go").touch()
+    relay("resume")
+    state = relay.over()
+    assert state["builders"][0]["attempt"] == 1
+    assert len([job for job in relay.events("job_started") if job["job"]["spec"]["name"] == "build"]) == 1
+
+
+def test_stopping_twice_is_no_error(working: Relay) -> None:
+    working("stop", "--builders")
+    assert "no orchestrator was running" in working("stop")
+
+
+def test_resuming_what_runs_says_so(working: Relay) -> None:
+    pid = working.pid()
+    assert "running already" in working("resume")
+    assert working.pid() == pid
+
+
+def test_pause_starts_nothing_new_and_resume_goes_on(working: Relay, tmp_path: Path) -> None:
+    working("pause")
+    (tmp_path / "go").touch()
+    working.wait(lambda s: s["paused"] and not s["builders"][0]["pid"])
+    assert working.state()["phase"] == "execution"
+    assert "paused" in working("status").lower()
+    working("resume")
+    working.over()
+
+
+def test_pause_now_freezes_builders_and_resume_thaws_them(working: Relay, tmp_path: Path) -> None:
+    builder = working.state()["builders"][0]["pid"]
+    working("pause", "--now")
+    assert process_state(builder) == "T"
+    (tmp_path / "go").touch()
+    working("resume")
+    working.over()
+    assert starts(working) == 1
+
+
+def test_cancel_stops_builders_and_keeps_branches_and_worktrees(working: Relay) -> None:
+    state = working.state()
+    working("cancel")
+    working.over("cancelled")
+    line = state["builders"][0]
+    assert not Path(f"/proc/{line['pid']}").exists()
+    assert line["branch"] in run_git(working.root, "branch", "--list", "--format=%(refname:short)")
+    assert (working.root / line["worktree"]).is_dir()
+    assert "cancelled" in working("status").lower()
+
+
+def test_cancelling_with_the_orchestrator_down_works_too(working: Relay) -> None:
+    working("stop")
+    working("cancel")
+    working.over("cancelled")
+
+
+def test_skipping_one_that_is_at_work_goes_on_without_it(relay: Relay, tmp_path: Path) -> None:
+    builders: dict[str, Any] = {**ONE, "two": [{"hang": True}]}
+    relay.begin(playbook(tmp_path / "book", builders), "parts", "--yes")
+    relay.wait(lambda s: any(line["id"] == "two" and line["pid"] for line in s["builders"]))
+    relay("skip", "two")
+    state = relay.over()
+    assert {line["id"]: line["status"] for line in state["builders"]} == {"one": "landed", "two": "skipped"}
+
+
+def process_state(pid: int) -> str:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
+# --- looking back -----------------------------------------------------------------------------------------------------
+
+
+def test_runs_and_show_and_logs_tell_what_happened(landed: Relay) -> None:
+    run = landed.state()["run"]
+    assert run in landed("runs")
+    assert run in landed("runs", "land")
+    assert run not in landed("runs", "nothing of the kind")
+    [row] = json.loads(landed("runs", "--format", "json", "--outcome", "landed"))
+    assert row["requirement"] == "parts that land"
+    assert "built" in landed("show", run[:8])
+    told = json.loads(landed("show", "--format", "json"))
+    assert [builder["id"] for builder in told["builders"]] == ["one"]
+    assert told["events"][0]["kind"] == "run_started"
+    assert "landed" in landed("logs").lower()
+    assert "writing one" in landed("logs", "one")
+    assert len(landed("logs", "-n", "3").splitlines()) == 3
+
+
+def test_an_unknown_run_is_refused(landed: Relay) -> None:
+    assert "relay runs" in refused(landed, "show", "2001")
+    assert "relay runs" in refused(landed, "clean", "2001")
+
+
+# --- care -------------------------------------------------------------------------------------------------------------
+
+
+def test_init_writes_a_configuration_that_is_trusted_and_holds_no_surprise(relay: Relay, book: str) -> None:
+    printed = relay("init", "--print")
+    assert not (relay.root / ".project").exists()
+    relay("init")
+    assert (relay.root / ".project" / "config.yaml").read_text() == printed
+    relay("start", "--dry-run", "--assistant", book, "x")
+    said = refused(relay, "init")
+    assert "exists already" in said
+
+
+def test_trust_lists_and_then_allows_what_the_project_brings(relay: Relay, book: str) -> None:
+    config = relay.root / ".project" / "config.yaml"
+    config.parent.mkdir()
+    config.write_text("verify: touch /tmp/never\n")
+    said = refused(relay, "start", "--assistant", book, "x")
+    assert "relay trust" in said
+    assert "config.yaml" in relay("trust", "--list")
+    refused(relay, "start", "--dry-run", "--assistant", book, "x")
+    relay("trust")
+    assert "touch /tmp/never" in relay("start", "--dry-run", "--assistant", book, "x")
+    config.write_text("verify: touch /tmp/other\n")
+    refused(relay, "start", "--assistant", book, "x")
+
+
+def test_doctor_finds_nothing_wrong_here_and_says_what_is_wrong_elsewhere(relay: Relay, tmp_path: Path) -> None:
+    found = {row["what"]: row for row in json.loads(relay("doctor", "--format", "json"))}
+    assert found["git"]["ok"]
+    assert "git" in relay("doctor")
+    outside = Relay(tmp_path)("doctor", code=EXIT_FAILED)
+    assert "git init" in outside
+
+
+def test_recover_and_clean_have_nothing_to_do_after_a_run_that_landed(landed: Relay) -> None:
+    assert "Nothing is kept" in landed("recover")
+    assert "Nothing to clean" in landed("clean")
+    assert json.loads(landed("recover", "--format", "json")) == []
+    refused(landed, "recover", "no-such-thing")
+
+
+def test_what_a_skipped_builder_left_can_be_cleaned_and_recovered(relay: Relay, tmp_path: Path) -> None:
+    builders = {**ONE, "two": [{"write": {"half.txt": "half\n"}}, {"fail": {}}]}
+    relay.begin(playbook(tmp_path / "book", builders), "parts", "--yes", env={"RELAY_ATTEMPTS": "1"})
+    worktree = relay.asked("fix_failure")["builders"][1]["worktree"]
+    relay("skip", "two")
+    relay.over()
+    assert "kept" in relay("clean")
+    assert (relay.root / worktree / "half.txt").exists()
+
+
+def test_demo_builds_the_calculator_in_a_repository_of_its_own(relay: Relay, tmp_path: Path) -> None:
+    folder = tmp_path / "demo"
+    relay("demo", "--dir", str(folder))
+    assert (folder / "calculator" / "add.py").exists()
+    assert run_git(folder, "status", "--porcelain") == ""
+    assert run_git(relay.root, "status", "--porcelain") == ""
+
+
+@pytest.mark.parametrize("args", [["--version"], ["--help"], ["start", "--help"], ["status", "--help"]])
+def test_help_and_version(relay: Relay, args: list[str]) -> None:
+    assert "relay" in relay(*args)
+
+
+@pytest.mark.parametrize("args", [["strat"], ["status", "--jsn"], ["runs", "--format", "xml"], []])
+def test_what_was_mistyped_is_told_as_such(relay: Relay, args: list[str]) -> None:
+    done = relay.process(*args)
+    assert done.returncode == EXIT_USAGE
+    assert "Traceback" not in done.stderr
+    assert done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("args", [["show"], ["logs"], ["status"]])
+def test_a_reader_that_leaves_early_is_no_error(landed: Relay, args: list[str]) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as closed:
+        done = landed.process(*args, stdout=closed)
+    assert (done.returncode, done.stderr) == (0, "")
