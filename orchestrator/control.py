@@ -10,13 +10,14 @@ from collections.abc import Sequence
 from lib.atomic import Changed, exchange
 from lib.errors import RelayError
 from lib.lock import InstanceLock, holder, state_lock
-from lib.model import Edit, Owner, ProcessIdentity, State
+from lib.model import BuilderStatus, Edit, Owner, ProcessIdentity, State
 from lib.paths import Project
 from lib.process import freeze, identify, stop_trees, thaw, watch_fd
 from lib.rundb import RunDB
 from lib.statefile import Missing, Raw, Refused, StateProblem, parse, read_raw, render, set_aside
 
 STOP_TIMEOUT_S = 30.0
+MERGED = frozenset({BuilderStatus.MERGED, BuilderStatus.LANDED})
 
 
 def current(project: Project) -> State:
@@ -77,7 +78,7 @@ def ensure_daemon(project: Project) -> bool:
     """Starts the orchestrator of a run that is not over, unless one is there; whether it did."""
     if holder(project) is not None:
         return False
-    from orchestrator.daemon import start_detached
+    from orchestrator.background import start_detached
 
     run = active_run(project)
     lock = InstanceLock(project)
@@ -87,12 +88,15 @@ def ensure_daemon(project: Project) -> bool:
 
 
 def verb(project: Project, word: str, builders: Sequence[str], feedback: str | None = None) -> State:
-    """Asks for `skip`, `retry` or `cancel`, whoever has the run. Raises `RelayError` (`unknown_builder`)."""
+    """Asks for `skip`, `retry` or `cancel`, whoever has it. Raises `RelayError` (`unknown_builder`, `too_late`)."""
     active_run(project)
-    known = {line.id for line in current(project).builders}
+    known = {line.id: line.status for line in current(project).builders}
     if unknown := [name for name in builders if name not in known]:
         message = f"there is no builder {unknown[0]}; there are: {', '.join(sorted(known)) or 'none yet'}"
         raise RelayError(message, remedy="relay status", code="unknown_builder")
+    if late := [name for name in builders if known[name] in MERGED]:
+        message = f"{late[0]} is {known[late[0]].value} already"
+        raise RelayError(message, remedy="relay cancel", code="too_late")
     action = " ".join([word, *builders])
     return edit(project, Edit(action_owner=Owner.CODE, action_needed=action, feedback=feedback))
 

@@ -75,9 +75,6 @@ def _conflict_of_needs(builder: str, found: merge.Conflict) -> JobResult:
 def collect(work: Work) -> JobResult:
     """All that the builder left, as a commit on its branch."""
     args = work.job.spec.args
-    if not work.worktree.is_dir():
-        message = f"its worktree {work.worktree} was deleted, with all that was not committed in it"
-        return JobResult(ok=False, code="worktree_gone", message=message, remedy="relay retry")
     taken = worktrees.snapshot(
         Repo.of(work.project), work.worktree, args["branch"], args["base"],
         author_name=f"{work.job.spec.builder} (relay builder)", message=f"{args['title']}\n\n{trailer(work)}\n",

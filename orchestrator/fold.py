@@ -49,7 +49,7 @@ EDGES: dict[Status, frozenset[Status]] = {
     Status.RUNNING: frozenset({Status.VERIFYING}),
     Status.VERIFYING: frozenset({Status.BUILT}),
     Status.RETRYING: frozenset({Status.PREPARING, Status.RUNNING}),
-    Status.BUILT: frozenset({Status.MERGED, Status.RETRYING}),
+    Status.BUILT: frozenset({Status.MERGED, Status.RETRYING, Status.SKIPPED}),
     Status.MERGED: frozenset({Status.LANDED}),
     Status.FAILED: frozenset({Status.RETRYING}),
     Status.SKIPPED: frozenset({Status.RETRYING}),

@@ -187,7 +187,7 @@ def _retry(turn: _Turn, builder: Builder) -> None:
 
 
 def _skip(turn: _Turn, builder: Builder) -> None:
-    if builder.status not in SETTLED:
+    if builder.status not in SETTLED - {BuilderStatus.BUILT}:
         _end_job(turn, builder, "skipped")
         changes = {"status": BuilderStatus.SKIPPED, "note": "skipped", "ended_at": turn.now.wall}
         turn.emit(BuilderChanged(builder=builder.id, changes=changes))

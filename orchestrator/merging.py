@@ -34,7 +34,12 @@ def merge_all(work: Work) -> JobResult:
     """
     args, repo = work.job.spec.args, Repo.of(work.project)
     ref, note = HEADS + args["branch"], _Note(work)
-    if left := note.read():
+    left = note.read()
+    if left and left["builder"] not in {args["base_branch"], *(name for name, _, _ in tips_of(work))}:
+        # It was skipped. What there is of a resolution is rescued, and not taken for a mend.
+        worktrees.show(repo, work.worktree, left["head"], include_from=work.project.root)
+        note.forget()
+    elif left:
         if still := _take_resolution(work, repo, ref, note, left):
             return _merged(repo, ref, args, still)
         note.forget()
