@@ -66,7 +66,7 @@ class Usage(Value):
 
     input_tokens: int = 0
     output_tokens: int = 0
-    cost_usd: float = 0.0
+    cost_usd: float = Field(default=0.0, ge=0, allow_inf_nan=False)
 
     def plus(self, other: Usage) -> Usage:
         return Usage(

@@ -7,16 +7,15 @@ from __future__ import annotations
 
 import os
 import signal
-import traceback
 
 from lib.contracts import PhaseHandler
-from lib.errors import EXIT_BUG, RelayError
+from lib.errors import RelayError
 from lib.events import Event, OrchestratorStarted, OrchestratorStopped, StateEdited
 from lib.lock import InstanceLock, remove_pid, state_lock, write_pid
 from lib.log import Sinks
 from lib.model import Edit, Now, ProcessIdentity
 from lib.paths import Project
-from lib.process import detach, identify, now
+from lib.process import identify, now
 from lib.registry import Entry, record
 from lib.rundb import Checkpoint, RunDB
 from orchestrator.fold import Run
@@ -62,6 +61,7 @@ class Daemon:
 
     def start(self) -> None:
         """Takes up what an earlier orchestrator left: its processes, its unfinished effects, its state file."""
+        make_home(self.project)
         write_pid(self.project, self.identity)
         self.db.set_orchestrator(self.run.state.run, self.identity.model_dump())
         adopted, found = self.workers.adopt(self.run)
@@ -124,6 +124,8 @@ class Daemon:
     def _observe(self, instant: Now) -> Seen:
         make_home(self.project)
         self.lock.keep()
+        if not self.project.pid_file.exists():
+            write_pid(self.project, self.identity)
         self.handover.watch(self.wake)
         self.pending += self.workers.results()
         legal = legal_actions(self.run, self.handlers)
@@ -197,17 +199,3 @@ def drive(project: Project, run_name: str, lock: InstanceLock) -> None:
             daemon.serve()
     finally:
         lock.release()
-
-
-def start_detached(project: Project, run_name: str, lock: InstanceLock) -> None:
-    """Forks the orchestrator, which keeps the lock, and returns at once in the caller, which lets go of it."""
-    log = project.logs / "orchestrator.log"
-    if detach(log) == 0:
-        code = 0
-        try:
-            drive(project, run_name, lock)
-        except BaseException:  # noqa: BLE001 - the last thing that can be told of a bug, in orchestrator.log
-            traceback.print_exc()
-            code = EXIT_BUG
-        os._exit(code)
-    lock.release()

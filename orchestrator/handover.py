@@ -59,7 +59,8 @@ class Handover:
     def watch(self, wake: Wake) -> None:
         """Arms the file events, again when the folder was replaced."""
         if self._watch is None:
-            sweep_temporaries(self._path.parent)
+            for folder in (self._path.parent, self._project.instance_dir):
+                sweep_temporaries(folder)
             self._watch = Watch(self._path.parent)
             if self._watch.fd is not None:
                 wake.watch(self._watch.fd)

@@ -11,6 +11,7 @@ GITIGNORE = """\
 /.gitignore
 /state.json
 /state.json.*
+/.*.tmp
 /.state.json.*
 /state.schema.json
 /orchestrator.pid

@@ -21,7 +21,7 @@ from lib.errors import RelayError
 from lib.events import Event, JobEnded, JobSpawned
 from lib.model import Builder, Job, JobKind, JobResult
 from lib.paths import Project
-from lib.process import SpawnSpec, environment, exit_status, spawn, sweep
+from lib.process import SpawnSpec, environment, exit_status, reap, spawn, sweep
 
 TAIL_BYTES = 6_000
 MAX_LINE = 10_000_000
@@ -64,6 +64,9 @@ def guarded(work: Work, task: Callable[[Work], Event]) -> Event:
         return task(work)
     except RelayError as error:
         result = JobResult(ok=False, code=error.code, message=error.message, remedy=error.remedy)
+    except OSError as error:
+        message = f"the system refused it: {error.strerror or error}"
+        result = JobResult(ok=False, code="system", message=message, remedy="relay doctor")
     except Exception as error:  # noqa: BLE001 - a bug in one job must not take the others down; it is told in full
         import traceback
 
@@ -134,8 +137,11 @@ def _told(work: Work) -> dict[str, str]:
 
 def finish(work: Work) -> Event:
     """Ends what the job left running, and judges its exit and output."""
-    sweep([work.mark])
-    end = Exit(status=exit_status(work.records), stopped=work.job.stopping)
+    process = work.job.process
+    sweep({work.mark: process})
+    waited = reap(process.pid) if process else None
+    recorded = exit_status(work.records)
+    end = Exit(status=waited if recorded is None else recorded, stopped=work.job.stopping)
     judge = _command_result if work.job.spec.kind is JobKind.COMMAND else _assistant_result
     return JobEnded(job=work.job.id, result=_masked(work, judge(work, end)))
 

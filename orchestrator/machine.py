@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from pydantic import TypeAdapter
+
 from lib.attempts import another_round
 from lib.contracts import (
     Advance,
@@ -36,18 +38,15 @@ from lib.events import (
     StateEdited,
     VerbDone,
 )
-from lib.model import Builder, BuilderStatus, Edit, Job, JobKind, JobSpec, Now, Owner, RunOutcome
+from lib.model import Action, Builder, BuilderStatus, Edit, Job, JobKind, JobSpec, Now, Owner, Problem, RunOutcome
 from orchestrator.fold import AT_WORK, SETTLED, Run, apply
 
 MAX_STEPS = 100
+ACTION: TypeAdapter[str] = TypeAdapter(Action)
 RETRY, SKIP, CANCEL = "retry", "skip", "cancel"
 #: Actions that the machine carries out itself.
 VERBS = (RETRY, SKIP, CANCEL)
 UNFINISHED = AT_WORK | {BuilderStatus.PENDING, BuilderStatus.RETRYING, BuilderStatus.FAILED}
-
-
-class HandlerLoopError(AssertionError):
-    """A handler kept asking for more without ever waiting."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,10 +256,29 @@ def _dispatch(turn: _Turn, handlers: Mapping[str, PhaseHandler], read: Reader) -
             return
         if not run.engine.begun:
             turn.emit(ActionStarted(action=run.state.action_needed, feedback=run.state.feedback))
-        handler = handlers[run.state.action_needed]
-        if not _carry_out(turn, handler, handler.step(_view(turn, read))):
+        action = run.state.action_needed
+        if not _carry_out(turn, action, _asked_of(handlers, action, _view(turn, read))):
             return
-    raise HandlerLoopError(f"{turn.run.state.action_needed} did not come to rest in {MAX_STEPS} steps")
+    message = f"{turn.run.state.action_needed} did not come to rest in {MAX_STEPS} steps"
+    _carry_out(turn, turn.run.state.action_needed, _broken(message))
+
+
+def _asked_of(handlers: Mapping[str, PhaseHandler], action: str, view: PhaseView) -> Outcome:
+    """What the handler says; one that is missing or raises is told like any other failure, and the loop lives on."""
+    handler = handlers.get(action)
+    if handler is None:
+        return _broken(f"there is no handler for {action}; there are {', '.join(handlers)}")
+    try:
+        outcome = handler.step(view)
+        if isinstance(outcome, Advance | AskCi):
+            ACTION.validate_python(outcome.action)
+    except Exception as error:  # noqa: BLE001 - handlers are plug-ins
+        return _broken(f"the handler of {action} failed: {error!r}")
+    return outcome
+
+
+def _broken(message: str) -> Fail:
+    return Fail(Problem(code="handler_failed", message=message, remedy="relay retry"))
 
 
 def _view(turn: _Turn, read: Reader) -> PhaseView:
@@ -278,7 +296,7 @@ def _view(turn: _Turn, read: Reader) -> PhaseView:
     )
 
 
-def _carry_out(turn: _Turn, handler: PhaseHandler, outcome: Outcome) -> bool:
+def _carry_out(turn: _Turn, action: str, outcome: Outcome) -> bool:
     """Turns an outcome into events and jobs; whether the handler is to be asked again."""
     match outcome:
         case Wait():
@@ -293,7 +311,7 @@ def _carry_out(turn: _Turn, handler: PhaseHandler, outcome: Outcome) -> bool:
             _ask(turn, outcome)
         case Fail():
             ask = AskCi("fix_failure", f"{outcome.error.message}. Then: {outcome.error.remedy}",
-                        next_action=handler.name, error=outcome.error)  # fmt: skip
+                        next_action=action, error=outcome.error)  # fmt: skip
             _ask(turn, ask)
         case Finish():
             turn.emit(Finished(outcome=outcome.outcome, message=outcome.message, phase=outcome.phase))

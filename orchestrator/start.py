@@ -38,6 +38,10 @@ def create_run(project: Project, requirement: str, config: Config) -> Run:
         message = f"the requirement has {len(requirement)} characters, the limit is {MAX_REQUIREMENT}"
         raise UsageError(message, remedy="put the details into a file of the repository and name it", code="too_long")
     require(project)
+    if (project.dot / "phases").is_dir():
+        from orchestrator.plugins import phase_handlers
+
+        phase_handlers(project)
     config = config.model_copy(update={"assistant": chosen(config.assistant, config.assistants, requirement)})
     base = starting_point(Repo.of(project))
     with RunDB.open(project) as db:

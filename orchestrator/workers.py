@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 
 from lib.events import Event, JobEnded, JobSpawned
@@ -14,7 +15,6 @@ from lib.process import (
     alive,
     close_watch,
     output_size,
-    reap,
     recover,
     stop_trees,
     watch_fd,
@@ -45,6 +45,7 @@ class Workers:
         self._watched: dict[int, tuple[str, ProcessIdentity]] = {}
         self._unwatched: dict[str, ProcessIdentity] = {}
         self._output: dict[str, _Output] = {}
+        self._stopping: set[str] = set()
 
     def start(self, run: Run, job: Job) -> None:
         work = self._work(run, job)
@@ -58,9 +59,12 @@ class Workers:
         if job.spec.kind is JobKind.EFFECT:
             return
         mark, grace_s = f"{run.state.run}/{job.id}", run.config.stop_grace_s
+        self._stopping.add(job.id)
 
         def end() -> None:
-            stop_trees({mark: job.process}, grace_s)
+            with contextlib.suppress(OSError):  # no descriptor left just now: `check` asks again
+                stop_trees({mark: job.process}, grace_s)
+            self._stopping.discard(job.id)
 
         self._pool.submit(job.id, end)
 
@@ -80,8 +84,10 @@ class Workers:
                 del self._unwatched[job]
                 ended.append((job, process))
         for job, process in ended:
-            reap(process.pid)
-            self._judge(run, run.jobs[job])
+            self._judge(run, run.jobs[job].model_copy(update={"process": process}))
+        for live in run.live_jobs():
+            if live.stopping and live.process and live.id not in self._stopping and alive(live.process):
+                self.stop(run, live)
 
     def output(self, run: Run, instant: Now) -> dict[str, Silence]:
         """How long each running process has been silent, by what its output files grew."""

@@ -17,12 +17,25 @@ def main() -> None:
 
 def start_main() -> None:
     """`start_workflow.py`: the `start` command under its own name."""
-    _exit_with(lambda: _app()(["start", *sys.argv[1:]]))
+    _exit_with(lambda: _start_app()(sys.argv[1:]))
 
 
 def _app() -> Callable[..., object]:
     from orchestrator.cli.app import app
 
+    return app
+
+
+def _start_app() -> Callable[..., object]:
+    """The one command, without loading the others."""
+    import typer
+
+    from orchestrator.cli.running import start
+
+    settings = {"help_option_names": ["-h", "--help"]}
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None,
+                      context_settings=settings)  # fmt: skip
+    app.command()(start)
     return app
 
 

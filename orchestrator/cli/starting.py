@@ -14,7 +14,7 @@ from lib.paths import Project
 
 def begin(project: Project, requirement: str, config: Config, *, wait: bool, foreground: bool, as_json: bool) -> int:
     """Makes the run and its orchestrator; the exit code. Raises `RelayError` before anything is made."""
-    from orchestrator.daemon import drive, start_detached
+    from orchestrator.background import start_detached
     from orchestrator.start import create_run
 
     lock = InstanceLock(project)
@@ -27,6 +27,8 @@ def begin(project: Project, requirement: str, config: Config, *, wait: bool, for
     name = run.state.run
     _announce(project, name, run.config.assistant, as_json=as_json, wait=wait)
     if foreground:
+        from orchestrator.daemon import drive
+
         drive(project, name, lock)
         return 0
     start_detached(project, name, lock)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 from world import HANDLERS, World, bad, new_run, ok
 
+from lib.contracts import Advance, Proceed
 from lib.events import Asked, BuilderChanged, JobEnded
 from lib.model import BuilderStatus, JobKind, Owner, RunOutcome
 from orchestrator.fold import IllegalTransitionError, apply
-from orchestrator.machine import Silence, legal_actions
+from orchestrator.machine import Seen, Silence, decide, legal_actions
 
 
 def approved(**settings: object) -> World:
@@ -306,6 +307,30 @@ def test_replaying_the_events_gives_the_run() -> None:
         apply(start, event, world.now())
     assert (start.state, start.engine) == (world.run.state, world.run.engine)
     assert start.builders.keys() == world.run.builders.keys()
+
+
+class Broken:
+    name = "design"
+    phases = ("init",)
+
+    def __init__(self, outcome: object) -> None:
+        self.outcome = outcome
+
+    def step(self, _view: object) -> object:
+        if isinstance(self.outcome, Exception):
+            raise self.outcome
+        return self.outcome
+
+
+@pytest.mark.parametrize(
+    "outcome", [ValueError("oops"), Advance("init", "nowhere"), Advance("init", "Not An Action!"), Proceed(), 42]
+)
+def test_a_broken_handler_is_told_and_does_not_end_the_loop(outcome: object) -> None:
+    world = World(new_run())
+    decision = decide(world.run, Seen(), {"design": Broken(outcome)}, world.now(), lambda _name: None)  # type: ignore[dict-item]
+    assert (decision.run.state.action_owner, decision.run.state.action_needed) == (Owner.CI, "fix_failure")
+    assert decision.run.state.error is not None
+    assert decision.run.state.error.code == "handler_failed"
 
 
 def test_only_actions_of_the_phase_are_legal() -> None:
