@@ -94,7 +94,7 @@ def tree_of(repo: Repo, commit: str) -> str:
 
 
 def take(repo: Repo, path: Path, index: Path, start: str) -> Content:
-    """Stores the files of the work tree at `path`: all but the ignored ones.
+    """Stores the files of the work tree at `path`: all but the ignored ones that are not in the commit `start` either.
 
     `index` is private to Relay; it makes this quick and is made from `start` where it is missing. A repository within
     that is no declared submodule is taken as the files it consists of; nothing is run in it.
@@ -114,7 +114,23 @@ def take(repo: Repo, path: Path, index: Path, start: str) -> Content:
     if submodules:
         names = "\0".join(submodules)
         _update(repo, path, index, "--add", "--remove", "-z", "--stdin", data=os.fsencode(names))
+    if committed := _ignored_but_committed(repo, path, index, start):
+        _update(repo, path, index, "--add", "-z", "--stdin", data=os.fsencode("\0".join(committed)))
     return Content(git(repo, "write-tree", index=index).text, nested)
+
+
+def _ignored_but_committed(repo: Repo, path: Path, index: Path, start: str) -> list[str]:
+    """Files of `start` that are still there, and that `git add` passed over."""
+    gone = ("diff-index", "--cached", "--no-renames", "--diff-filter=D", "--name-only", "-z", start)
+    names = git(repo, *gone, index=index, work_tree=path).fields()
+    return [name for name in names if _is_file_of(path, name)]
+
+
+def _is_file_of(path: Path, name: str) -> bool:
+    """Whether a file or a link is at `name`, and no link led there."""
+    file = path / name
+    plain = file.is_symlink() or file.is_file()
+    return plain and file.parent.resolve() == Path(os.path.normpath(path.resolve() / name)).parent
 
 
 def _submodules(repo: Repo, path: Path, index: Path) -> tuple[list[str], list[str]]:
