@@ -7,7 +7,7 @@ from pathlib import Path
 
 from driver import Relay, playbook
 
-TOKEN_VALUE = "hunter2-hunter2-hunter2"
+PRINTED = "hunter2-hunter2-hunter2"
 NASTY = (
     "parts $(touch pwned) `touch pwned`; touch pwned; {{ 7 * 7 }} {% for x in y %} \x1b]52;c;cHduZWQ=\x07 \u202eevil"
 )
@@ -44,14 +44,14 @@ def test_a_secret_that_is_printed_is_shown_nowhere(repo: Path, tmp_path: Path) -
     assistant = playbook(
         tmp_path, {"a": [{"run": 'echo "the token is $MY_API_TOKEN"; echo "$MY_API_TOKEN" >&2; exit 1'}]}
     )
-    env = {"MY_API_TOKEN": TOKEN_VALUE, "RELAY_ATTEMPTS": "1"}
+    env = {"MY_API_TOKEN": PRINTED, "RELAY_ATTEMPTS": "1"}
     relay("start", "parts", "--assistant", assistant, "--yes", env=env)
     relay.asked("fix_failure")
     shown = relay("status", env=env) + relay("show", env=env) + relay("logs", "a", env=env)
     assert "the token is [masked" in shown
     for file in (relay.state_file, *(relay.home / "logs").iterdir()):
-        assert TOKEN_VALUE not in file.read_text(), file
-    assert TOKEN_VALUE not in shown
+        assert PRINTED not in file.read_text(), file
+    assert PRINTED not in shown
     relay("cancel")
     relay.over("cancelled")
 
