@@ -7,9 +7,11 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from lib.errors import RelayError
+from lib.errors import RelayError, UsageError
 
 DEFAULT_INSTANCE = "default"
+#: Characters of an instance's name.
+LONGEST = 63
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +86,9 @@ class Project:
 def find_project(start: Path, instance: str = DEFAULT_INSTANCE) -> Project:
     """The project that `start` lies in, by the nearest `.git` upwards.
 
-    Raises `RelayError` (`not_a_repository`, `bare_repository`, `state_path_refused`).
+    Raises `RelayError` (`not_a_repository`, `bare_repository`), `UsageError` (`instance_invalid`).
     """
+    _check_instance(instance)
     here = start.resolve()
     for folder in (here, *here.parents):
         entry = folder / ".git"
@@ -101,6 +104,17 @@ def find_project(start: Path, instance: str = DEFAULT_INSTANCE) -> Project:
             raise RelayError(message, remedy=f"git clone {folder} work && cd work", code="bare_repository")
     message = f"{here} is not inside a git repository"
     raise RelayError(message, remedy="git init && git commit --allow-empty -m start", code="not_a_repository")
+
+
+def _check_instance(name: str) -> None:
+    """As `lib.model.Slug`, without a regular expression to compile: the name becomes that of folders."""
+    plain = name.replace("-", "").replace("_", "")
+    if (
+        not (plain.isascii() and plain.isalnum() and plain == plain.lower() and name[0].isalnum())
+        or len(name) > LONGEST
+    ):
+        message = f"{name!r} can't name an instance: lower-case letters, digits, - and _ can, at most {LONGEST}"
+        raise UsageError(message, remedy="relay start --instance second …", code="instance_invalid")
 
 
 def _pointed_to(file: Path, prefix: str) -> Path:

@@ -29,6 +29,19 @@ def environ(more: dict[str, str] | None) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(ROOT), **(more or {})}
 
 
+def process_state(pid: int) -> str:
+    """The letter of proc_pid_stat(5): R, S, T for a stopped one …; empty when there is none."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+
+
+def running(pid: int) -> bool:
+    """Whether it still does anything; a zombie does not."""
+    return process_state(pid) not in {"", "Z"}
+
+
 class Relay:
     """One project. Every command runs as a process of its own, from the checkout's code."""
 
@@ -117,11 +130,9 @@ class Relay:
         """The pid of the orchestrator that drives this instance, if it is alive."""
         try:
             pid = int((self.home / "orchestrator.pid").read_text())
-            os.kill(pid, 0)
-        except (FileNotFoundError, ValueError, ProcessLookupError):
+        except (FileNotFoundError, ValueError):
             return None
-        stat = Path(f"/proc/{pid}/stat")
-        return pid if stat.exists() and stat.read_text().rpartition(")")[2].split()[0] != "Z" else None
+        return pid if running(pid) else None
 
     def kill(self) -> None:
         """`kill -9` of the orchestrator."""

@@ -22,9 +22,13 @@ for group in (running, handback, history, care):
 
 def _version(wanted: bool) -> None:
     if wanted:
-        from importlib.metadata import version
+        from importlib.metadata import PackageNotFoundError
+        from importlib.metadata import version as installed
 
-        typer.echo(f"relay {version('relay-orchestrator')}")
+        try:
+            typer.echo(f"relay {installed('relay-orchestrator')}")
+        except PackageNotFoundError:
+            typer.echo("relay from a checkout, not installed")
         raise typer.Exit
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from conftest import run_git
-from driver import Relay, playbook
+from driver import Relay, playbook, process_state, running
 from eventually import eventually
 
 from lib.errors import EXIT_CI_NEEDED, EXIT_FAILED, EXIT_REFUSED, EXIT_USAGE
@@ -39,10 +39,10 @@ def refused(relay: Relay, *args: str, code: int = EXIT_REFUSED, env: dict[str, s
     """What was said; an error without a traceback, and with something to do about it."""
     said = relay(*args, code=code, env=env)
     assert "Traceback" not in said
-    return said
+    return " ".join(said.split())
 
 
-# --- where it can't start --------------------------------------------------------------------------------------------
+# --- where it can't start ---
 
 
 def test_outside_of_a_repository_it_says_how_to_make_one(tmp_path: Path) -> None:
@@ -97,7 +97,7 @@ START_REFUSALS: dict[str, tuple[list[str], int, str]] = {
     "no time to poll": (["--poll", "0", "x"], EXIT_USAGE, "poll"),
     "an instance outside": (["--instance", "../evil", "x"], EXIT_USAGE, "instance"),
     "two requirements": (["one", "two"], EXIT_USAGE, "two"),
-    "no requirement": ([], EXIT_USAGE, "REQUIREMENT"),
+    "no requirement": ([], EXIT_USAGE, "requirement"),
 }
 
 
@@ -124,7 +124,7 @@ def test_a_variable_of_the_wrong_kind_is_told_by_its_setting(relay: Relay, book:
     assert "parallel" in said
 
 
-# --- start ------------------------------------------------------------------------------------------------------------
+# --- start ---
 
 
 def test_a_dry_run_shows_the_plan_and_makes_nothing(relay: Relay, book: str) -> None:
@@ -181,7 +181,7 @@ def test_after_a_run_the_next_one_can_start(landed: Relay, tmp_path: Path) -> No
     assert [row["run"] for row in json.loads(landed("runs", "--format", "json"))][1] == first
 
 
-# --- status -----------------------------------------------------------------------------------------------------------
+# --- status ---
 
 
 def test_status_says_what_is_asked_and_every_command_that_answers(gated: Relay) -> None:
@@ -215,7 +215,7 @@ def test_status_of_what_has_landed(landed: Relay) -> None:
     assert (told["mood"], told["outcome"], told["built"]) == ("done", "landed", 1)
 
 
-# --- handing back -----------------------------------------------------------------------------------------------------
+# --- handing back ---
 
 
 @pytest.mark.parametrize("args", [["approve"], ["reject", "no"], ["retry"], ["retry", "hint"]])
@@ -252,7 +252,7 @@ def test_an_unknown_builder_is_told_with_those_that_there_are(relay: Relay, tmp_
         assert "one" in refused(relay, *command)
 
 
-# --- stopping and going on --------------------------------------------------------------------------------------------
+# --- stopping and going on ---
 
 
 @pytest.fixture
@@ -273,7 +273,7 @@ def test_stop_leaves_the_builder_at_work_and_resume_takes_it_up_again(working: R
     builder = working.state()["builders"][0]["pid"]
     assert "stopped" in working("stop")
     assert working.pid() is None
-    assert Path(f"/proc/{builder}").exists()
+    assert running(builder)
     working("resume")
     (tmp_path / "go").touch()
     working.over()
@@ -283,7 +283,7 @@ def test_stop_leaves_the_builder_at_work_and_resume_takes_it_up_again(working: R
 def test_stop_builders_ends_them_and_resume_starts_them_again(working: Relay, tmp_path: Path) -> None:
     builder = working.state()["builders"][0]["pid"]
     working("stop", "--builders")
-    assert not Path(f"/proc/{builder}").exists()
+    assert not running(builder)
     working("resume")
     (tmp_path / "go").touch()
     state = working.over()
@@ -339,7 +339,7 @@ def test_cancel_stops_builders_and_keeps_branches_and_worktrees(working: Relay) 
     working("cancel")
     working.over("cancelled")
     line = state["builders"][0]
-    assert not Path(f"/proc/{line['pid']}").exists()
+    assert not running(line["pid"])
     assert line["branch"] in run_git(working.root, "branch", "--list", "--format=%(refname:short)")
     assert (working.root / line["worktree"]).is_dir()
     assert "cancelled" in working("status").lower()
@@ -360,11 +360,7 @@ def test_skipping_one_that_is_at_work_goes_on_without_it(relay: Relay, tmp_path:
     assert {line["id"]: line["status"] for line in state["builders"]} == {"one": "landed", "two": "skipped"}
 
 
-def process_state(pid: int) -> str:
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-
-
-# --- looking back -----------------------------------------------------------------------------------------------------
+# --- looking back ---
 
 
 def test_runs_and_show_and_logs_tell_what_happened(landed: Relay) -> None:
@@ -388,7 +384,7 @@ def test_an_unknown_run_is_refused(landed: Relay) -> None:
     assert "relay runs" in refused(landed, "clean", "2001")
 
 
-# --- care -------------------------------------------------------------------------------------------------------------
+# --- care ---
 
 
 def test_init_writes_a_configuration_that_is_trusted_and_holds_no_surprise(relay: Relay, book: str) -> None:
@@ -448,9 +444,18 @@ def test_demo_builds_the_calculator_in_a_repository_of_its_own(relay: Relay, tmp
     assert run_git(relay.root, "status", "--porcelain") == ""
 
 
-@pytest.mark.parametrize("args", [["--version"], ["--help"], ["start", "--help"], ["status", "--help"]])
-def test_help_and_version(relay: Relay, args: list[str]) -> None:
-    assert "relay" in relay(*args)
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (["--version"], "relay "),
+        (["--help"], "approve"),
+        (["start", "--help"], "--dry-run"),
+        (["status", "--help"], "relay status"),
+        (["skip", "-h"], "go on without"),
+    ],
+)
+def test_help_and_version(relay: Relay, args: list[str], words: str) -> None:
+    assert words in relay(*args)
 
 
 @pytest.mark.parametrize("args", [["strat"], ["status", "--jsn"], ["runs", "--format", "xml"], []])
@@ -462,9 +467,9 @@ def test_what_was_mistyped_is_told_as_such(relay: Relay, args: list[str]) -> Non
 
 
 @pytest.mark.parametrize("args", [["show"], ["logs"], ["status"]])
-def test_a_reader_that_leaves_early_is_no_error(landed: Relay, args: list[str]) -> None:
+def test_a_reader_that_leaves_early_is_told_nothing(landed: Relay, args: list[str]) -> None:
     reader, writer = os.pipe()
     os.close(reader)
     with os.fdopen(writer, "w") as closed:
         done = landed.process(*args, stdout=closed)
-    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stderr == ""
