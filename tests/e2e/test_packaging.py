@@ -87,7 +87,7 @@ def test_the_wheel_holds_every_file_of_the_packages_and_nothing_else(dist: Path)
     with zipfile.ZipFile(next(dist.glob("*.whl"))) as wheel:
         held = {name for name in wheel.namelist() if ".dist-info/" not in name}
 
-    assert held == {name for name in sources() if name.split("/")[0] in PACKAGES} | {"start_workflow.py"}
+    assert held == {name for name in sources() if name.split("/")[0] in PACKAGES} | {"relay_entry.py"}
 
 
 def test_the_sdist_carries_the_license(dist: Path) -> None:
