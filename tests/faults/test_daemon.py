@@ -1,0 +1,351 @@
+"""The orchestrator under attack: rivals, closed terminals, odd files for state.json, full disks, signals."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from conftest import run_git
+from driver import COMMAND, QUICK, Relay, environ, playbook, running
+from eventually import eventually
+
+from lib.errors import EXIT_REFUSED
+
+ONE = {"one": [{"write": {"one.txt": "1\n"}}]}
+
+
+@pytest.fixture
+def book(tmp_path: Path) -> str:
+    return playbook(tmp_path / "book", ONE)
+
+
+@pytest.fixture
+def gated(relay: Relay, book: str) -> Relay:
+    relay.begin(book)
+    relay.asked("approve_design")
+    return relay
+
+
+# --- one at a time ---
+
+
+RIVALS: dict[str, Callable[[Relay], object]] = {
+    "all as it was": lambda _: None,
+    "the pid file deleted": lambda relay: (relay.home / "orchestrator.pid").unlink(),
+    "a lying pid file": lambda relay: (relay.home / "orchestrator.pid").write_text("1\n"),
+    ".project deleted": lambda relay: shutil.rmtree(relay.root / ".project", ignore_errors=True),
+    "the locks deleted": lambda relay: shutil.rmtree(relay.root / ".git" / "relay" / "instances"),
+}
+
+
+@pytest.mark.parametrize("meanwhile", RIVALS)
+def test_a_second_orchestrator_is_refused(gated: Relay, book: str, meanwhile: str) -> None:
+    pid = gated.pid()
+    RIVALS[meanwhile](gated)
+    for command in (["start", "--assistant", book, "more"], ["start", "--foreground", "--assistant", book, "more"]):
+        assert "Traceback" not in gated(*command, code=EXIT_REFUSED)
+    assert "running already" in gated("resume")
+    assert pid
+    assert running(pid)
+    gated("approve")
+    gated.over()
+    assert len(gated.events("orchestrator_started")) == 1
+
+
+def test_a_deleted_pid_file_is_there_again(gated: Relay) -> None:
+    pid = gated.pid()
+    (gated.home / "orchestrator.pid").unlink()
+    eventually(lambda: gated.pid() == pid)
+
+
+def test_many_resumes_at_once_start_one_orchestrator(gated: Relay) -> None:
+    gated("stop")
+    rivals = [gated.popen("resume") for _ in range(6)]
+    codes = sorted(rival.wait(60) for rival in rivals)
+    assert set(codes) <= {0, EXIT_REFUSED}
+    gated("approve")
+    gated.over()
+    assert len(gated.events("orchestrator_started")) == 2
+
+
+def test_two_instances_and_two_projects_leave_each_other_alone(relay: Relay, tmp_path: Path) -> None:
+    other = Relay(tmp_path / "other")
+    run_git(tmp_path, "clone", "-q", str(relay.root), str(other.root))
+    second = Relay(relay.root, instance="second")
+    for number, each in enumerate((relay, second, other)):
+        each.begin(playbook(tmp_path / f"book{number}", {f"b{number}": [{"write": {f"{number}.txt": "x\n"}}]}))
+    pids = {each.asked("approve_design")["run"]: each.pid() for each in (relay, second, other)}
+    assert len(set(pids.values())) == 3
+    second("approve")
+    second.over()
+    assert (relay.root / "1.txt").exists()
+    assert not (relay.root / "0.txt").exists()
+    relay("approve")
+    other("approve")
+    relay.over()
+    other.over()
+    assert sorted(path.name for path in relay.root.glob("?.txt")) == ["0.txt", "1.txt"]
+    assert sorted(path.name for path in other.root.glob("?.txt")) == ["2.txt"]
+
+
+# --- terminals and signals ---
+
+
+@pytest.mark.parametrize("flags", [[], ["--wait"], ["--foreground"]], ids=" ".join)
+def test_the_run_survives_its_terminal(relay: Relay, book: str, flags: list[str]) -> None:
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.chdir(relay.root)
+        os.execvpe(sys.executable, [*COMMAND, "start", *flags, "--assistant", book, "parts"],  # noqa: S606
+                   environ(QUICK | {"TERM": "xterm"}))  # fmt: skip
+    relay.asked("approve_design")
+    os.close(terminal)  # the kernel sends SIGHUP to who had it
+    relay("approve")
+    relay.over()
+    assert os.waitpid(pid, 0)[0] == pid
+    assert len(relay.events("orchestrator_started")) == 1
+
+
+def test_broken_and_closed_output_does_not_reach_the_run(relay: Relay, book: str) -> None:
+    line = f"exec {shlex.join(COMMAND)} start --assistant {book} parts <&- >&- 2>&-"
+    subprocess.run(["/bin/sh", "-c", line], cwd=relay.root, env=environ(QUICK), check=False, timeout=60)
+    relay.asked("approve_design")
+    relay("approve")
+    relay.over()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
+def test_term_and_int_stop_an_idle_orchestrator_which_leaves_nothing_of_its_own(
+    gated: Relay, number: signal.Signals
+) -> None:
+    pid = gated.pid()
+    assert pid is not None
+    assert (gated.home / "orchestrator.pid").read_text().split()[0] == str(pid)
+    os.kill(pid, number)
+    eventually(lambda: gated.pid() is None, 5)
+    eventually(lambda: not (gated.home / "orchestrator.pid").exists())
+    assert gated.events("orchestrator_stopped") == [{"kind": "orchestrator_stopped", "reason": number.name}]
+    gated("approve")
+    gated.over()
+
+
+def test_usr1_pauses_and_usr2_resumes(gated: Relay) -> None:
+    pid = gated.pid()
+    assert pid is not None
+    os.kill(pid, signal.SIGUSR1)
+    gated.wait(lambda s: s["paused"])
+    gated("approve")
+    gated.wait(lambda s: s["action_owner"] == "code")
+    assert gated.state()["phase"] == "design"
+    os.kill(pid, signal.SIGUSR2)
+    gated.over()
+
+
+def test_a_storm_of_signals_is_survived(gated: Relay) -> None:
+    pid = gated.pid()
+    assert pid is not None
+    for _ in range(500):
+        os.kill(pid, signal.SIGUSR1)
+        os.kill(pid, signal.SIGUSR2)
+        os.kill(pid, signal.SIGHUP)
+    gated("resume")
+    gated("approve")
+    gated.over()
+
+
+def test_stopped_and_continued_it_goes_on(gated: Relay) -> None:
+    pid = gated.pid()
+    assert pid is not None
+    os.kill(pid, signal.SIGSTOP)
+    gated("approve")
+    os.kill(pid, signal.SIGCONT)
+    gated.over()
+
+
+# --- what may stand in the place of state.json ---
+
+
+def _fifo(file: Path) -> None:
+    os.mkfifo(file)
+
+
+def _folder(file: Path) -> None:
+    file.mkdir()
+
+
+def _socket(file: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as end:
+        end.bind(str(file))
+
+
+def _link(file: Path) -> None:
+    file.symlink_to(file.with_name("elsewhere.json"))
+
+
+def _huge(file: Path) -> None:
+    with file.open("wb") as stream:
+        stream.truncate(50_000_000)
+
+
+def _deep(file: Path) -> None:
+    file.write_text("[" * 400_000)
+
+
+def _utf16(file: Path) -> None:
+    file.write_text('{"action_owner": "code"}', encoding="utf-16")
+
+
+STANDING = {"a FIFO": _fifo, "a folder": _folder, "a socket": _socket, "a link": _link, "50 MB": _huge,
+            "deep nesting": _deep, "UTF-16": _utf16}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", STANDING)
+def test_what_is_no_state_file_is_told_and_the_last_good_one_can_be_had_back(
+    gated: Relay, what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good = gated.state()
+    gated.state_file.unlink()
+    monkeypatch.chdir(gated.home)  # the path of a socket must be short
+    STANDING[what](Path("state.json"))
+    eventually(lambda: gated.events("problem_found"), 20)
+    shown = gated("status")
+    assert "state.json" in shown
+    assert "relay resume --discard-edit" in shown
+    assert gated.pid() is not None
+    gated("resume", "--discard-edit")
+    gated.wait(lambda s: s["run"] == good["run"])
+    gated("approve")
+    gated.over()
+
+
+@pytest.mark.parametrize("name", [".project", ".project/logs", ".project/runs", ".project/worktrees", ".git/relay"])
+def test_a_link_in_the_place_of_our_folders_is_refused_before_anything_is_written(
+    relay: Relay, book: str, tmp_path: Path, name: str
+) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    link = relay.root / name
+    link.parent.mkdir(exist_ok=True)
+    link.symlink_to(outside)
+    said = relay("start", "--assistant", book, "parts", code=EXIT_REFUSED)
+    assert "link" in said
+    assert list(outside.iterdir()) == []
+
+
+# --- machines that have not enough ---
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 24 MB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", folder], check=False)
+    if mounted.returncode:
+        pytest.skip("mounting needs more rights than these")
+    yield folder
+    subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+def fill(folder: Path) -> Path:
+    """A file that takes all the room that is left."""
+    ballast = folder / "ballast"
+    with ballast.open("wb", buffering=0) as stream:
+        for size in (1 << 20, 1 << 12, 1):
+            try:
+                while True:
+                    stream.write(b"\0" * size)
+            except OSError:
+                continue
+    return ballast
+
+
+def test_a_full_disk_holds_the_run_with_the_reason_and_room_lets_it_go_on(
+    small_disk: Path, repo: Path, tmp_path: Path
+) -> None:
+    relay = Relay(small_disk / "project")
+    shutil.copytree(repo, relay.root)
+    relay.begin(playbook(tmp_path / "book", ONE), "parts", "--poll", "0.5")
+    relay.asked("approve_design")
+    ballast = fill(small_disk)
+    # in place and no longer than it was, as there is no room for more
+    text = relay.state_file.read_text().replace('"action_owner": "ci"', '"action_owner":"code"')
+    with relay.state_file.open("r+") as stream:
+        stream.write(text)
+    shown = eventually(lambda: (shown := relay("status")) and "space" in shown.lower() and shown, 30)
+    assert "Traceback" not in shown
+    assert relay.pid() is not None
+    assert json.loads(relay.state_file.read_text())["action_owner"] == "code"
+    ballast.unlink()
+    relay.over()
+    assert (relay.root / "one.txt").exists()
+    assert run_git(relay.root, "fsck", "--no-dangling") == ""
+    assert not [path.name for path in relay.home.iterdir() if path.name.startswith(".state.json")]
+
+
+def test_without_inotify_the_poll_finds_edits(relay: Relay, book: str) -> None:
+    none_left = 'echo 0 > /proc/sys/user/max_inotify_instances && exec "$@"'
+    inside = ["unshare", "--user", "--map-root-user", "sh", "-c", none_left, "sh"]
+    if subprocess.run([*inside, "true"], check=False, capture_output=True).returncode:
+        pytest.skip("user namespaces are not to be had")
+    start = [*inside, *COMMAND, "start", "--poll", "0.3", "--assistant", book, "parts"]
+    subprocess.run(start, cwd=relay.root, env=environ(QUICK), check=True, timeout=60, capture_output=True)
+    relay.asked("approve_design")
+    relay.edit(action_owner="code")
+    relay.over()
+
+
+def test_a_builder_that_has_used_up_its_descriptors_harms_no_other(relay: Relay, tmp_path: Path) -> None:
+    starved = [{"run": "ulimit -n 3; cat README.md > copy"}]
+    relay.begin(playbook(tmp_path / "book", {**ONE, "two": starved}), "parts", "--yes", env={"RELAY_ATTEMPTS": "1"})
+    state = relay.asked("fix_failure")
+    assert {line["id"]: line["status"] for line in state["builders"]} == {"one": "built", "two": "failed"}
+
+
+# --- what a clone brings ---
+
+
+EVIL = {
+    "config.yaml": "verify: touch {mark}\nsetup: touch {mark}\n",
+    "phases/design.py": "import pathlib; pathlib.Path('{mark}').touch()\n",
+    "phases/design": "#!/bin/sh\ntouch {mark}\n",
+    "prompts/builder.md.j2": "{{{{ cycler.__init__.__globals__.os.system('touch {mark}') }}}}",
+}
+
+
+@pytest.mark.parametrize("name", EVIL)
+def test_what_a_cloned_repository_brings_runs_only_once_trusted(
+    relay: Relay, book: str, tmp_path: Path, name: str
+) -> None:
+    mark = tmp_path / "mark"
+    file = relay.root / ".project" / name
+    file.parent.mkdir(parents=True)
+    file.write_text(EVIL[name].format(mark=mark))
+    file.chmod(0o755)
+    run_git(relay.root, "add", "-f", ".project")
+    run_git(relay.root, "commit", "-qm", "evil")
+    clone = Relay(tmp_path / "clone")
+    run_git(tmp_path, "clone", "-q", str(relay.root), str(clone.root))
+    for command in (
+        ["start", "--assistant", book, "--yes", "parts"],
+        ["start", "--dry-run", "--assistant", book, "parts"],
+    ):
+        said = clone(*command, code=EXIT_REFUSED)
+        assert name in said
+        assert "relay trust" in said
+    clone("status")
+    clone("runs")
+    clone.process("doctor")
+    assert name in clone("trust", "--list")
+    assert not mark.exists()
+    assert not clone.state_file.exists()
