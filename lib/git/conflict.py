@@ -39,7 +39,12 @@ def stage(repo: Repo, path: Path, head: str, theirs: str, *, label: str = "", in
     show(repo, path, head, include_from=include_from)
     name = label if label and resolve(repo, f"refs/heads/{label}") == theirs else theirs
     options = ("--no-ff", "--no-commit", "--no-edit", "--no-stat", "--no-autostash", "--no-squash", "--quiet")
-    git(_there(repo, checkout), "merge", *options, name, ok=(0, 1), timeout_s=CHECKOUT_TIMEOUT_S)
+    there = _there(repo, checkout)
+    # Takes the lock of the index, or waits for it: a merge that can't have it ends half-way.
+    git(there, "read-tree", "-m", "HEAD")
+    done = git(there, "merge", *options, name, ok=(0, 1), timeout_s=CHECKOUT_TIMEOUT_S)
+    if value(there, "MERGE_HEAD") != theirs:
+        raise GitError(f"git did not begin to merge {name} in {path}: {os.fsdecode(done.err).strip()}")
 
 
 def unresolved(repo: Repo, path: Path, head: str, theirs: str) -> list[str]:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import Final
 
 from lib.errors import GitError, RelayError
@@ -51,6 +52,7 @@ _VARIABLES: Final = {
     "GIT_ASKPASS": "true",
     "LC_ALL": "C",
 }
+_UNWRITTEN: Final = b"Unable to write index"
 _LOCKED: Final = re.compile(rb"Unable to create '([^\n]+\.lock)': File exists")
 #: Pauses between tries while another process holds a lock: 5 s together.
 _PAUSES_S: Final = (0.01, 0.02, 0.05, 0.1, 0.2, 0.4, *(0.5,) * 9)
@@ -114,14 +116,22 @@ def git(
     cwd = work_tree or repo.root
     for pause_s in (*_PAUSES_S, None):
         done = _run(command, cwd, environ, input, timeout_s)
-        held = _LOCKED.search(done.err) if done.status else None
+        held = _held(index or repo.git_dir / "index", done.err) if done.status else None
         if done.status in ok and not held:
             return done
         if not held or pause_s is None:
-            raise _explained(repo, command[len(_OPTIONS) + 3 :], done, held and held[1])
-        if not remove_if_stale(Path(os.fsdecode(held[1]))):
+            raise _explained(repo, command[len(_OPTIONS) + 3 :], done, held)
+        if not remove_if_stale(held):
             time.sleep(pause_s)
     raise AssertionError("unreachable")
+
+
+def _held(index: Path, said: bytes) -> Path | None:
+    """The lock that git met; `git merge` does not name the one of the index."""
+    if found := _LOCKED.search(said):
+        return Path(os.fsdecode(found[1]))
+    lock = index.with_name(f"{index.name}.lock")
+    return lock if _UNWRITTEN in said and lock.exists() else None
 
 
 def environment(index: Path | None = None) -> dict[str, str]:
@@ -165,18 +175,16 @@ def _words(args: list[str]) -> str:
     return f"git {' '.join(args)}"[:200]
 
 
-def _explained(repo: Repo, args: list[str], done: Done, lock: bytes | None) -> RelayError:
+def _explained(repo: Repo, args: list[str], done: Done, lock: Path | None) -> RelayError:
     """What stands behind a failure, found by asking the system rather than from git's wording."""
     said = os.fsdecode(done.err or done.out).encode(errors="replace").decode().strip()[:2000]
     message = f"{_words(args)} failed ({done.status}): {said}"
     if lock is not None:
-        path = os.fsdecode(lock)
-        return GitError(
-            f"another git holds {path}: {said}", remedy=f"fuser -v '{path}'; ls -l '{path}'", code="git_locked"
-        )
+        remedy = f"fuser -v {quote(str(lock))}; ls -l {quote(str(lock))}"
+        return GitError(f"another git holds {lock}: {said}", remedy=remedy, code="git_locked")
     room = os.statvfs(repo.common_dir)
     if room.f_bavail * room.f_frsize < _NEARLY_FULL_BYTES or (room.f_files and not room.f_favail):
-        return GitError(message, remedy=f"df -h '{repo.common_dir}'", code="disk_full")
+        return GitError(message, remedy=f"df -h {quote(str(repo.common_dir))}", code="disk_full")
     for name, program in _missing_filters(repo):
         why = f"the filter {name!r} that this repository requires needs {program!r}, which is not installed: {message}"
         return GitError(
