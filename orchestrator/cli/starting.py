@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from typing import Any
 
 import typer
@@ -25,13 +26,15 @@ def begin(project: Project, requirement: str, config: Config, *, wait: bool, for
         lock.release()
         raise
     name = run.state.run
-    _announce(project, name, run.config.assistant, as_json=as_json, wait=wait)
     if foreground:
         from orchestrator.daemon import drive
 
+        with suppress(BrokenPipeError):  # nobody has to read it for the run to go on
+            _announce(project, name, run.config.assistant, as_json=as_json, wait=wait)
         drive(project, name, lock)
         return 0
     start_detached(project, name, lock)
+    _announce(project, name, run.config.assistant, as_json=as_json, wait=wait)
     if wait:
         from orchestrator.live import follow
 

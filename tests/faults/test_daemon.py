@@ -116,12 +116,13 @@ def test_the_run_survives_its_terminal(relay: Relay, book: str, flags: list[str]
     assert len(relay.events("orchestrator_started")) == 1
 
 
-def test_broken_and_closed_output_does_not_reach_the_run(relay: Relay, book: str) -> None:
-    line = f"exec {shlex.join(COMMAND)} start --assistant {book} parts <&- >&- 2>&-"
-    subprocess.run(["/bin/sh", "-c", line], cwd=relay.root, env=environ(QUICK), check=False, timeout=60)
-    relay.asked("approve_design")
-    relay("approve")
-    relay.over()
+@pytest.mark.parametrize("output", ["<&- >&- 2>&-", "| true", "--wait | true", "--foreground | true"])
+def test_closed_and_broken_output_does_not_reach_the_run(relay: Relay, book: str, output: str) -> None:
+    line = f"{shlex.join(COMMAND)} start --assistant {book} parts {output}"
+    with subprocess.Popen(["/bin/sh", "-c", line], cwd=relay.root, env=environ(QUICK), stderr=subprocess.DEVNULL):
+        relay.asked("approve_design")
+        relay("approve")
+        relay.over()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)

@@ -19,7 +19,7 @@ from conftest import run_git
 from driver import Relay, playbook
 from eventually import eventually
 
-RUNS = int(os.environ.get("KILL_RUNS", "6"))
+RUNS = int(os.environ.get("KILL_RUNS", "2"))
 BUILDERS = 10
 #: How many kills a run is put through.
 KILLS = 3
