@@ -21,7 +21,7 @@ from lib.rundb import Checkpoint, RunDB
 from orchestrator.fold import Run
 from orchestrator.handover import Handover
 from orchestrator.hold import Hold
-from orchestrator.home import make_home
+from orchestrator.home import REPOSITORY_GONE, make_home
 from orchestrator.machine import Decision, Seen, decide, legal_actions
 from orchestrator.plugins import phase_handlers
 from orchestrator.pool import Pool
@@ -33,8 +33,8 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.
 STOPPING = frozenset({signal.SIGTERM, signal.SIGINT})
 POOL_THREADS = 4
 CLOSE_TIMEOUT_S = 10.0
-#: Another orchestrator has the instance: this one must go.
-ALREADY_RUNNING = "already_running"
+#: Another orchestrator has the instance, or there is none to have: this one must go.
+NO_PLACE = frozenset({"already_running", REPOSITORY_GONE})
 
 
 class Daemon:
@@ -84,9 +84,13 @@ class Daemon:
         try:
             seen = self._observe(instant)
         except RelayError as error:
-            if error.code == ALREADY_RUNNING:
+            if error.code in NO_PLACE:
                 raise
             self.hold.set(error, instant)
+            return
+        except OSError as error:
+            refused = RelayError(f"the system refused it: {error}", remedy="relay doctor", code="system")
+            self.hold.set(refused, instant)
             return
         decision = decide(self.run, seen, self.handlers, instant, self._read)
         if not self._commit(decision, instant):
@@ -142,7 +146,8 @@ class Daemon:
         try:
             with state_lock(self.project):
                 draft = self.handover.draft(decision.run, instant)
-                if draft is None:
+                if draft is None:  # somebody saved just now: look again at once
+                    self.wake_at_mono_s = instant.mono_s
                     return False
                 save(self.db, self.run, draft.run, decision.events, instant, file_bytes=draft.data,
                      checkpoint=_checkpoint(decision, instant))  # fmt: skip

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from lib.atomic import replace_file
+from lib.errors import RelayError
 from lib.paths import Project
 
+REPOSITORY_GONE = "repository_gone"
 #: Run-time files stay out of git; configuration, workflows, prompts and handlers may be committed.
 GITIGNORE = """\
 # Written by Relay. What is not named here (config.yaml, phases/, prompts/) can be committed.
@@ -23,10 +25,16 @@ GITIGNORE = """\
 
 
 def make_home(project: Project) -> None:
-    """Makes what is missing of `.project/`; what is there is left alone. Raises `RelayError`, `OSError`."""
+    """Makes what is missing of `.project/`; what is there is left alone.
+
+    Raises `RelayError` (`repository_gone`, `state_path_refused`), `OSError`.
+    """
     from lib.lock import refuse_links
     from lib.templates import shipped
 
+    if not project.common_dir.is_dir():
+        message = f"{project.common_dir} is gone: there is no repository to work for"
+        raise RelayError(message, remedy="relay doctor", code=REPOSITORY_GONE)
     refuse_links(project)
     for folder in (project.home, project.logs, project.dot / "runs", project.dot / "worktrees"):
         folder.mkdir(parents=True, exist_ok=True)
