@@ -42,12 +42,19 @@ def look(project: Project, run: str = "") -> View | None:
     try:
         db = RunDB.open_readonly(project.database)
         name = run or (db.latest_run(project.instance_dir.name) if db else None)
-        return _view(project, db.load(name), pid) if db and name else None
+        if db and name:
+            return _view(project, db.load(name), pid)
     except StoreError as error:
         view = _from_file(project, pid, error)
         if view is None:
             raise
         return view
+    hold = standing(project) if pid is not None else None  # its run database was deleted under it
+    return (
+        _from_file(project, pid, StoreError(hold["message"], remedy=hold["remedy"], code=hold["code"]))
+        if hold
+        else None
+    )
 
 
 def _view(project: Project, stored: Stored, pid: int | None) -> View:

@@ -114,6 +114,20 @@ def test_one_that_says_done_and_changed_nothing_is_not_done(relay: Relay) -> Non
     assert builder(state)["status"] == "failed"
 
 
+def test_one_that_deletes_its_own_worktree_gets_another(relay: Relay) -> None:
+    begin(relay, {"attempts": {1: [{"run": 'rm -rf "$RELAY_WORKTREE"'}], 2: GOOD}})
+    relay.over()
+    assert failures(relay, "bad-collect") == ["worktree_gone"]
+
+
+def test_one_that_commits_and_leaves_its_branch_loses_nothing(relay: Relay) -> None:
+    away = "git switch -qc elsewhere && echo on > bad.txt && git add . && git commit -qm mine && git switch -q --detach"
+    begin(relay, [{"run": away}, {"write": {"more.txt": "more\n"}}])
+    relay.over()
+    assert (relay.root / "bad.txt").read_text() == "on\n"
+    assert (relay.root / "more.txt").exists()
+
+
 def test_doing_nothing_can_be_allowed(relay: Relay) -> None:
     begin(relay, [{"say": "Nothing to do."}], allow_no_changes="true")
     relay.over()

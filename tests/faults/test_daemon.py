@@ -62,6 +62,14 @@ def test_a_second_orchestrator_is_refused(gated: Relay, book: str, meanwhile: st
     assert len(gated.events("orchestrator_started")) == 1
 
 
+def test_a_deleted_run_database_is_told(gated: Relay) -> None:
+    shutil.rmtree(gated.root / ".git" / "relay")
+    gated("approve")
+    eventually(lambda: "was deleted" in gated("status"), 20)
+    assert gated.pid() is not None
+    gated("stop")
+
+
 def test_a_deleted_pid_file_is_there_again(gated: Relay) -> None:
     pid = gated.pid()
     (gated.home / "orchestrator.pid").unlink()
@@ -76,6 +84,13 @@ def test_many_resumes_at_once_start_one_orchestrator(gated: Relay) -> None:
     gated("approve")
     gated.over()
     assert len(gated.events("orchestrator_started")) == 2
+
+
+def test_of_many_starts_at_once_one_makes_a_run(relay: Relay, book: str) -> None:
+    rivals = [relay.popen("start", "--assistant", book, "parts") for _ in range(5)]
+    assert sorted(rival.wait(60) for rival in rivals) == [0] + [EXIT_REFUSED] * 4
+    relay.asked("approve_design")
+    assert len(json.loads(relay("runs", "--format", "json"))) == 1
 
 
 def test_two_instances_and_two_projects_leave_each_other_alone(relay: Relay, tmp_path: Path) -> None:
