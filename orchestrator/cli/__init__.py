@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Callable
 
@@ -17,6 +18,7 @@ def main() -> None:
 
 def start_main() -> None:
     """`start_workflow.py`: the `start` command under its own name."""
+    gc.disable()  # loading leaves nothing to collect; `begin` turns it on again
     _exit_with(lambda: _start_app()(sys.argv[1:]))
 
 

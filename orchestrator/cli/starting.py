@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from contextlib import suppress
 from typing import Any
@@ -26,6 +27,8 @@ def begin(project: Project, requirement: str, config: Config, *, wait: bool, for
         lock.release()
         raise
     name = run.state.run
+    gc.freeze()  # what was loaded stays: neither the orchestrator nor who follows it has to look through it
+    gc.enable()
     if foreground:
         from orchestrator.daemon import drive
 
