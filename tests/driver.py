@@ -15,6 +15,7 @@ import yaml
 from conftest import ROOT, run_git
 from eventually import eventually
 
+from lib.errors import EXIT_REFUSED
 from lib.paths import find_project
 from lib.rundb import RunDB
 
@@ -63,6 +64,12 @@ class Relay:
         done = self.process(*args, env=env)
         assert code is None or done.returncode == code, f"relay {args}: {done.returncode}\n{done.stdout}{done.stderr}"
         return done.stdout if done.returncode == 0 else done.stdout + done.stderr
+
+    def refused(self, *args: str, code: int = EXIT_REFUSED, env: dict[str, str] | None = None) -> str:
+        """What was said, in one line: an error without a traceback."""
+        said = self(*args, code=code, env=env)
+        assert "Traceback" not in said
+        return " ".join(said.split())
 
     def process(
         self, *args: str, env: dict[str, str] | None = None, stdout: int | IO[str] = subprocess.PIPE

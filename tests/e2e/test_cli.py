@@ -5,14 +5,12 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Any
 
 import pytest
 from conftest import run_git
-from driver import Relay, playbook, process_state, running
-from eventually import eventually
+from driver import Relay, playbook
 
-from lib.errors import EXIT_CI_NEEDED, EXIT_FAILED, EXIT_REFUSED, EXIT_USAGE
+from lib.errors import EXIT_CI_NEEDED, EXIT_FAILED, EXIT_USAGE
 
 ONE = {"one": [{"say": "writing one"}, {"write": {"one.txt": "1\n"}}]}
 
@@ -35,18 +33,11 @@ def landed(relay: Relay, book: str) -> Relay:
     return relay
 
 
-def refused(relay: Relay, *args: str, code: int = EXIT_REFUSED, env: dict[str, str] | None = None) -> str:
-    """What was said; an error without a traceback, and with something to do about it."""
-    said = relay(*args, code=code, env=env)
-    assert "Traceback" not in said
-    return " ".join(said.split())
-
-
 # --- where it can't start ---
 
 
 def test_outside_of_a_repository_it_says_how_to_make_one(tmp_path: Path) -> None:
-    said = refused(Relay(tmp_path), "start", "x")
+    said = Relay(tmp_path).refused("start", "x")
     assert "not inside a git repository" in said
     assert "git init" in said
     assert list(tmp_path.iterdir()) == []
@@ -56,7 +47,7 @@ def test_a_repository_without_commits_is_refused_with_the_way_to_make_one(tmp_pa
     folder = tmp_path / "new"
     folder.mkdir()
     run_git(folder, "init", "-q")
-    said = refused(Relay(folder), "start", "--assistant", book, "x")
+    said = Relay(folder).refused("start", "--assistant", book, "x")
     assert "no commits" in said
     assert "git commit --allow-empty" in said
     assert not (folder / ".project").exists()
@@ -64,7 +55,7 @@ def test_a_repository_without_commits_is_refused_with_the_way_to_make_one(tmp_pa
 
 def test_a_detached_head_is_refused_with_the_way_to_a_branch(relay: Relay, book: str) -> None:
     run_git(relay.root, "switch", "-q", "--detach")
-    said = refused(relay, "start", "--assistant", book, "x")
+    said = relay.refused("start", "--assistant", book, "x")
     assert "detached" in said
     assert "git switch -c" in said
     assert not (relay.root / ".project").exists()
@@ -74,7 +65,7 @@ def test_a_detached_head_is_refused_with_the_way_to_a_branch(relay: Relay, book:
 def test_a_bare_repository_is_refused(tmp_path: Path, repo: Path, inside: str) -> None:
     bare = tmp_path / "bare.git"
     run_git(repo, "clone", "-q", "--bare", str(repo), str(bare))
-    said = refused(Relay(bare / inside), "start", "x")
+    said = Relay(bare / inside).refused("start", "x")
     assert "bare repository" in said
     assert "git clone" in said
 
@@ -104,7 +95,7 @@ START_REFUSALS: dict[str, tuple[list[str], int, str]] = {
 @pytest.mark.parametrize("what", START_REFUSALS)
 def test_start_refuses(relay: Relay, what: str) -> None:
     args, code, words = START_REFUSALS[what]
-    said = refused(relay, "start", *args, code=code)
+    said = relay.refused("start", *args, code=code)
     assert words in said
     assert not (relay.root / ".project" / "state.json").exists()
     assert relay("runs").startswith("No runs")
@@ -115,12 +106,12 @@ def test_an_unknown_key_of_the_configuration_is_told_with_the_nearest(relay: Rel
     config = relay.root / ".project" / "config.yaml"
     config.write_text("paralel: 3\n")
     relay("trust")
-    said = refused(relay, "start", "--assistant", book, "x", code=EXIT_USAGE)
+    said = relay.refused("start", "--assistant", book, "x", code=EXIT_USAGE)
     assert "did you mean parallel" in said
 
 
 def test_a_variable_of_the_wrong_kind_is_told_by_its_setting(relay: Relay, book: str) -> None:
-    said = refused(relay, "start", "--assistant", book, "x", code=EXIT_USAGE, env={"RELAY_PARALLEL": "lots"})
+    said = relay.refused("start", "--assistant", book, "x", code=EXIT_USAGE, env={"RELAY_PARALLEL": "lots"})
     assert "parallel" in said
 
 
@@ -165,9 +156,9 @@ def test_foreground_drives_the_run_to_its_end_in_this_process(relay: Relay, book
 
 def test_a_second_start_is_refused_while_a_run_is_under_way(gated: Relay, book: str) -> None:
     run = gated.state()["run"]
-    refused(gated, "start", "--assistant", book, "more")
+    gated.refused("start", "--assistant", book, "more")
     gated("stop")
-    said = refused(gated, "start", "--assistant", book, "more")
+    said = gated.refused("start", "--assistant", book, "more")
     assert run in said
     assert "relay resume" in said
     assert gated.state()["run"] == run
@@ -215,151 +206,6 @@ def test_status_of_what_has_landed(landed: Relay) -> None:
     assert (told["mood"], told["outcome"], told["built"]) == ("done", "landed", 1)
 
 
-# --- handing back ---
-
-
-@pytest.mark.parametrize("args", [["approve"], ["reject", "no"], ["retry"], ["retry", "hint"]])
-def test_handing_back_what_nobody_asked_for_is_refused(landed: Relay, args: list[str]) -> None:
-    before = landed.state_file.read_bytes()
-    said = refused(landed, *args)
-    assert "relay " in said
-    assert landed.state_file.read_bytes() == before
-
-
-@pytest.mark.parametrize("command", [["approve"], ["reject", "x"], ["retry"], ["skip", "one"], ["pause"], ["resume"],
-                                     ["cancel"]])  # fmt: skip
-def test_commands_about_a_run_say_that_there_is_none(relay: Relay, command: list[str]) -> None:
-    said = refused(relay, *command)
-    assert "relay start" in said
-    assert not (relay.root / ".project").exists()
-
-
-def test_rejecting_what_is_no_design_is_refused(relay: Relay, tmp_path: Path) -> None:
-    relay.begin(playbook(tmp_path / "book", ONE), "parts", "--yes", "--land", "ask")
-    relay.asked("approve_landing")
-    assert "approve_landing" in refused(relay, "reject", "no")
-
-
-@pytest.mark.parametrize("args", [["skip", "nobody"], ["retry", "-b", "nobody"], ["logs", "nobody"]])
-def test_a_builder_that_is_not_there_is_told_with_those_that_are(landed: Relay, args: list[str]) -> None:
-    refused(landed, *args)
-
-
-def test_an_unknown_builder_is_told_with_those_that_there_are(relay: Relay, tmp_path: Path) -> None:
-    relay.begin(playbook(tmp_path / "book", {"one": [{"fail": {}}]}), "parts", "--yes", env={"RELAY_ATTEMPTS": "1"})
-    relay.asked("fix_failure")
-    for command in (["skip", "oen"], ["retry", "--builder", "oen"], ["logs", "oen"]):
-        assert "one" in refused(relay, *command)
-
-
-# --- stopping and going on ---
-
-
-@pytest.fixture
-def working(relay: Relay, tmp_path: Path) -> Relay:
-    """A run whose builder works until the file `go` is there, and counts its starts in `starts`."""
-    wait = f"echo x >> {tmp_path}/starts; for i in $(seq 600); do test -e {tmp_path}/go && exit; sleep 0.05; done"
-    relay.begin(playbook(tmp_path / "book", {"one": [{"run": wait}, *ONE["one"]]}), "parts", "--yes", "--poll", "0.5")
-    relay.wait(lambda s: any(line["pid"] for line in s["builders"]))
-    eventually((tmp_path / "starts").exists)
-    return relay
-
-
-def starts(relay: Relay) -> int:
-    return len((relay.root.parent / "starts").read_text().splitlines())
-
-
-def test_stop_leaves_the_builder_at_work_and_resume_takes_it_up_again(working: Relay, tmp_path: Path) -> None:
-    builder = working.state()["builders"][0]["pid"]
-    assert "stopped" in working("stop")
-    assert working.pid() is None
-    assert running(builder)
-    working("resume")
-    (tmp_path / "go").touch()
-    working.over()
-    assert starts(working) == 1
-
-
-def test_stop_builders_ends_them_and_resume_starts_them_again(working: Relay, tmp_path: Path) -> None:
-    builder = working.state()["builders"][0]["pid"]
-    working("stop", "--builders")
-    assert not running(builder)
-    working("resume")
-    (tmp_path / "go").touch()
-    state = working.over()
-    assert starts(working) == 2
-    assert state["builders"][0]["status"] == "landed"
-
-
-def test_what_is_stopped_while_it_is_verified_is_only_verified_again(relay: Relay, tmp_path: Path) -> None:
-    check = f"echo x >> {tmp_path}/checks; for i in $(seq 600); do test -e {tmp_path}/go && exit; sleep 0.05; done"
-    relay.begin(playbook(tmp_path / "book", ONE, verify=check), "parts", "--yes")
-    eventually((tmp_path / "checks").exists, 60)
-    relay("stop", "--builders")
-    (tmp_path / "go").touch()
-    relay("resume")
-    state = relay.over()
-    assert state["builders"][0]["attempt"] == 1
-    assert len([job for job in relay.events("job_started") if job["job"]["spec"]["name"] == "build"]) == 1
-
-
-def test_stopping_twice_is_no_error(working: Relay) -> None:
-    working("stop", "--builders")
-    assert "no orchestrator was running" in working("stop")
-
-
-def test_resuming_what_runs_says_so(working: Relay) -> None:
-    pid = working.pid()
-    assert "running already" in working("resume")
-    assert working.pid() == pid
-
-
-def test_pause_starts_nothing_new_and_resume_goes_on(working: Relay, tmp_path: Path) -> None:
-    working("pause")
-    (tmp_path / "go").touch()
-    working.wait(lambda s: s["paused"] and not s["builders"][0]["pid"])
-    assert working.state()["phase"] == "execution"
-    assert "paused" in working("status").lower()
-    working("resume")
-    working.over()
-
-
-def test_pause_now_freezes_builders_and_resume_thaws_them(working: Relay, tmp_path: Path) -> None:
-    builder = working.state()["builders"][0]["pid"]
-    working("pause", "--now")
-    assert process_state(builder) == "T"
-    (tmp_path / "go").touch()
-    working("resume")
-    working.over()
-    assert starts(working) == 1
-
-
-def test_cancel_stops_builders_and_keeps_branches_and_worktrees(working: Relay) -> None:
-    state = working.state()
-    working("cancel")
-    working.over("cancelled")
-    line = state["builders"][0]
-    assert not running(line["pid"])
-    assert line["branch"] in run_git(working.root, "branch", "--list", "--format=%(refname:short)")
-    assert (working.root / line["worktree"]).is_dir()
-    assert "cancelled" in working("status").lower()
-
-
-def test_cancelling_with_the_orchestrator_down_works_too(working: Relay) -> None:
-    working("stop")
-    working("cancel")
-    working.over("cancelled")
-
-
-def test_skipping_one_that_is_at_work_goes_on_without_it(relay: Relay, tmp_path: Path) -> None:
-    builders: dict[str, Any] = {**ONE, "two": [{"hang": True}]}
-    relay.begin(playbook(tmp_path / "book", builders), "parts", "--yes")
-    relay.wait(lambda s: any(line["id"] == "two" and line["pid"] for line in s["builders"]))
-    relay("skip", "two")
-    state = relay.over()
-    assert {line["id"]: line["status"] for line in state["builders"]} == {"one": "landed", "two": "skipped"}
-
-
 # --- looking back ---
 
 
@@ -380,8 +226,8 @@ def test_runs_and_show_and_logs_tell_what_happened(landed: Relay) -> None:
 
 
 def test_an_unknown_run_is_refused(landed: Relay) -> None:
-    assert "relay runs" in refused(landed, "show", "2001")
-    assert "relay runs" in refused(landed, "clean", "2001")
+    assert "relay runs" in landed.refused("show", "2001")
+    assert "relay runs" in landed.refused("clean", "2001")
 
 
 # --- care ---
@@ -393,7 +239,7 @@ def test_init_writes_a_configuration_that_is_trusted_and_holds_no_surprise(relay
     relay("init")
     assert (relay.root / ".project" / "config.yaml").read_text() == printed
     relay("start", "--dry-run", "--assistant", book, "x")
-    said = refused(relay, "init")
+    said = relay.refused("init")
     assert "exists already" in said
 
 
@@ -401,14 +247,14 @@ def test_trust_lists_and_then_allows_what_the_project_brings(relay: Relay, book:
     config = relay.root / ".project" / "config.yaml"
     config.parent.mkdir()
     config.write_text("verify: touch /tmp/never\n")
-    said = refused(relay, "start", "--assistant", book, "x")
+    said = relay.refused("start", "--assistant", book, "x")
     assert "relay trust" in said
     assert "config.yaml" in relay("trust", "--list")
-    refused(relay, "start", "--dry-run", "--assistant", book, "x")
+    relay.refused("start", "--dry-run", "--assistant", book, "x")
     relay("trust")
     assert "touch /tmp/never" in relay("start", "--dry-run", "--assistant", book, "x")
     config.write_text("verify: touch /tmp/other\n")
-    refused(relay, "start", "--assistant", book, "x")
+    relay.refused("start", "--assistant", book, "x")
 
 
 def test_doctor_finds_nothing_wrong_here_and_says_what_is_wrong_elsewhere(relay: Relay, tmp_path: Path) -> None:
@@ -423,7 +269,7 @@ def test_recover_and_clean_have_nothing_to_do_after_a_run_that_landed(landed: Re
     assert "Nothing is kept" in landed("recover")
     assert "Nothing to clean" in landed("clean")
     assert json.loads(landed("recover", "--format", "json")) == []
-    refused(landed, "recover", "no-such-thing")
+    landed.refused("recover", "no-such-thing")
 
 
 def test_what_a_skipped_builder_left_can_be_cleaned_and_recovered(relay: Relay, tmp_path: Path) -> None:
