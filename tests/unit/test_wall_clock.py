@@ -39,8 +39,7 @@ def test_a_builder_at_work_is_neither_stopped_nor_started_again(days: int) -> No
 
 @pytest.mark.parametrize("days", DAYS)
 def test_a_pause_before_a_retry_lasts_as_long_as_it_would_have(days: int) -> None:
-    failing = {"build": bad("exit_nonzero")}
-    world = Jumping(new_run(gates={"design": "none"}, retry_delay_s=60), answers=failing)
+    world = Jumping(new_run(gates={"design": "none"}, retry_delay_s=60), answers={"build": bad("exit_nonzero")})
     world.settle()
     world.days = days
     started = len(world.started)
