@@ -113,10 +113,9 @@ def clean_landed(work: Work) -> JobResult:
     done = clean.clean_run(repo, work.project, work.run, work.job.spec.args["branch"])
     for ref, commit in refs_below(repo, f"{STARTS}{work.run}/"):
         delete_ref(repo, ref, commit)
-    records = [work.project.store / name / work.run for name in ("jobs", "indexes")]
-    for folder in records if not done.kept else ():
-        if folder.is_dir():
-            shutil.rmtree(folder)
+    indexes = work.project.store / "indexes" / work.run
+    if indexes.is_dir() and not done.kept:
+        shutil.rmtree(indexes)
     return JobResult(ok=True, data={"removed": done.removed, "kept": done.kept})
 
 
