@@ -21,12 +21,12 @@ from benchmarks.scratch import become_ordinary_user
 BENCHMARKS: Mapping[str, tuple[Callable[[Path, int], list[Row]], int]] = {
     "handback": (handback.measure, 200),
     "status": (startup.status, 30),
-    "start": (startup.start, 12),
-    "builders10": (builders.ten, 5),
-    "builders50": (builders.fifty, 3),
+    "start": (startup.start, 8),
+    "builders10": (builders.ten, 4),
+    "builders50": (builders.fifty, 2),
     "merge": (merging.measure, 1),
     "idle": (idle.measure, 1),
-    "resume": (resuming.measure, 3),
+    "resume": (resuming.measure, 2),
 }
 
 

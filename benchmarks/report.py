@@ -64,7 +64,7 @@ class Row:
     def _goal(self, goal: Goal) -> str:
         if goal.figure == "ratio":
             return f"ratio ≤ {goal.limit:g}"
-        reached = "" if goal.figure == "median" else f" (is {self.figure(goal.figure):.3g})"
+        reached = "" if goal.figure == "median" else f" (is {_short(self.figure(goal.figure))})"
         return f"{goal.figure} ≤ {goal.limit:g} {self.unit}".rstrip() + reached
 
 
@@ -81,6 +81,10 @@ def table(rows: Sequence[Row]) -> str:
 
 
 def _spread(values: Sequence[float], unit: str) -> str:
-    if len(values) == 1:
-        return f"{values[0]:.3g} {unit}".rstrip()
-    return f"{statistics.median(values):.3g} {unit} ({min(values):.3g} to {max(values):.3g})".replace("  ", " ")
+    middle = f"{_short(statistics.median(values))} {unit}".rstrip()
+    return middle if len(values) == 1 else f"{middle} ({_short(min(values))} to {_short(max(values))})"
+
+
+def _short(value: float) -> str:
+    """Three digits that count, and never an exponent."""
+    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"  # noqa: PLR2004 - three digits
