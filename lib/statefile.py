@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 MAX_READ_BYTES: Final = 1_000_000
 MAX_STATE_BYTES: Final = 100_000
 MAX_BUILDERS: Final = 100
+#: As `State.feedback` has it.
+MAX_FEEDBACK_CHARS: Final = 20_000
 #: Bytes of JSON that a text may take. Together they leave room for a few dozen builders, whatever people write.
 MAX_REQUIREMENT, MAX_FEEDBACK, MAX_MESSAGE, MAX_NOTE = 24_000, 48_000, 4_000, 500
 MAX_SHOWN: Final = 80
@@ -244,8 +246,12 @@ def render(state: State) -> bytes:
 
 
 def shown_feedback(feedback: str) -> str:
-    """The feedback as the file can show it: whole, but for a very long one in a script of many bytes."""
-    return _cut(feedback, MAX_FEEDBACK)
+    """The feedback as the file can show it: whole, but for one that is longer than an edit may make it."""
+    shown = _cut(feedback, MAX_FEEDBACK)
+    if len(shown) <= MAX_FEEDBACK_CHARS:
+        return shown
+    # With room for both notes, so that what was cut is never cut again.
+    return _cut(feedback[: MAX_FEEDBACK_CHARS - 200], MAX_FEEDBACK - 200) + _note(feedback)
 
 
 def _with_builders(state: State, limit: int) -> State:
@@ -274,10 +280,14 @@ def _cut(text: str, limit: int) -> str:
     text = text.encode(errors="replace").decode()
     if len(text) * 6 <= limit or _size(text) <= limit:  # a control character takes six bytes
         return text
-    note = f"… (cut; {len(text):,} characters in all)"
+    note = _note(text)
     head = text[:limit]
     length = bisect_right(range(len(head)), limit - _size(note), key=lambda end: _size(head[:end])) - 1
     return head[:length] + note
+
+
+def _note(text: str) -> str:
+    return f"… (cut; {len(text):,} characters in all)"
 
 
 def _size(text: str) -> int:

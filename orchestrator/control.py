@@ -8,13 +8,13 @@ import signal
 from collections.abc import Sequence
 
 from lib.atomic import Changed, exchange
-from lib.errors import RelayError
+from lib.errors import RelayError, UsageError
 from lib.lock import InstanceLock, holder, state_lock
 from lib.model import BuilderStatus, Edit, Owner, ProcessIdentity, State
 from lib.paths import Project
 from lib.process import freeze, identify, stop_trees, thaw, watch_fd
 from lib.rundb import RunDB
-from lib.statefile import Missing, Raw, Refused, StateProblem, parse, read_raw, render, set_aside
+from lib.statefile import MAX_FEEDBACK_CHARS, Missing, Raw, Refused, StateProblem, parse, read_raw, render, set_aside
 
 STOP_TIMEOUT_S = 30.0
 MERGED = frozenset({BuilderStatus.MERGED, BuilderStatus.LANDED})
@@ -41,6 +41,9 @@ def _read(project: Project) -> tuple[bytes, State]:
 
 def edit(project: Project, change: Edit) -> State:
     """Makes an edit of state.json as a person's editor would, and gives the state with it. Raises `RelayError`."""
+    if change.feedback is not None and len(change.feedback) > MAX_FEEDBACK_CHARS:
+        message = f"{len(change.feedback):,} characters are too many words; the limit is {MAX_FEEDBACK_CHARS:,}"
+        raise UsageError(message, remedy="put them into a file of the repository, and name it", code="too_long")
     while True:
         with state_lock(project):
             raw, state = _read(project)

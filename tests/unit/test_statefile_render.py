@@ -103,3 +103,9 @@ def test_the_schema_says_what_may_be_edited() -> None:
     assert {name for name, field in fields.items() if not field.get("readOnly")} == set(EDITABLE)
     assert all(fields[name]["description"].startswith("EDITABLE") for name in EDITABLE)
     assert len(fields) == len(State.model_fields)
+
+
+@pytest.mark.parametrize("feedback", ["a" * 20_000, "a" * 20_001, "aé" * 10_008, "日" * 20_000, "aab日" * 5_000 + "x"])
+def test_feedback_of_any_length_can_be_read_again(feedback: str) -> None:
+    shown = parse(render(state(feedback=feedback))).feedback
+    assert shown == feedback or shown.endswith(f"{len(feedback):,} characters in all)")
