@@ -104,7 +104,8 @@ def resolve(repo: Repo, ref: str) -> str | None:
 
 
 def is_ancestor(repo: Repo, ancestor: str, commit: str) -> bool:
-    return git(repo, "merge-base", "--is-ancestor", ancestor, commit, ok=(0, 1)).status == 0
+    """Whether all of `ancestor` is in `commit`, which a commit is in itself."""
+    return ancestor == commit or git(repo, "merge-base", "--is-ancestor", ancestor, commit, ok=(0, 1)).status == 0
 
 
 def changed_paths(repo: Repo, old: str, new: str) -> list[tuple[str, str]]:

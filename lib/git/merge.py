@@ -15,7 +15,7 @@ from lib.git.objects import at, commit_tree, dated, lasting, move_ref, value
 from lib.git.run import Repo, git, identity_env
 
 #: Merges between two moves of the ref: a kill repeats at most so many, each of which gives the same commit again.
-BATCH: Final = 10
+BATCH: Final = 25
 _OBJECT: Final = re.compile(rb"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _SYMLINK: Final = "120000"
 _SUBMODULE: Final = "160000"

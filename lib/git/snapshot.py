@@ -59,7 +59,7 @@ def snapshot(
     def once(attempt: int) -> tuple[str, Content]:
         if attempt:  # it says of objects that are gone that they need not be stored
             checkout.index.unlink(missing_ok=True)
-        return _commit(repo, checkout, ref, base, message, identity_env(repo) | author)
+        return _commit(repo, checkout, ref, base, message, author)
 
     commit, content = lasting(repo, ref, base, once)
     intact = mend(repo, checkout, ref)
@@ -68,13 +68,14 @@ def snapshot(
 
 
 def _commit(
-    repo: Repo, checkout: Checkout, ref: str, base: str, message: str, env: Mapping[str, str]
+    repo: Repo, checkout: Checkout, ref: str, base: str, message: str, author: Mapping[str, str]
 ) -> tuple[str, Content]:
     tip, head = value(repo, ref), head_of(repo, checkout)
     parent = next(commit for commit in (head, tip, base) if commit and _goes_on(repo, commit, base, tip, head))
     content = take(repo, checkout.path, checkout.index, parent)
-    same = content.tree == tree_of(repo, parent)
-    commit = parent if same else commit_tree(repo, content.tree, [parent], message, env)
+    commit = parent
+    if content.tree != tree_of(repo, parent):
+        commit = commit_tree(repo, content.tree, [parent], message, {**identity_env(repo), **author})
     for left in {head, tip} - {None, parent}:
         if left and not is_ancestor(repo, left, commit):
             rescue.keep(repo, checkout.run, checkout.name, left, f"commits aside of {ref.removeprefix('refs/heads/')}")

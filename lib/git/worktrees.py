@@ -92,7 +92,6 @@ def _make(repo: Repo, checkout: Checkout, commit: str, what: tuple[str, ...], in
     assert record is not None  # noqa: S101 - git has just made it
     if include_from:
         _include(repo, include_from, checkout.path)
-    os.sync()  # git does not make files durable; after a power cut torn ones would pass for the builder's work
     copy_index(record / "index", checkout.index)
 
 
