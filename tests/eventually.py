@@ -11,7 +11,7 @@ T = TypeVar("T")
 POLL_S = 0.01
 
 
-def eventually(check: Callable[[], T | Literal[False] | None], timeout_s: float = 10) -> T:
+def eventually(check: Callable[[], T | Literal[False] | None], timeout_s: float = 60) -> T:
     """The first truthy value of `check`; fails the test when there is none in time."""
     deadline = time.monotonic() + timeout_s
     while not (value := check()):

@@ -165,7 +165,7 @@ def test_a_lock_that_is_held_is_waited_for(repo: Path, handle: Repo) -> None:
     with program(HOLD, lock, 0.5, cwd=repo) as holder:
         git(handle, "add", "-A")
         assert not lock.exists()
-        assert holder.wait(10) == 0
+        assert holder.wait(60) == 0
 
 
 def test_a_lock_that_stays_held_is_left_alone_and_told(repo: Path, handle: Repo, run_git: Git) -> None:
@@ -192,5 +192,5 @@ def test_a_git_that_closed_its_lock_and_waits_still_holds_it(repo: Path, tmp_pat
         eventually((tmp_path / "editing").exists)
         held = lock.exists(), remove_if_stale(lock), lock.exists()
         (tmp_path / "done").touch()
-        assert commit.wait(10) == 0
+        assert commit.wait(60) == 0
     assert held == (True, False, True)

@@ -137,7 +137,7 @@ class TestMisbehaviour:
             eventually(lambda: "hanging" in stage.printed())
             assert process.poll() is None
             process.terminate()
-            assert process.wait(timeout=10) == -signal.SIGTERM
+            assert process.wait(timeout=60) == -signal.SIGTERM
 
     def test_ignores_term_and_not_kill(self, stage: Stage) -> None:
         with stage.start(
@@ -148,11 +148,11 @@ class TestMisbehaviour:
             eventually(lambda: "on" in stage.printed().splitlines())
             assert process.poll() is None
             process.kill()
-            assert process.wait(timeout=10) == -signal.SIGKILL
+            assert process.wait(timeout=60) == -signal.SIGKILL
 
     def test_leaves_a_process_in_a_session_of_its_own_behind(self, stage: Stage) -> None:
         with stage.start({"fork_away": 600}, {"say": "left"}) as process:
-            assert process.wait(timeout=10) == 0
+            assert process.wait(timeout=60) == 0
         [orphan] = stage.living()
         assert os.getsid(orphan) != process.pid
         assert os.getpgid(orphan) != process.pid

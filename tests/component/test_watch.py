@@ -16,7 +16,7 @@ from lib.atomic import exchange, replace_file
 from lib.watch import Watch
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="inotify is Linux's")
-TIMEOUT_S = 10
+TIMEOUT_S = 60
 
 
 @pytest.fixture

@@ -303,6 +303,6 @@ def test_a_git_that_outlives_relay_is_waited_for(world: World, tmp_path: Path) -
         opener = f"while [ ! -e {gate}.waiting ]; do sleep 0.02; done; sleep 0.5; touch {gate}"
         with subprocess.Popen(["sh", "-c", opener]):
             world.prepare()
-        assert orphan.wait(10) == 0
+        assert orphan.wait(60) == 0
     assert world.git(world.path, "status", "--porcelain", "--branch") == "## relay/run/api"
     assert rescued(world.repo) == []
