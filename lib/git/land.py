@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from lib.atomic import replace_file
-from lib.errors import GitError
 from lib.git.blobs import Entry, Is, entries, judge
 from lib.git.inspect import Worktree, in_progress, is_ancestor, worktrees
 from lib.git.locks import remove_if_stale, wait_for_others
 from lib.git.objects import move_ref, value
-from lib.git.run import CHECKOUT_TIMEOUT_S, Repo, git
+from lib.git.run import CHECKOUT_TIMEOUT_S, Repo, explained, git
 from lib.git.way import Blocked, busy, in_the_way
 
 __all__ = ["Blocked", "Landed", "MovedOn", "land"]
@@ -93,12 +92,13 @@ def _land_there(there: Repo, branch: str, tip: str, new: str) -> Landed | MovedO
     if now == new:
         marker.unlink()
         return Landed(new)
+    failure = explained(there, ("merge", *options, new), done)  # before what git has written is taken back
     _finish(there)
     if now != tip and not is_ancestor(there, now, new):
         return MovedOn(now)
     if obstacle := in_the_way(there, now, new):
         return obstacle
-    raise GitError(f"git did not move {there.root} to {new}: {os.fsdecode(done.err).strip()}")
+    raise failure
 
 
 def _marker(there: Repo) -> Path:

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final, TypeVar
+from typing import TypeVar
 
 from lib.errors import GitError
+from lib.git.collector import COMMANDS, held_off
 from lib.git.locks import wait_for_others
 from lib.git.run import GitTimeoutError, Repo, git, identity_env
-
-_TRIES: Final = 5
-_GC_S: Final = 120.0
-_COLLECTORS: Final = frozenset({"gc", "prune", "repack", "prune-packed"})
 
 T = TypeVar("T")
 
@@ -65,28 +62,42 @@ def lasting(repo: Repo, ref: str, known: str, make: Callable[[int], T]) -> T:
     """What `make` gives, which writes objects and moves `ref` to them.
 
     No ref names a new object at first, and a `git gc --prune=now` that the user runs just then removes it. So once the
-    ref has moved, those that were under way are waited for, and if anything is gone the ref goes back and `make` is
-    called again, with the number of the try. `known` is a commit that was complete before.
+    ref has moved, those that were under way are waited for, and if anything is gone the ref goes back and `make`, with
+    1 instead of 0, is called again while `gc` is held off. `known` is a commit that was complete before.
     """
     before = value(repo, ref)
-    for attempt in range(_TRIES):
-        try:
-            made = make(attempt)
-        except GitError as error:
-            if isinstance(error, GitTimeoutError) or error.code != "git_failed" or attempt == _TRIES - 1:
-                raise
-            wait_for_others(repo.common_dir, _COLLECTORS, _GC_S)
-            continue
-        head = value(repo, ref)
-        wait_for_others(repo.common_dir, _COLLECTORS, _GC_S)
-        if head is None or head == before or _complete(repo, head, before or known):
+    try:
+        made = make(0)
+    except GitError as error:
+        if isinstance(error, GitTimeoutError) or error.code != "git_failed":
+            raise
+    else:
+        wait_for_others(repo.common_dir, COMMANDS)
+        if _settled(repo, ref, before, known):
             return made
-        if before:
-            move_ref(repo, ref, before, head, "objects were collected: again")
-        else:
-            delete_ref(repo, ref, head)
-    message = f"new objects of {ref} vanished {_TRIES} times: does something prune without end?"
+    with held_off(repo):
+        made = make(1)
+        if _settled(repo, ref, before, known):
+            return made
+    message = f"new objects of {ref} vanished: does something prune while Relay works?"
     raise GitError(message, remedy="ps ax | grep git", code="objects_vanish")
+
+
+def _settled(repo: Repo, ref: str, before: str | None, known: str) -> bool:
+    """Whether all that the ref has come to name is there; else it is put back."""
+    head = value(repo, ref)
+    if head is None or head == before or _complete(repo, head, before or known):
+        return True
+    _put_back(repo, ref, head, before)
+    return False
+
+
+def _put_back(repo: Repo, ref: str, head: str, before: str | None) -> None:
+    """Undoes a move of the ref, in its log as well: an entry of a commit that is gone would make `git fsck` fail."""
+    if before is None:
+        delete_ref(repo, ref, head)
+    elif move_ref(repo, ref, before, head, "again") and git(repo, "reflog", "exists", ref, ok=(0, 1)).status == 0:
+        git(repo, "reflog", "delete", "--rewrite", f"{ref}@{{1}}", f"{ref}@{{0}}")
 
 
 def _complete(repo: Repo, commit: str, known: str) -> bool:

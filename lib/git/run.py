@@ -9,7 +9,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
@@ -120,7 +120,7 @@ def git(
         if done.status in ok and not held:
             return done
         if not held or pause_s is None:
-            raise _explained(repo, command[len(_OPTIONS) + 3 :], done, held)
+            raise explained(repo, command[len(_OPTIONS) + 3 :], done, held)
         if not remove_if_stale(held):
             time.sleep(pause_s)
     raise AssertionError("unreachable")
@@ -171,11 +171,11 @@ def _run(command: list[str], cwd: Path, env: dict[str, str], data: bytes | None,
     return Done(process.returncode, out, err)
 
 
-def _words(args: list[str]) -> str:
+def _words(args: Sequence[str]) -> str:
     return f"git {' '.join(args)}"[:200]
 
 
-def _explained(repo: Repo, args: list[str], done: Done, lock: Path | None) -> RelayError:
+def explained(repo: Repo, args: Sequence[str], done: Done, lock: Path | None = None) -> RelayError:
     """What stands behind a failure, found by asking the system rather than from git's wording."""
     said = os.fsdecode(done.err or done.out).encode(errors="replace").decode().strip()[:2000]
     message = f"{_words(args)} failed ({done.status}): {said}"
