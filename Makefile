@@ -2,7 +2,7 @@
 
 PYTHON ?= python3
 # Programs that tests drive, under the names that Debian's packages and their commands share.
-PROGRAMS := strace vim nano
+PROGRAMS := strace vim nano tmux
 MISSING = $(strip $(shell for program in $(PROGRAMS); do command -v $$program >/dev/null || echo $$program; done))
 CAN_INSTALL := $(and $(filter 0,$(shell id -u)),$(shell command -v apt-get))
 
