@@ -21,6 +21,8 @@ _BEGUN: Final = (
     *("MERGE_HEAD", "MERGE_MSG", "MERGE_MODE", "MERGE_RR", "AUTO_MERGE", "SQUASH_MSG"),
     *("CHERRY_PICK_HEAD", "REVERT_HEAD", "rebase-merge", "rebase-apply", "sequencer"),
 )
+#: Begins the name that a worktree has while it is being removed.
+TRASH: Final = ".removed-"
 _HEAD: Final = re.compile(r"(?:ref: (refs/heads/[^\n]+)|([0-9a-f]{40}(?:[0-9a-f]{24})?))\n?")
 
 
@@ -87,17 +89,31 @@ def mend(repo: Repo, checkout: Checkout, head: str) -> bool:
         if not (record / name).is_file() or (record / name).read_bytes() != content:
             replace_file(record / name, content)
     for name in ("locked", *_BEGUN):
-        _remove(record / name)
+        remove_whole(record / name)
     copy_index(checkout.index, record / "index")
-    pointer, content = checkout.path / ".git", b"gitdir: " + os.fsencode(record) + b"\n"
-    with suppress(OSError):  # whatever it is then, it is not our file
-        if stat.S_ISREG(pointer.lstat().st_mode) and pointer.read_bytes() == content:
-            return True
+    if _points(checkout, record):
+        return True
+    pointer = checkout.path / ".git"
     missing = not os.path.lexists(pointer)
     if not missing:
         _set_aside(pointer, checkout.index)
-    replace_file(pointer, content)
+    replace_file(pointer, b"gitdir: " + os.fsencode(record) + b"\n")
     return missing
+
+
+def intact(repo: Repo, checkout: Checkout) -> bool:
+    """Whether git would find its way from the worktree to its record, and a commit and an index there."""
+    record = record_of(repo, checkout)
+    sound = record and (record / "index").is_file() and _points(checkout, record)
+    return bool(sound) and head_of(repo, checkout) is not None
+
+
+def _points(checkout: Checkout, record: Path) -> bool:
+    pointer = checkout.path / ".git"
+    with suppress(OSError):  # whatever it is then, it is not our file
+        plain = stat.S_ISREG(pointer.lstat().st_mode)
+        return plain and pointer.read_bytes() == b"gitdir: " + os.fsencode(record) + b"\n"
+    return False
 
 
 def copy_index(source: Path, target: Path) -> None:
@@ -113,13 +129,13 @@ def drop(repo: Repo, checkout: Checkout) -> None:
 
     It is renamed first, so that a kill in the middle leaves no half of it to be taken for somebody's work.
     """
-    trash = checkout.path.with_name(f".{checkout.name}.removed")
-    _remove(trash)
+    trash = checkout.path.with_name(f"{TRASH}{checkout.name}")
+    remove_whole(trash)
     if os.path.lexists(checkout.path):
         checkout.path.rename(trash)
-    _remove(trash)
+    remove_whole(trash)
     if record := record_of(repo, checkout):
-        _remove(record)
+        remove_whole(record)
     checkout.index.unlink(missing_ok=True)
 
 
@@ -138,7 +154,7 @@ def _set_aside(thing: Path, beside: Path) -> None:
     shutil.move(thing, next(place for place in places if not os.path.lexists(place)))
 
 
-def _remove(thing: Path) -> None:
+def remove_whole(thing: Path) -> None:
     """Removes a file, a link, or a folder, also where a builder has taken away its own permission to write."""
     if thing.is_symlink() or not thing.is_dir():
         thing.unlink(missing_ok=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lib.git.checkout import Checkout, drop, head_of
+from lib.git.checkout import TRASH, Checkout, drop, head_of, remove_whole
 from lib.git.inspect import is_ancestor
 from lib.git.merge import Clean, merge
 from lib.git.objects import at, commit_tree, delete_ref, value
@@ -51,7 +51,9 @@ def clean_run(repo: Repo, project: Project, run: str, target: str) -> Cleaned:
     folder = project.dot / "worktrees" / run
     names = sorted(entry.name for entry in folder.iterdir()) if folder.is_dir() else []
     for name in names:
-        if not name.startswith("."):
+        if name.startswith(TRASH):
+            remove_whole(folder / name)
+        else:
             _clean_worktree(repo, folder / name, goal, target, done)
     prefix = f"refs/heads/relay/{run}/"
     held = {what for what, _ in done.kept}

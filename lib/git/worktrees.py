@@ -10,7 +10,7 @@ from typing import Final
 
 from lib.git import rescue
 from lib.git.blobs import foreign
-from lib.git.checkout import Checkout, copy_index, drop, head_of, mend, record_of
+from lib.git.checkout import Checkout, copy_index, drop, head_of, intact, mend, record_of
 from lib.git.inspect import ignored
 from lib.git.locks import wait_for_others
 from lib.git.objects import commit_tree, delete_ref, lasting, move_ref, value
@@ -33,10 +33,12 @@ def prepare(
     checkout, ref = Checkout.at(repo, path, keep_index), f"refs/heads/{branch}"
     if value(repo, ref) is None:
         move_ref(repo, ref, start, None, "start of a builder")
-    if checkout.complete:
+    tip = value(repo, ref) or start
+    if not checkout.complete:
+        _make(repo, checkout, tip, (branch,), include_from)
+    elif not intact(repo, checkout):
+        take(repo, checkout.path, checkout.index, tip)
         mend(repo, checkout, ref)
-    else:
-        _make(repo, checkout, value(repo, ref) or start, (branch,), include_from)
 
 
 def show(

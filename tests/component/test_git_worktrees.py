@@ -70,6 +70,16 @@ def test_preparing_again_keeps_what_is_there(made: Site) -> None:
     assert rescued(made.repo) == []
 
 
+def test_preparing_again_leaves_what_the_builder_has_staged_and_committed(made: Site) -> None:
+    (made.path / "one").write_text("1")
+    made.git(made.path, "add", "-A")
+    made.git(made.path, "commit", "-qm", "mine")
+    (made.path / "two").write_text("2")
+    made.git(made.path, "add", "-A")
+    made.prepare()
+    assert made.git(made.path, "status", "--porcelain") == "A  two"
+
+
 @pytest.mark.parametrize("damage", ["folder", "record", "pointer", "index", "empty folder"])
 def test_what_went_missing_is_made_again(made: Site, damage: str) -> None:
     record = made.root / ".git" / "worktrees" / "api"

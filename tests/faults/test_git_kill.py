@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from strace import needs_strace
+from strace import needs_strace, output, python
 
 from lib.errors import RelayError
 from lib.git.clean import clean_run
@@ -62,9 +62,9 @@ class Killer:
         (self.folder / "victim").write_text("0 0\n")
         return int((self.folder / "runs").read_text()) < victim
 
-    def everywhere(self, attempt: Callable[[int, int], bool], calls: tuple[int, ...]) -> None:
-        """Calls `attempt` for each run of git that there is, and those of `calls` that it makes."""
-        for victim in range(1, 60):
+    def everywhere(self, attempt: Callable[[int, int], bool], calls: tuple[int, ...], step: int = 1) -> None:
+        """Calls `attempt` for each run of git that there is, or each `step`th, and those of `calls` that it makes."""
+        for victim in range(1, 60, step):
             for call in calls:
                 before = self.killed
                 if attempt(victim, call):
@@ -258,7 +258,7 @@ def test_staging_and_accepting_a_conflict(world: World, killer: Killer) -> None:
         world.sound()
         return complete
 
-    killer.everywhere(attempt, (2,))
+    killer.everywhere(attempt, (2,), step=2)
 
 
 def test_removing_and_cleaning(world: World, killer: Killer) -> None:
@@ -284,7 +284,7 @@ def test_removing_and_cleaning(world: World, killer: Killer) -> None:
         world.sound()
         return removal and cleaning
 
-    killer.everywhere(attempt, (1,))
+    killer.everywhere(attempt, (1,), step=2)
 
 
 def test_a_git_that_outlives_relay_is_waited_for(world: World, tmp_path: Path) -> None:
@@ -306,3 +306,49 @@ def test_a_git_that_outlives_relay_is_waited_for(world: World, tmp_path: Path) -
         assert orphan.wait(60) == 0
     assert world.git(world.path, "status", "--porcelain", "--branch") == "## relay/run/api"
     assert rescued(world.repo) == []
+
+
+#: A builder's whole life; what was done already is done again.
+LIFE = """
+from pathlib import Path
+from lib.git.run import Repo
+from lib.git.worktrees import prepare, remove, show, snapshot
+from lib.paths import find_project
+
+root, base = Path(sys.argv[1]), sys.argv[2]
+repo, path = Repo.of(find_project(root)), root / ".project" / "worktrees" / "run" / "api"
+print("begun", flush=True)
+prepare(repo, path, "relay/run/api", base)
+(path / "api.py").write_text("code")
+commit = snapshot(repo, path, "relay/run/api", base, author_name="api", message="api").commit
+other = path.with_name("merged")
+show(repo, other, base)
+(other / "mine").write_text("by hand")
+show(repo, other, commit)
+remove(repo, path, "relay/run/api")
+remove(repo, other)
+print(commit)
+"""
+
+
+@pytest.mark.parametrize("call", ["rename", "unlink", "unlinkat", "mkdir"])
+def test_relay_itself(world: World, monkeypatch: pytest.MonkeyPatch, call: str) -> None:
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    life = python(LIFE, world.root, world.base)
+    world.save()
+    killed = 0
+    for number in (1, 3, 8):
+        world.fresh()
+        said = output(life, f"{call}:signal=KILL:when={number}").split()
+        if len(said) == 2:
+            break
+        killed += 1
+        commit = output(life).split()[-1]
+        kept = [world.git(world.root, "ls-tree", "-r", "--name-only", item.commit) for item in rescued(world.repo)]
+        assert any("api.py" in files for files in kept)
+        assert any("mine" in files for files in kept)
+        assert world.git(world.root, "cat-file", "-t", commit) == "commit"
+        assert world.git(world.root, "worktree", "list").count("\n") == 0
+        assert list(world.path.parent.iterdir()) == []
+        world.sound()
+    assert killed
