@@ -28,6 +28,8 @@ GITCONFIG = "[user]\n\tname = Ada\n\temail = ada@example.org\n[init]\n\tdefaultB
 @pytest.fixture(autouse=True, scope="session")
 def _foreign_environment_removed() -> Iterator[None]:
     """No fixture, of whatever scope, meets a variable that would lead git or Relay to the developer's own things."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in what a shell runs in the background
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     with pytest.MonkeyPatch.context() as patch:
         for name in list(os.environ):
             if name.startswith(("GIT_", "RELAY_", "XDG_")):
