@@ -7,11 +7,12 @@ result, anything else is a bug and is recorded as one.
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from lib.assistants import resolve, split
+from lib.assistants import ended_by_force, resolve, split
 from lib.atomic import replace_file
 from lib.attempts import LOST
 from lib.config import Config
@@ -153,7 +154,7 @@ def _masked(work: Work, result: JobResult) -> JobResult:
 
 
 def _assistant_result(work: Work, end: Exit) -> JobResult:
-    if failure := _ended_from_outside(end):
+    if failure := ended_by_force(end):
         return failure.model_copy(update={"data": {"tail": tail_of(work.output)}})
     adapter = _adapter(work)
     events: list[AssistantEvent] = []
@@ -166,32 +167,20 @@ def _assistant_result(work: Work, end: Exit) -> JobResult:
 
 
 def _command_result(work: Work, end: Exit) -> JobResult:
-    if failure := _ended_from_outside(end):
+    if failure := ended_by_force(end):
         return failure.model_copy(update={"data": {"tail": tail_of(work.output)}})
     if end.status == 0:
         return JobResult(ok=True, exit_status=0, data={"text": _text_end(work.output / "output.log")})
     tail = tail_of(work.output)
     last = next((line for line in reversed(tail.splitlines()) if line.strip()), "it printed nothing")
     message = f"exit status {end.status}: {last.strip()[:200]}"
-    return JobResult(ok=False, code="exit_nonzero", message=message, exit_status=end.status, data={"tail": tail})
+    code = LOST if end.status in _KILLED else "exit_nonzero"
+    return JobResult(ok=False, code=code, message=message, exit_status=end.status, data={"tail": tail})
 
 
-_STOPPED = {
-    "stopped": "it was stopped by a person, and will be started again",
-    "timeout": "it ran longer than its time limit",
-    "idle": "it printed nothing for longer than its idle limit",
-    "output_limit": "it printed more than output_max_mb",
-}
-
-
-def _ended_from_outside(end: Exit) -> JobResult | None:
-    """The result of a job that Relay ended, or that somebody else killed before its shim could record an exit."""
-    if end.stopped:
-        message = _STOPPED.get(end.stopped, f"it was stopped: {end.stopped}")
-        return JobResult(ok=False, code=end.stopped, message=message, exit_status=end.status)
-    if end.status is None:
-        return JobResult(ok=False, code=LOST, message="it was killed, with its exit not recorded")
-    return None
+#: A shell's count of what ends a program by HUP, INT, KILL and TERM: somebody's doing (a machine that shuts down or is
+#: out of memory), and no verdict on the work.
+_KILLED = frozenset(128 + number for number in (signal.SIGHUP, signal.SIGINT, signal.SIGKILL, signal.SIGTERM))
 
 
 def lines_of(file: Path) -> Iterator[str]:

@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from lib.attempts import LOST
 from lib.contracts import AssistantEvent, Exit
 from lib.errors import UsageError
 from lib.model import JobResult, Usage
@@ -15,20 +16,22 @@ MAX_MESSAGE = 300
 NOT_FOUND = 127
 
 _STOPPED = {
+    "stopped": "it was stopped by a person, and will be started again",
     "timeout": "it ran longer than its time limit",
     "idle": "it printed nothing for longer than its idle limit",
-    "output_limit": "it printed more than its limit",
+    "output_limit": "it printed more than output_max_mb",
 }
 
 
 def ended_by_force(end: Exit) -> JobResult | None:
-    """The result of a turn that did not end by itself, or None. What such a turn said last counts for nothing."""
+    """The result of a job that did not end by itself, or None: Relay ended it, or somebody else did before its shim
+    could record an exit. What a turn said last counts for nothing then.
+    """
     if end.stopped:
-        code = end.stopped if end.stopped in _STOPPED else "cancelled"
         message = _STOPPED.get(end.stopped, f"it was stopped: {end.stopped}")
-        return JobResult(ok=False, code=code, message=message, exit_status=end.status)
+        return JobResult(ok=False, code=end.stopped, message=message, exit_status=end.status)
     if end.status is None:
-        return JobResult(ok=False, code="lost", message="it was killed, with its exit not recorded")
+        return JobResult(ok=False, code=LOST, message="it was killed, with its exit not recorded")
     return None
 
 

@@ -149,6 +149,17 @@ def test_a_red_verify_goes_back_to_the_builder_with_what_it_printed(relay: Relay
     assert (relay.root / "bad.txt").read_text() == "right\n"
 
 
+@pytest.mark.parametrize("signal", ["KILL", "TERM"])
+def test_a_verify_that_somebody_killed_says_nothing_of_the_work_and_alone_is_run_again(
+    relay: Relay, tmp_path: Path, signal: str
+) -> None:
+    """As when the machine is out of memory, or shuts down: its shim lives to record the exit."""
+    killed_once = f"mkdir {tmp_path}/tried 2>&- && kill -{signal} $$; true"
+    begin(relay, [{"write": {"bad.txt": "good\n"}}], verify=killed_once)
+    assert {line["attempt"] for line in relay.over()["builders"]} == {1}
+    assert failures(relay, "verify") == ["lost"]
+
+
 def test_builders_that_are_green_alone_and_red_together_do_not_land(relay: Relay) -> None:
     head = relay.head()
     check = "! { test -e good.txt && test -e bad.txt; } || { echo 'both at once'; exit 1; }"

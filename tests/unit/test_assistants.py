@@ -71,7 +71,7 @@ class TestContract:
         [
             (Exit(0, stopped="timeout"), "timeout"),
             (Exit(0, stopped="idle"), "idle"),
-            (Exit(143, stopped="cancel"), "cancelled"),
+            (Exit(143, stopped="cancelled"), "cancelled"),
             (Exit(None), "lost"),
         ],
     )
