@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import Any, Protocol, runtime_checkable
 
-from lib.assistants._outcome import ended_by_force
+from lib.assistants._outcome import ended_by_force as ended_by_force
 from lib.contracts import Assistant
 from lib.discover import Source, load, sources
 from lib.errors import RelayError, UsageError
