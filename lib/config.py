@@ -15,7 +15,7 @@ from typing import Any
 from pydantic import Field, ValidationError, field_validator
 
 from lib.errors import UsageError
-from lib.model import Value
+from lib.model import Chain, Slug, Value
 
 MAX_CONFIG_BYTES = 1_000_000
 
@@ -31,6 +31,24 @@ class Gate(StrEnum):
     NONE = "none"
 
 
+class Sandbox(StrEnum):
+    AUTO = "auto"
+    REQUIRE = "require"
+    OFF = "off"
+
+
+class Conflicts(StrEnum):
+    ASSISTANT = "assistant"
+    PERSON = "person"
+
+
+class Role(StrEnum):
+    ARCHITECT = "architect"
+    BUILDER = "builder"
+    REVIEWER = "reviewer"
+    RESOLVER = "resolver"
+
+
 class Gates(Value):
     design: Gate = Gate.PERSON
 
@@ -38,7 +56,23 @@ class Gates(Value):
 class Config(Value):
     """Everything that can be set. Times are seconds, sizes megabytes."""
 
-    assistant: str = Field(default="auto", description="NAME or NAME:VARIANT; auto picks the first one installed.")
+    assistant: Chain = Field(default=("auto",), min_length=1, description="NAME or NAME:VARIANT, or several: each goes "
+                             "on where the one before met a limit; auto picks the first one installed.")  # fmt: skip
+    roles: Mapping[Role, Chain] = Field(default={}, description="Assistants of a role, instead of `assistant`.")
+    review: bool = Field(default=False, description="A reviewer reads each builder's work before it is merged.")
+    conflicts: Conflicts = Field(default=Conflicts.ASSISTANT, description="Who resolves conflicts first.")
+    skills: tuple[Slug, ...] = Field(default=(), description="Files in .project/skills that builders are given.")
+    max_cost_usd: float | None = Field(default=None, gt=0, description="What a run may cost.")
+    max_tokens: int | None = Field(default=None, gt=0, description="Tokens that a run may use, in and out.")
+    builder_max_cost_usd: float | None = Field(default=None, gt=0, description="What a builder may cost.")
+    builder_max_tokens: int | None = Field(default=None, gt=0)
+    limit_delay_s: float = Field(default=60.0, ge=0, description="Pause after a rate limit without a time; doubles.")
+    limit_delay_max_s: float = Field(default=1800.0, ge=0)
+    sandbox: Sandbox = Field(default=Sandbox.AUTO, description="Whether bubblewrap contains assistants and commands.")
+    sandbox_write: tuple[str, ...] = Field(default=(), description="Further folders that they may write.")
+    env_pass: tuple[str, ...] = Field(default=(), description="Further variables (fnmatch) that they get.")
+    memory_max_mb: float | None = Field(default=None, gt=0, description="Most memory of a job's processes together.")
+    processes_max: int | None = Field(default=None, gt=0, description="Most processes of a job.")
     assistants: Mapping[str, Mapping[str, Any]] = Field(default={}, description="Settings by assistant name.")
     parallel: int = Field(default=10, ge=1, le=500, description="Builders at work at once.")
     poll_s: float = Field(default=5.0, gt=0, le=3600, description="How often state.json is read without any hint.")
@@ -59,6 +93,10 @@ class Config(Value):
     ports_per_builder: int = Field(default=10, ge=1, le=1000)
     port_base: int = Field(default=20_000, ge=1024, le=60_000)
     env: Mapping[str, str] = Field(default={}, description="Added to the environment of builders and commands.")
+
+    def chain(self, role: str) -> Chain:
+        """The assistants that are asked for that role."""
+        return self.roles.get(Role(role)) or self.assistant
 
     @field_validator("verify", "setup")
     @classmethod

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Protocol, runtime_checkable
 
 from lib.attempts import LOST, UNCOUNTED
@@ -124,19 +125,30 @@ class PhaseHandler(Protocol):
         ...
 
 
+#: A file in a turn's scratch folder: what its program writes there is read, line by line, after its standard output.
+SIDE_OUTPUT = "side.jsonl"
+
 # --- assistants ------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One turn that an assistant is asked for. `variant` is what followed the colon in `NAME:VARIANT` (a model, a
-    playbook); `session` the conversation to go on with; `scratch` a folder outside the worktree that the turn may use.
+    """One turn that an assistant is asked for.
+
+    `variant` is what followed the colon in `NAME:VARIANT` (a model, a playbook), `session` the conversation to go on
+    with. `job` is unique to the turn. Folders outside the worktree that it may write: `scratch` lasts as long as the
+    turn and is its TMPDIR, `keep` as long as the run, for all turns of one builder. `prompt_file` holds the prompt.
+    `contained` says that Relay's own sandbox is around it, so that it needs none.
     """
 
     role: str
     prompt: str
     worktree: str
     scratch: str
+    keep: str = ""
+    job: str = ""
+    prompt_file: str = ""
+    contained: bool = False
     builder: str = ""
     attempt: int = 1
     variant: str = ""
@@ -149,22 +161,29 @@ class Turn:
 class Launch:
     """How to start it: `argv`, additions to the environment, what goes to standard input, and the session's id if
     the caller chooses it.
+
+    `folders` are the program's own, `~` standing for the home directory: it may write them in the sandbox. `variables`
+    are patterns (fnmatch) of the user's environment variables that it needs beside the ordinary ones.
     """
 
     argv: tuple[str, ...]
     env: Mapping[str, str] = field(default_factory=dict)
     stdin: str = ""
     session: str | None = None
+    folders: tuple[str, ...] = ()
+    variables: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class AssistantEvent:
     """One neutral event read from an assistant's output.
 
-    `kind`: started, text, tool_start, tool_end, file_change, retrying, denied, usage, finished.
-    `text` is what it said, or the tool, or the reason. For `usage`, `cumulative` says that it counts from the start.
-    For `finished`, `ok` is its own opinion and `error` one of auth, rate_limit, server, network, budget, timeout,
-    cancelled, denied, no_result.
+    `kind`: started, text, tool_start, tool_end, file_change, retrying, denied, asking, usage, finished.
+    `text` is what it said, or the tool, or the reason. `asking` is a question that it waits to have answered. For
+    `usage`, `cumulative` says that it counts from the turn's start, and so replaces the usage events before it.
+    For `finished`, `ok` is its own opinion. `error`, of `finished` and `retrying`, is one of auth, rate_limit, server,
+    network, budget, timeout, cancelled, denied, no_result; `retry_at` (UTC) or `delay_s` (seconds) when it tries again,
+    or when its limit is lifted.
     """
 
     kind: str
@@ -174,6 +193,8 @@ class AssistantEvent:
     cumulative: bool = False
     ok: bool | None = None
     error: str = ""
+    delay_s: float | None = None
+    retry_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +234,7 @@ class Assistant(Protocol):
 
 __all__ = [
     "NO_ACTION",
+    "SIDE_OUTPUT",
     "Advance",
     "AskCi",
     "Assistant",

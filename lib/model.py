@@ -10,7 +10,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 SCHEMA_VERSION: Final = 1
 SCHEMA_NAME: Final = "state.schema.json"
@@ -21,6 +21,10 @@ Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 Action = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]*( [a-z0-9][a-z0-9_-]*)*$", max_length=2000)]
 
 NO_ACTION: Final = "none"
+
+
+def _listed(value: Any) -> Any:  # noqa: ANN401 - what else it can be is pydantic's to refuse
+    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
 
 class Value(BaseModel):
@@ -150,8 +154,12 @@ class Edit(Value):
         return self.model_dump(exclude_none=True)
 
 
+#: Assistants in the order in which they are asked: each `NAME` or `NAME:VARIANT`; written `a, b` or as a list.
+Chain = Annotated[tuple[str, ...], BeforeValidator(_listed)]
+
+
 class Component(BaseModel):
-    """One part of a design, which one builder builds."""
+    """One part of a design, which one builder builds. `assistant`, if set, is asked instead of the run's own."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -163,6 +171,7 @@ class Component(BaseModel):
     interfaces: Any = None
     acceptance: tuple[str, ...] = ()
     verify: str | None = None
+    assistant: Chain = ()
 
 
 class Design(BaseModel):
@@ -218,7 +227,8 @@ class JobResult(Value):
     """How a job ended.
 
     `ok` is the verdict; `code` names the failure (`exit_nonzero`, `timeout`, `idle`, `lost`, `conflict` …). `data` is
-    what later steps need (a commit, a list of conflicts, an assistant's final text).
+    what later steps need (a commit, a list of conflicts, an assistant's final text). When a limit ended it, `retry_at`
+    (UTC) or `retry_after_s` (seconds from its end) says when that is lifted, if the assistant told.
     """
 
     ok: bool
@@ -228,6 +238,8 @@ class JobResult(Value):
     exit_status: int | None = None
     session: str | None = None
     usage: Usage = Usage()
+    retry_at: datetime | None = None
+    retry_after_s: float | None = None
     data: Mapping[str, Any] = {}
 
 
