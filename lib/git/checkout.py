@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import stat
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
@@ -58,10 +59,18 @@ class Checkout:
 
 def record_of(repo: Repo, checkout: Checkout) -> Path | None:
     """Git's folder about the worktree, found by what is written there and not by the worktree's own `.git` file."""
+    return next((record for record, path in _records(repo) if path == checkout.path), None)
+
+
+def recorded(repo: Repo, folder: Path) -> set[str]:
+    """The names of the worktrees in `folder` that git has a record of, also when they are gone themselves."""
+    return {path.name for _, path in _records(repo) if path.parent == folder.resolve()}
+
+
+def _records(repo: Repo) -> Iterator[tuple[Path, Path]]:
+    """Git's folder about each worktree, and the worktree that it is about."""
     for pointer in (repo.common_dir / "worktrees").glob("*/gitdir"):
-        if Path(os.fsdecode(pointer.read_bytes()).strip()) == checkout.path / ".git":
-            return pointer.parent
-    return None
+        yield pointer.parent, Path(os.fsdecode(pointer.read_bytes()).strip()).parent
 
 
 def head_of(repo: Repo, checkout: Checkout) -> str | None:

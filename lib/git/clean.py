@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lib.git.checkout import TRASH, Checkout, drop, head_of, remove_whole
+from lib.git.checkout import TRASH, Checkout, drop, head_of, recorded, remove_whole
 from lib.git.inspect import is_ancestor
 from lib.git.merge import Clean, merge
 from lib.git.objects import at, commit_tree, delete_ref, value
@@ -49,8 +49,8 @@ def clean_run(repo: Repo, project: Project, run: str, target: str) -> Cleaned:
     done = Cleaned()
     goal = value(repo, f"refs/heads/{target}")
     folder = project.dot / "worktrees" / run
-    names = sorted(entry.name for entry in folder.iterdir()) if folder.is_dir() else []
-    for name in names:
+    names = {entry.name for entry in folder.iterdir()} if folder.is_dir() else set()
+    for name in sorted(names | recorded(repo, folder)):  # a kill may have left the record of one that is gone
         if name.startswith(TRASH):
             remove_whole(folder / name)
         else:

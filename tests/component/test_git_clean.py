@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -97,3 +98,18 @@ def test_without_the_branch_it_landed_on_nothing_is_removed(site: Site) -> None:
     done = clean_run(site.repo, site.project, "run", "no-such-branch")
     assert done.removed == []
     assert len(done.kept) == 2
+
+
+@pytest.mark.parametrize("left", ["the whole record", "the record and half of the folder"])
+def test_cleaning_that_was_killed_is_ended_by_the_next_one(site: Site, left: str) -> None:
+    tip = site.builder("api")
+    site.git(site.root, "merge", "-q", "--ff-only", tip)
+    path = site.project.worktree("run", "api")
+    if left == "the whole record":
+        shutil.rmtree(path.parent)
+    else:
+        path.rename(path.with_name(".removed-api"))
+    site.clean()
+    assert site.git(site.root, "worktree", "list", "--porcelain").count("worktree ") == 1
+    assert site.git(site.root, "branch", "--list", "relay/*") == ""
+    assert not path.parent.exists()
