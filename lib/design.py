@@ -16,6 +16,7 @@ from typing import Any, Final
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from lib.answer import MAX_SEARCHED, last_object
 from lib.display import escaped
 from lib.errors import RelayError
 from lib.globs import overlap
@@ -23,11 +24,8 @@ from lib.model import Component, Design
 
 #: Names of branches and worktrees that Relay itself makes beside those of the builders.
 RESERVED: Final = frozenset({"merged", "architect"})
-#: How much of the end of a message is searched for a design: bounds the time that a hostile one can cost.
-MAX_SEARCHED: Final = 400_000
 MAX_WARNINGS: Final = 20
 
-_OBJECT: Final = re.compile(r'\{\s*"')
 _SLUG_RULE: Final = "lower-case letters, digits, - and _, beginning with a letter or digit, at most 63 characters"
 
 
@@ -87,25 +85,10 @@ def as_markdown(design: Design, requirement: str) -> str:
 
 def _last_object(text: str) -> dict[str, Any]:
     """The last object with the key `components`, not counting those inside of another one."""
-    decoder = json.JSONDecoder()
-    is_file = text.lstrip()[:1] == "{"  # and may be longer than any message
-    searched = text if is_file else text[-MAX_SEARCHED:]
-    found: dict[str, Any] | None = None
-    failure: json.JSONDecodeError | None = None
-    start = 0
-    while match := _OBJECT.search(searched, start):
-        try:
-            value, start = decoder.raw_decode(searched, match.start())
-        except json.JSONDecodeError as error:
-            failure = error if failure is None or error.pos > failure.pos else failure
-            start = match.end()
-        except RecursionError:
-            start = match.end()
-        else:
-            found = value if "components" in value else found
+    found, failure = last_object(text, "components")
     if found is not None:
         return found
-    if failure is not None and '"components"' in searched:
+    if failure is not None and '"components"' in text[-MAX_SEARCHED:]:
         raise _invalid(f"the JSON breaks off at line {failure.lineno}, column {failure.colno}: {failure.msg}")
     message = 'no design was found: end with one JSON object that has the key "components"'
     raise RelayError(message, remedy='relay reject "what to do differently"', code="design_missing")
