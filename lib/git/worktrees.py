@@ -8,6 +8,7 @@ import stat
 from pathlib import Path
 from typing import Final
 
+from lib.errors import GitError
 from lib.git import rescue
 from lib.git.blobs import foreign
 from lib.git.checkout import Checkout, copy_index, drop, head_of, intact, mend, record_of
@@ -17,7 +18,7 @@ from lib.git.objects import commit_tree, delete_ref, lasting, move_ref, value
 from lib.git.run import CHECKOUT_TIMEOUT_S, Repo, git, identity_env
 from lib.git.snapshot import Content, Snapshot, snapshot, take, tree_of
 
-__all__ = ["Snapshot", "prepare", "remove", "show", "snapshot"]
+__all__ = ["Snapshot", "held", "prepare", "remove", "restore", "show", "snapshot"]
 
 INCLUDE_FILE: Final = ".worktreeinclude"
 
@@ -57,12 +58,42 @@ def show(
     bring(repo, checkout, commit, content.tree)
 
 
-def bring(repo: Repo, checkout: Checkout, commit: str, tree: str = "") -> None:
-    """Makes a worktree hold `commit`. What it holds now, of which `tree` may be known, must be in its private index."""
+def held(repo: Repo, path: Path, commit: str) -> str:
+    """The tree of all that the worktree at `path` holds, of which `commit` is checked out there."""
+    checkout = Checkout.at(repo, path)
+    return take(repo, checkout.path, checkout.index, commit).tree
+
+
+def restore(repo: Repo, path: Path, branch: str, tip: str, tree: str) -> bool:
+    """Makes `branch`, and the worktree at `path` that was left with `tree`, what they were; whether they were not.
+
+    The branch was at `tip`. What is taken back is rescued; ignored files stay.
+    """
+    checkout, ref = Checkout.at(repo, path), f"refs/heads/{branch}"
+    moved = value(repo, ref)
+    if moved is not None and moved != tip:
+        rescue.keep(repo, checkout.run, checkout.name, moved, f"{checkout.name}: its branch was moved by another")
+    if moved != tip and not move_ref(repo, ref, tip, moved, "back to what was built"):
+        raise GitError(f"{ref} was moved by somebody else just now")
+    if not checkout.complete:
+        return True
+    head = head_of(repo, checkout) or tip
+    if head == tip and held(repo, path, tip) == tree and intact(repo, checkout):
+        return moved != tip
+    content = _rescue(repo, checkout, head, [tip], "changed after it was built")
+    bring(repo, checkout, tip, content.tree, ref)
+    return True
+
+
+def bring(repo: Repo, checkout: Checkout, commit: str, tree: str = "", head: str = "") -> None:
+    """Makes a worktree hold `commit`. What it holds now, of which `tree` may be known, must be in its private index.
+
+    `head` is what is checked out then, if that is a branch's full ref.
+    """
     if tree != tree_of(repo, commit):
         command = ("read-tree", "--reset", "-u", commit)
         git(repo, *command, index=checkout.index, work_tree=checkout.path, timeout_s=CHECKOUT_TIMEOUT_S)
-    mend(repo, checkout, commit)
+    mend(repo, checkout, head or commit)
 
 
 def remove(repo: Repo, path: Path, branch: str | None = None, *, keep_index: Path | None = None) -> None:

@@ -1,0 +1,39 @@
+"""What a builder changed, as a reviewer is shown it: bounded, and without running anything that the tree asks for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from lib.git.run import Repo, git
+
+MAX_CHARS: Final = 40_000
+MAX_FILES: Final = 300
+#: Files larger than that are shown as binary.
+_BIG: Final = ("-c", "core.bigFileThreshold=256k")
+_PLAIN: Final = ("--no-ext-diff", "--no-textconv", "--no-color", "--find-renames")
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """`summary` has a line a file; `text` is the patch of as many files as fit, and `is_cut` if those are not all."""
+
+    summary: str
+    text: str
+    is_cut: bool
+
+
+def difference(repo: Repo, old: str, new: str) -> Difference:
+    """What `new` changes of `old`, each a commit."""
+    stat = git(repo, *_BIG, "diff", *_PLAIN, f"--stat=120,90,20,{MAX_FILES}", old, new).text
+    names = git(repo, "diff", *_PLAIN, "--no-renames", "--name-only", "-z", old, new).fields()
+    parts: list[str] = []
+    room = MAX_CHARS
+    for name in names[:MAX_FILES]:
+        part = git(repo, *_BIG, "diff", *_PLAIN, "--no-renames", old, new, "--", name).out.decode(errors="replace")
+        if len(part) > room:
+            parts.append(part[:room] + "\n[…]\n")
+            return Difference(stat, "".join(parts), True)
+        room -= len(part)
+        parts.append(part)
+    return Difference(stat, "".join(parts), len(names) > MAX_FILES)

@@ -1,0 +1,169 @@
+"""The review of a builder's work: what follows its verification when `review` is on. Pure.
+
+A diff is gathered, a reviewer reads it, the worktree is made what it was, and then the answer counts. What can't be
+read is asked again; what is sent back goes to the builder, as an attempt that failed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from lib.answer import last_object
+from lib.attempts import UNJUDGED, failed
+from lib.chain import choose
+from lib.config import Role
+from lib.contracts import PhaseView
+from lib.model import Builder, BuilderStatus, Job, JobKind, JobResult, JobSpec
+
+Moved = tuple[Mapping[str, Any], JobSpec | None]
+
+#: How often a reviewer is asked again that fails, or whose answer can't be read.
+REPAIRS: Final = 2
+_FORM: Final = 'end with one JSON object: {"verdict": "accept" or "send_back", "comments": ["…"]}'
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a reviewer says of a builder's work."""
+
+    accepted: bool
+    comments: tuple[str, ...]
+
+
+def begin(builder: Builder) -> JobSpec:
+    """The first step: the diff that the reviewer is shown."""
+    return _effect(builder, "gather_diff")
+
+
+def ask(view: PhaseView, builder: Builder, _result: JobResult, starting: Sequence[JobSpec]) -> Moved | None:
+    """A turn of the reviewer; it is told what is wrong with the answers that it gave before."""
+    choice = choose(view, view.config.roles.get(Role.REVIEWER) or builder.chain, starting)
+    if choice.problem is not None:
+        return _gave_up(view, builder, choice.why, choice.problem.code), None
+    if choice.assistant is None:
+        return None if builder.note == choice.why else ({"note": choice.why}, None)
+    turns = _turns(view, builder)
+    last = turns[-1] if turns else None
+    goes_on = last is not None and last.spec.assistant == choice.assistant and last.result is not None
+    spec = JobSpec(
+        kind=JobKind.ASSISTANT,
+        name="review",
+        builder=builder.id,
+        worktree=builder.id,
+        role=Role.REVIEWER,
+        assistant=choice.assistant,
+        prompt=_prompt(view, builder, [_unreadable(turn.result) for turn in turns if turn.result]),
+        session=last.result.session if goes_on and last and last.result else None,
+        timeout_s=view.config.timeout_s,
+        idle_timeout_s=view.config.idle_timeout_s,
+    )
+    return {"note": "under review"}, spec
+
+
+def settle(view: PhaseView, builder: Builder, _result: JobResult, _: Sequence[JobSpec]) -> Moved:
+    """A reviewer changes nothing: whatever it did to the worktree is taken back, whether it ended well or not."""
+    return {}, _effect(builder, "settle_review", tree=_gathered(view, builder).get("tree", ""))
+
+
+def decide(view: PhaseView, builder: Builder, result: JobResult, starting: Sequence[JobSpec]) -> Moved | None:
+    """What the newest answer means for the builder."""
+    turns = _turns(view, builder)
+    said = turns[-1].result if turns else None
+    verdict = read_verdict(str(said.data.get("text", ""))) if said is not None and said.ok else None
+    if said is None or verdict is None:
+        return _again(view, builder, result, said, starting)
+    if isinstance(verdict, str):
+        return _gave_up(view, builder, "it can't judge it: " + verdict), None
+    if verdict.accepted:
+        undone = ["what its reviewer changed was taken back: relay recover"] if result.data.get("changed") else []
+        note = "; ".join([*undone, *verdict.comments])[:200] or "accepted by its reviewer"
+        return {"status": BuilderStatus.BUILT, "ended_at": view.now.wall, "feedback": "", "note": note}, None
+    comments = "\n".join(f"- {comment}" for comment in verdict.comments)
+    sent_back = JobResult(ok=False, code="review", message="its reviewer sends it back: " + verdict.comments[0][:200],
+                          data={"tail": comments})  # fmt: skip
+    return failed(builder, "review", sent_back, view.config, view.now), None
+
+
+def read_verdict(text: str) -> Verdict | str | None:
+    """The verdict in a reviewer's last message, or why it can't give one.
+
+    None if there is neither, or if it sends back without a word of why.
+    """
+    try:
+        found, _ = last_object(text, "verdict", "cannot")
+    except ValueError:
+        return None
+    if found and "verdict" not in found:
+        return str(found["cannot"])[:500]
+    listed = (found or {}).get("comments") or []
+    comments = tuple(_comment(each) for each in (listed if isinstance(listed, list) else [listed]) if each)
+    match (found or {}).get("verdict"):
+        case "accept":
+            return Verdict(True, comments)
+        case "send_back" if comments:
+            return Verdict(False, comments)
+    return None
+
+
+def _comment(value: Any) -> str:  # noqa: ANN401 - whatever a model lists
+    if not isinstance(value, Mapping):
+        return str(value)
+    return ": ".join(str(part) for part in value.values())
+
+
+def _again(
+    view: PhaseView, builder: Builder, result: JobResult, said: JobResult | None, starting: Sequence[JobSpec]
+) -> Moved | None:
+    """Another turn, by the next assistant of the chain if a limit ended this one; at some point ci has it."""
+    if len(_turns(view, builder)) <= REPAIRS:
+        return ask(view, builder, result, starting)
+    return _gave_up(view, builder, _unreadable(said) if said else "it gave no answer"), None
+
+
+def _gave_up(view: PhaseView, builder: Builder, why: str, code: str = "review_unreadable") -> Mapping[str, Any]:
+    """The builder fails at once: no other attempt of its own can mend that it is not reviewed."""
+    message = f"its reviewer was asked in vain: {why}"
+    result = JobResult(ok=False, code=code, message=message, remedy=f"relay retry {builder.id}")
+    kept = {"attempt": builder.attempt, "feedback": builder.feedback, "retry_at_mono_s": None}
+    return {**failed(builder, "review", result, view.config, view.now), **kept, "status": BuilderStatus.FAILED,
+            "ended_at": view.now.wall}  # fmt: skip
+
+
+def _turns(view: PhaseView, builder: Builder) -> list[Job]:
+    """The reviewer's turns on what the builder has now that say something, oldest first."""
+    own = [job for job in view.jobs.values() if job.spec.builder == builder.id]
+    begun = max((index for index, job in enumerate(own) if job.spec.name == "gather_diff"), default=len(own))
+    turns = [job for job in own[begun:] if job.spec.name == "review"]
+    return [job for job in turns if not (job.result and job.result.code in UNJUDGED)]
+
+
+def _unreadable(result: JobResult) -> str:
+    return _FORM if result.ok else result.message
+
+
+def _gathered(view: PhaseView, builder: Builder) -> Mapping[str, Any]:
+    """What the newest diff was gathered with."""
+    own = [job for job in view.jobs.values() if job.spec.builder == builder.id and job.spec.name == "gather_diff"]
+    return own[-1].result.data if own and own[-1].result else {}
+
+
+def _effect(builder: Builder, name: str, **more: str) -> JobSpec:
+    args = {"branch": builder.branch, "base": builder.base_commit, "tip": builder.tip, **more}
+    return JobSpec(kind=JobKind.EFFECT, name=name, builder=builder.id, worktree=builder.id, args=args)
+
+
+def _prompt(view: PhaseView, builder: Builder, errors: Sequence[str]) -> dict[str, Any]:
+    seen = _gathered(view, builder)
+    return {
+        "requirement": view.state.requirement,
+        "component": builder.component.model_dump(mode="json"),
+        "verify": builder.component.verify or view.config.verify or "",
+        "base": builder.base_commit,
+        "tip": builder.tip,
+        "diff": seen.get("diff", ""),
+        "summary": seen.get("summary", ""),
+        "is_cut": bool(seen.get("is_cut")),
+        "errors": list(dict.fromkeys(errors)),
+    }
