@@ -9,11 +9,14 @@ from lib.config import Config
 from lib.model import Builder, BuilderStatus, JobResult, Now, Problem
 
 #: Failures that another attempt can't mend: the same input meets the same refusal.
-FATAL = frozenset({"conflict", "not_available", "auth"})
+FATAL = frozenset({"conflict", "budget", "unknown_assistant"})
 #: Somebody else killed it, before its exit could be recorded.
 LOST = "lost"
 #: Ends that say nothing about the builder: the next attempt follows at once and is not counted.
-UNCOUNTED = frozenset({"stopped", "not_started", "rebooted", "superseded"})
+UNCOUNTED = frozenset({"stopped", "not_started", "rebooted", "superseded", "run_budget"})
+#: Ends that say something about the assistant, which is held for them, and nothing about the builder.
+HOLDING = frozenset({"rate_limit", "server", "network", "auth", "not_available"})
+UNJUDGED = UNCOUNTED | HOLDING
 
 
 def failed(builder: Builder, step: str, result: JobResult, config: Config, now: Now) -> dict[str, Any]:
@@ -28,12 +31,11 @@ def failed(builder: Builder, step: str, result: JobResult, config: Config, now: 
     fields: dict[str, Any] = {
         "error": problem,
         "note": result.message,
-        "session": result.session or builder.session,
-        "usage": builder.usage.plus(result.usage),
+        "session": builder.session if result.session is None else result.session or None,
         "feedback": _feedback(step, result),
     }
-    if result.code in UNCOUNTED:
-        return {**fields, "status": BuilderStatus.RETRYING, "attempts": builder.attempts + 1, "retry_at_mono_s": None,
+    if result.code in UNJUDGED:
+        return {**fields, "status": BuilderStatus.RETRYING, "attempt": builder.attempt - 1, "retry_at_mono_s": None,
                 "feedback": builder.feedback}  # fmt: skip
     if result.code in FATAL or builder.attempt >= builder.attempts:
         return {**fields, "status": BuilderStatus.FAILED, "ended_at": now.wall}
@@ -67,6 +69,7 @@ def another_round(builder: Builder, words: str, config: Config) -> dict[str, Any
     return {
         "status": BuilderStatus.RETRYING,
         "attempts": builder.attempt + config.attempts,
+        "budgets": builder.budgets + (builder.error is not None and builder.error.code == "budget"),
         "feedback": "\n\n".join(part for part in (words, builder.feedback) if part),
         "retry_at_mono_s": None,
         "ended_at": None,

@@ -68,6 +68,8 @@ class Config(Value):
     builder_max_tokens: int | None = Field(default=None, gt=0)
     limit_delay_s: float = Field(default=60.0, ge=0, description="Pause after a rate limit without a time; doubles.")
     limit_delay_max_s: float = Field(default=1800.0, ge=0)
+    stuck_timeout_s: float = Field(default=120.0, gt=0, description="Longest wait of a turn for an answer to its "
+                                   "question, or for a service that fails.")  # fmt: skip
     sandbox: Sandbox = Field(default=Sandbox.AUTO, description="Whether bubblewrap contains assistants and commands.")
     sandbox_write: tuple[str, ...] = Field(default=(), description="Further folders that they may write.")
     env_pass: tuple[str, ...] = Field(default=(), description="Further variables (fnmatch) that they get.")

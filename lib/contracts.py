@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol, runtime_checkable
 
-from lib.attempts import LOST, UNCOUNTED
+from lib.attempts import LOST, UNJUDGED
 from lib.config import Config
-from lib.model import NO_ACTION, Builder, Job, JobResult, JobSpec, Now, Problem, RunOutcome, State, Usage
+from lib.model import NO_ACTION, Builder, Hold, Job, JobResult, JobSpec, Now, Problem, RunOutcome, State, Usage
 
 # --- phase handlers --------------------------------------------------------------------------------------------------
 
@@ -20,7 +20,8 @@ class PhaseView:
 
     `jobs` holds every job by id; `dispatch` counts how often the run was handed to a handler, and a job bears the
     dispatch that it was started in. `read` gives the text of a file below the run's folder, or None. `answers` are the
-    questions that ci has handed back since the phase began, in order.
+    questions that ci has handed back since the phase began, in order. `holds` are the assistants, by name, of which
+    nothing is launched for now; `budgets` counts how often the run's budget was granted.
     """
 
     state: State
@@ -32,17 +33,19 @@ class PhaseView:
     config: Config
     now: Now
     read: Callable[[str], str | None]
+    holds: Mapping[str, Hold] = field(default_factory=dict)
+    budgets: int = 1
 
     def current(self, name: str) -> list[Job]:
         """The jobs of that name which this dispatch started, oldest first.
 
         Left out are those whose end says nothing, so that they are simply started again: stopped by a person, never
-        started, or, as long as there are attempts left, killed from outside.
+        started, ended by a limit of their assistant, or, as long as there are attempts left, killed from outside.
         """
         jobs = [job for job in self.jobs.values() if job.dispatch == self.dispatch and job.spec.name == name]
         lost = [job.id for job in jobs if job.result and job.result.code == LOST]
         void = set(lost[: self.config.attempts - 1])
-        return [job for job in jobs if job.id not in void and not (job.result and job.result.code in UNCOUNTED)]
+        return [job for job in jobs if job.id not in void and not (job.result and job.result.code in UNJUDGED)]
 
     def last(self, name: str) -> Job | None:
         """The newest of them."""

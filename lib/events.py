@@ -11,10 +11,12 @@ from lib.model import (
     Base,
     Builder,
     Edit,
+    Hold,
     Job,
     JobResult,
     Problem,
     ProcessIdentity,
+    Progress,
     RunOutcome,
     Value,
 )
@@ -135,6 +137,25 @@ class JobSpawned(Value):
     process: ProcessIdentity
 
 
+class JobProgressed(Value):
+    kind: Literal["job_progressed"] = "job_progressed"
+    job: str
+    progress: Progress
+
+
+class AssistantHeld(Value):
+    """Nothing is launched of that assistant for a while; `assistant` is its name without a variant."""
+
+    kind: Literal["assistant_held"] = "assistant_held"
+    assistant: str
+    hold: Hold
+
+
+class AssistantFreed(Value):
+    kind: Literal["assistant_freed"] = "assistant_freed"
+    assistant: str
+
+
 class JobStopping(Value):
     """Relay is about to end a job; recorded before the first signal, so that its exit is not read as its own."""
 
@@ -180,8 +201,11 @@ Event = Annotated[
     | BuilderChanged
     | JobStarted
     | JobSpawned
+    | JobProgressed
     | JobStopping
     | JobEnded
+    | AssistantHeld
+    | AssistantFreed
     | Rescued
     | Noted,
     Field(discriminator="kind"),

@@ -243,6 +243,47 @@ class JobResult(Value):
     data: Mapping[str, Any] = {}
 
 
+class Condition(StrEnum):
+    WORKING = "working"
+    SILENT = "silent"
+    ASKING = "asking"
+    RETRYING = "retrying"
+    RATE_LIMITED = "rate_limited"
+
+
+class Progress(Value):
+    """How a turn that runs is doing, by its events and the age of its output.
+
+    `code` is the failure that it is retrying, `until` when it tries again, as far as it tells; `answered` that its
+    model has said something; `usage` what the turn has used so far.
+    """
+
+    condition: Condition = Condition.WORKING
+    reason: str = ""
+    code: str = ""
+    until: datetime | None = None
+    answered: bool = False
+    usage: Usage = Usage()
+
+
+class Hold(Value):
+    """Why nothing is launched of an assistant: a limit, an error of its service, or that it can't be used at all.
+
+    It lasts until `until_mono_s` of the boot `boot_id`, after a reboot until `until`, and without these until a person
+    hands back. Then one turn is tried, and only when that is answered do others follow. `strikes` counts the holds
+    that followed one another.
+    """
+
+    code: str
+    reason: str
+    remedy: str = ""
+    since_mono_s: float
+    until: datetime | None = None
+    until_mono_s: float | None = None
+    boot_id: str = ""
+    strikes: int = 0
+
+
 class Job(Value):
     """A unit of work, and the idempotency key of what it does: it is started at most once under its id."""
 
@@ -254,6 +295,7 @@ class Job(Value):
     started_mono_s: float
     process: ProcessIdentity | None = None
     stopping: str = Field(default="", description="Why Relay is stopping it; recorded before the first signal.")
+    progress: Progress = Progress()
     ended_at: datetime | None = None
     result: JobResult | None = None
 
@@ -266,9 +308,11 @@ class Builder(Value):
     status: BuilderStatus = BuilderStatus.PENDING
     branch: str
     worktree: str
+    chain: Chain
     assistant: str
     attempt: int = 0
     attempts: int
+    budgets: int = Field(default=1, description="How many times the budget of a builder was granted to it.")
     base_commit: str = ""
     tip: str = ""
     verified: bool = False

@@ -85,6 +85,19 @@ def _job_started(data: _Data) -> str:
     return f"{spec.get('builder') or 'run'}: {spec.get('name')} started{by}{attempt} [{job.get('id')}]"
 
 
+def _job_progressed(data: _Data) -> str | None:
+    """A change of its condition; what it has used in between is for machines."""
+    progress = data.get("progress") or {}
+    if progress.get("condition") == "working":
+        return None
+    words = str(progress.get("condition")).replace("_", " ")
+    return f"job {data.get('job')} is {words}" + (f": {progress['reason']}" if progress.get("reason") else "")
+
+
+def _held(hold: _Data) -> str:
+    return f"{hold.get('reason')}" + (f", until {hold['until']}" if hold.get("until") else "")
+
+
 def _job_ended(data: _Data) -> str:
     result = data.get("result") or {}
     if result.get("ok"):
@@ -118,6 +131,9 @@ _WORDS: Final[Mapping[str, Callable[[_Data], str | None]]] = {
     "builder_changed": _builder_changed,
     "job_started": _job_started,
     "job_spawned": lambda _: None,
+    "job_progressed": _job_progressed,
+    "assistant_held": lambda data: f"nothing is launched of {data.get('assistant')}: {_held(data.get('hold') or {})}",
+    "assistant_freed": lambda data: f"{data.get('assistant')} is launched again",
     "job_stopping": lambda data: f"job {data.get('job')} is being stopped: {data.get('reason')}",
     "job_ended": _job_ended,
     "rescued": lambda data: f"kept as {data.get('ref')} (relay recover): {data.get('reason')}",

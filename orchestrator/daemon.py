@@ -22,10 +22,11 @@ from orchestrator.fold import Run
 from orchestrator.handover import Handover
 from orchestrator.hold import Hold
 from orchestrator.home import REPOSITORY_GONE, make_home
-from orchestrator.machine import Decision, Seen, decide, legal_actions
+from orchestrator.machine import decide, legal_actions
 from orchestrator.plugins import phase_handlers
 from orchestrator.pool import Pool
 from orchestrator.record import restore, save
+from orchestrator.turn import Decision, Seen
 from orchestrator.wake import Wake
 from orchestrator.workers import Workers
 
@@ -100,7 +101,12 @@ class Daemon:
 
     def _sleep(self) -> list[int]:
         timeout_s = self.run.config.poll_s
-        for due_mono_s in (self.wake_at_mono_s, self.handover.due_mono_s, self.hold.due_mono_s):
+        for due_mono_s in (
+            self.wake_at_mono_s,
+            self.handover.due_mono_s,
+            self.hold.due_mono_s,
+            self.workers.due_mono_s,
+        ):
             if due_mono_s is not None:
                 timeout_s = min(timeout_s, due_mono_s - now().mono_s)
         ready, signals = self.wake.wait(timeout_s)

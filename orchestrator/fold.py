@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
+from pydantic import Field
+
+from lib.chain import EXTEND_BUDGET
 from lib.config import Config
 from lib.events import (
     ActionStarted,
     Advanced,
     Asked,
+    AssistantFreed,
+    AssistantHeld,
     BuilderAdded,
     BuilderChanged,
     Event,
     Finished,
     JobEnded,
+    JobProgressed,
     JobSpawned,
     JobStarted,
     JobStopping,
@@ -30,11 +37,14 @@ from lib.model import (
     Builder,
     BuilderLine,
     BuilderStatus,
+    Condition,
+    Hold,
     Job,
     JobKind,
     Now,
     Owner,
     Problem,
+    Progress,
     State,
     Usage,
     Value,
@@ -74,6 +84,8 @@ class Engine(Value):
     answers: tuple[str, ...] = ()
     jobs_started: int = 0
     paused_mono_s: float | None = None
+    holds: Mapping[str, Hold] = {}
+    budgets: int = Field(default=1, description="How many times the run's budget was granted.")
     problem: Problem | None = None
 
 
@@ -100,10 +112,8 @@ def apply(run: Run, event: Event, now: Now) -> None:
         case StateEdited():
             _state(run, **event.edit.changes())
             _pause_clock(run, now)
-        case ProblemFound():
-            _engine(run, problem=event.problem)
-        case ProblemMended():
-            _engine(run, problem=None)
+        case ProblemFound() | ProblemMended():
+            _engine(run, problem=event.problem if isinstance(event, ProblemFound) else None)
         case ActionStarted():
             _engine(run, begun=True, feedback=event.feedback)
             _state(run, feedback="", message=f"{event.action} is under way", error=None)
@@ -121,7 +131,9 @@ def apply(run: Run, event: Event, now: Now) -> None:
             run.builders[event.builder.id] = event.builder
         case BuilderChanged():
             _change_builder(run, event)
-        case JobStarted() | JobSpawned() | JobStopping() | JobEnded():
+        case AssistantHeld() | AssistantFreed():
+            _hold(run, event)
+        case JobStarted() | JobSpawned() | JobProgressed() | JobStopping() | JobEnded():
             _job(run, event, now.wall)
         case _:
             pass  # the other facts are for the log alone
@@ -154,7 +166,8 @@ def _advance(run: Run, event: Advanced) -> None:
     answers = run.engine.answers if event.phase == run.state.phase else ()
     if event.answered:
         answers = (*answers, event.answered)
-    _engine(run, dispatch=run.engine.dispatch + 1, begun=False, feedback="", answers=answers)
+    budgets = run.engine.budgets + (event.answered == EXTEND_BUDGET)
+    _engine(run, budgets=budgets, dispatch=run.engine.dispatch + 1, begun=False, feedback="", answers=answers)
     _state(run, phase=event.phase, action_needed=event.action, action_owner=Owner.CODE, next_action=NO_ACTION,
            message=event.message or run.state.message, error=None)  # fmt: skip
 
@@ -175,7 +188,7 @@ def _legal(old: Status, new: Status) -> bool:
     return new in {Status.SKIPPED, Status.CANCELLED} and old not in SETTLED
 
 
-def _job(run: Run, event: JobStarted | JobSpawned | JobStopping | JobEnded, at: datetime) -> None:
+def _job(run: Run, event: JobStarted | JobSpawned | JobProgressed | JobStopping | JobEnded, at: datetime) -> None:
     if isinstance(event, JobStarted):
         job = event.job
         _engine(run, jobs_started=run.engine.jobs_started + 1)
@@ -183,13 +196,27 @@ def _job(run: Run, event: JobStarted | JobSpawned | JobStopping | JobEnded, at: 
             _point(run, job.spec.builder, job.id)
     elif isinstance(event, JobSpawned):
         job = run.jobs[event.job].model_copy(update={"process": event.process})
+    elif isinstance(event, JobProgressed):
+        job = run.jobs[event.job].model_copy(update={"progress": event.progress})
     elif isinstance(event, JobStopping):
         job = run.jobs[event.job].model_copy(update={"stopping": event.reason})
     else:
         job = run.jobs[event.job].model_copy(update={"result": event.result, "ended_at": at})
-        if job.spec.builder is None:
-            _state(run, usage=run.state.usage.plus(event.result.usage))
+        _spend(run, job.spec.builder, event.result.usage)
     run.jobs[job.id] = job
+
+
+def _hold(run: Run, event: AssistantHeld | AssistantFreed) -> None:
+    others = {name: hold for name, hold in run.engine.holds.items() if name != event.assistant}
+    _engine(run, holds={**others, event.assistant: event.hold} if isinstance(event, AssistantHeld) else others)
+
+
+def _spend(run: Run, builder: str | None, usage: Usage) -> None:
+    if builder is None:
+        _state(run, usage=run.state.usage.plus(usage))
+    else:
+        old = run.builders[builder]
+        run.builders[builder] = old.model_copy(update={"usage": old.usage.plus(usage)})
 
 
 def _point(run: Run, builder: str, job: str) -> None:
@@ -214,6 +241,8 @@ def present(run: Run) -> State:
     usage = run.state.usage
     for builder in run.builders.values():
         usage = usage.plus(builder.usage)
+    for job in run.live_jobs():
+        usage = usage.plus(job.progress.usage)
     return run.state.model_copy(
         update={"builders": tuple(_line(run, b) for b in run.builders.values()), "progress": dict(counts),
                 "usage": usage if usage != Usage() else Usage()}
@@ -233,5 +262,14 @@ def _line(run: Run, builder: Builder) -> BuilderLine:
         pid=job.process.pid if job and live and job.process else None,
         started_at=builder.started_at,
         ended_at=builder.ended_at,
-        note=builder.error.message if builder.error else builder.note,
+        note=(said(job.progress) if job and live else "") or (builder.error.message if builder.error else builder.note),
     )
+
+
+def said(progress: Progress) -> str:
+    """The condition of a turn in words; nothing while it simply works."""
+    if progress.condition is Condition.WORKING:
+        return ""
+    until = f", until {progress.until:%H:%M:%S} UTC" if progress.until else ""
+    words = progress.condition.value.replace("_", " ")
+    return f"{words}{until}" + (f": {progress.reason}" if progress.reason else "")

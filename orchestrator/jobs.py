@@ -149,8 +149,12 @@ def finish(work: Work) -> Event:
 
 def _masked(work: Work, result: JobResult) -> JobResult:
     """Without the secrets that the job had: what leaves here is logged, shown, and told to other assistants."""
-    masker = Masker.from_environ({**os.environ, **work.config.env})
-    return JobResult.model_validate(masker.masked_data(result.model_dump(mode="json")))
+    return JobResult.model_validate(masker_of(work.config).masked_data(result.model_dump(mode="json")))
+
+
+def masker_of(config: Config) -> Masker:
+    """Knows the secrets that jobs may have: those of Relay's own environment, and of the configuration."""
+    return Masker.from_environ({**os.environ, **config.env})
 
 
 def _assistant_result(work: Work, end: Exit) -> JobResult:

@@ -7,8 +7,7 @@ observed facts ──► fold ──► held? ──no──► handler.step(vie
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
 
 from pydantic import TypeAdapter
 
@@ -30,16 +29,16 @@ from lib.events import (
     Asked,
     BuilderAdded,
     BuilderChanged,
-    Event,
     Finished,
-    JobStarted,
-    JobStopping,
+    JobEnded,
     Noted,
     StateEdited,
     VerbDone,
 )
-from lib.model import Action, Builder, BuilderStatus, Edit, Job, JobKind, JobSpec, Now, Owner, Problem, RunOutcome
-from orchestrator.fold import AT_WORK, SETTLED, Run, apply
+from lib.model import Action, Builder, BuilderStatus, Edit, Now, Owner, Problem, RunOutcome
+from orchestrator.fold import AT_WORK, SETTLED, Run
+from orchestrator.limits import enforce_limits, free_all, note_end
+from orchestrator.turn import Decision, Seen, Turn
 
 MAX_STEPS = 100
 ACTION: TypeAdapter[str] = TypeAdapter(Action)
@@ -49,89 +48,24 @@ VERBS = (RETRY, SKIP, CANCEL)
 UNFINISHED = AT_WORK | {BuilderStatus.PENDING, BuilderStatus.RETRYING, BuilderStatus.FAILED}
 
 
-@dataclass(frozen=True, slots=True)
-class Silence:
-    """How long a job has printed nothing, and how much it printed in all."""
-
-    silent_s: float
-    output_bytes: int
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """What a tick observed: facts in the order in which they were seen, and the output of running jobs."""
-
-    facts: Sequence[Event] = ()
-    output: Mapping[str, Silence] = field(default_factory=dict)
-
-
-@dataclass(slots=True)
-class Decision:
-    """What follows: the new run, the events that led to it, what to start, and when to look again."""
-
-    run: Run
-    events: list[Event] = field(default_factory=list)
-    start: list[Job] = field(default_factory=list)
-    stop: list[Job] = field(default_factory=list)
-    wake_at_mono_s: float | None = None
-    checkpoint: str | None = None
-
-
 Reader = Callable[[str], str | None]
 
 
 def decide(run: Run, seen: Seen, handlers: Mapping[str, PhaseHandler], now: Now, read: Reader) -> Decision:
     """The next decision. `run` is left as it is; `read` gives a text file of the run's folder."""
-    turn = _Turn(Decision(run.copy()), now)
+    turn = Turn(Decision(run.copy()), now)
     for fact in seen.facts:
         turn.emit(fact)
         if isinstance(fact, StateEdited):
             _handed_back(turn, run, fact.edit)
+        elif isinstance(fact, JobEnded):
+            note_end(turn, turn.run.jobs[fact.job])
     if turn.run.state.outcome is None:
-        _enforce_limits(turn, seen)
+        if not turn.run.state.paused:
+            enforce_limits(turn, seen)
         if not _held(turn.run):
             _dispatch(turn, handlers, read)
     return turn.decision
-
-
-class _Turn:
-    """The decision in the making."""
-
-    def __init__(self, decision: Decision, now: Now) -> None:
-        self.decision = decision
-        self.now = now
-
-    @property
-    def run(self) -> Run:
-        return self.decision.run
-
-    def emit(self, event: Event) -> None:
-        apply(self.run, event, self.now)
-        self.decision.events.append(event)
-
-    def wake_at(self, mono_s: float | None) -> None:
-        known = self.decision.wake_at_mono_s
-        if mono_s is not None and (known is None or mono_s < known):
-            self.decision.wake_at_mono_s = mono_s
-
-    def stop(self, job: Job, reason: str) -> None:
-        if not job.stopping:
-            self.emit(JobStopping(job=job.id, reason=reason))
-            self.decision.stop.append(self.run.jobs[job.id])
-
-    def start(self, spec: JobSpec) -> None:
-        number = self.run.engine.jobs_started + 1
-        attempt = self.run.builders[spec.builder].attempt if spec.builder else 1
-        job = Job(
-            id=f"{number:04d}-{spec.builder or 'run'}-{spec.name}",
-            spec=spec,
-            attempt=attempt,
-            dispatch=self.run.engine.dispatch,
-            started_at=self.now.wall,
-            started_mono_s=self.now.mono_s,
-        )
-        self.emit(JobStarted(job=job))
-        self.decision.start.append(job)
 
 
 def _held(run: Run) -> bool:
@@ -146,13 +80,14 @@ def legal_actions(run: Run, handlers: Mapping[str, PhaseHandler]) -> list[str]:
     return [name for name, handler in handlers.items() if run.state.phase in handler.phases] + list(VERBS)
 
 
-def _handed_back(turn: _Turn, before: Run, edit: Edit) -> None:
+def _handed_back(turn: Turn, before: Run, edit: Edit) -> None:
     """An edit that gives the run to code, or that names another action while code has it."""
     if before.state.outcome is not None or turn.run.state.action_owner is Owner.CI:
         return
     asked = before.state.action_owner is Owner.CI
     if not asked and edit.action_needed is None:
         return
+    free_all(turn)
     current = before.state.next_action if asked else before.state.action_needed
     wanted = edit.action_needed or current
     verb, *names = wanted.split(" ")
@@ -169,7 +104,7 @@ def _handed_back(turn: _Turn, before: Run, edit: Edit) -> None:
         _hand_to(turn, wanted, answered=before.state.action_needed if asked and wanted == current else "")
 
 
-def _hand_to(turn: _Turn, action: str, answered: str) -> None:
+def _hand_to(turn: Turn, action: str, answered: str) -> None:
     """A new dispatch; what runs of the old one, and belongs to no builder, is stopped."""
     for job in turn.run.live_jobs():
         if job.spec.builder is None:
@@ -177,7 +112,7 @@ def _hand_to(turn: _Turn, action: str, answered: str) -> None:
     turn.emit(Advanced(phase=turn.run.state.phase, action=action, message=f"{action} follows", answered=answered))
 
 
-def _retry(turn: _Turn, builder: Builder) -> None:
+def _retry(turn: Turn, builder: Builder) -> None:
     """Another round of attempts, also for one that is at work or was skipped."""
     if builder.status not in {*SETTLED, BuilderStatus.CANCELLED, BuilderStatus.PENDING}:
         _end_job(turn, builder, "retry")
@@ -185,7 +120,7 @@ def _retry(turn: _Turn, builder: Builder) -> None:
         turn.emit(BuilderChanged(builder=builder.id, changes=changes))
 
 
-def _skip(turn: _Turn, builder: Builder) -> None:
+def _skip(turn: Turn, builder: Builder) -> None:
     if builder.status not in SETTLED - {BuilderStatus.BUILT}:
         _end_job(turn, builder, "skipped")
         changes = {"status": BuilderStatus.SKIPPED, "note": "skipped", "ended_at": turn.now.wall}
@@ -195,7 +130,7 @@ def _skip(turn: _Turn, builder: Builder) -> None:
 _VERBS = {RETRY: _retry, SKIP: _skip}
 
 
-def _cancel(turn: _Turn) -> None:
+def _cancel(turn: Turn) -> None:
     for job in turn.run.live_jobs():
         turn.stop(job, "cancelled")
     for builder in list(turn.run.builders.values()):
@@ -207,48 +142,16 @@ def _cancel(turn: _Turn) -> None:
     turn.decision.checkpoint = "cancelled"
 
 
-def _end_job(turn: _Turn, builder: Builder, reason: str) -> None:
+def _end_job(turn: Turn, builder: Builder, reason: str) -> None:
     job = turn.run.jobs.get(builder.job or "")
     if job is not None and job.result is None:
         turn.stop(job, reason)
 
 
-# --- limits ----------------------------------------------------------------------------------------------------------
-
-
-def _enforce_limits(turn: _Turn, seen: Seen) -> None:
-    """Ends jobs that ran, were silent, or printed beyond their limits. A paused run's clock stands still."""
-    if turn.run.state.paused:
-        return
-    for job in turn.run.live_jobs():
-        if job.spec.kind is JobKind.EFFECT or job.process is None or job.stopping:
-            continue
-        reason, due = _limit(turn, job, seen.output.get(job.id))
-        if reason:
-            turn.stop(job, reason)
-        turn.wake_at(due)
-
-
-def _limit(turn: _Turn, job: Job, output: Silence | None) -> tuple[str, float | None]:
-    now, spec = turn.now, job.spec
-    due: list[float] = []
-    if spec.timeout_s is not None:
-        due.append(job.started_mono_s + spec.timeout_s)
-        if now.mono_s >= due[-1]:
-            return "timeout", None
-    if output is not None and spec.idle_timeout_s is not None:
-        due.append(now.mono_s + spec.idle_timeout_s - output.silent_s)
-        if output.silent_s >= spec.idle_timeout_s:
-            return "idle", None
-    if output is not None and output.output_bytes > turn.run.config.output_max_mb * 1e6:
-        return "output_limit", None
-    return "", min(due, default=None)
-
-
 # --- handlers --------------------------------------------------------------------------------------------------------
 
 
-def _dispatch(turn: _Turn, handlers: Mapping[str, PhaseHandler], read: Reader) -> None:
+def _dispatch(turn: Turn, handlers: Mapping[str, PhaseHandler], read: Reader) -> None:
     """Asks the handler of the action, until it waits, asks ci, or the run is over."""
     for _ in range(MAX_STEPS):
         run = turn.run
@@ -281,7 +184,7 @@ def _broken(message: str) -> Fail:
     return Fail(Problem(code="handler_failed", message=message, remedy="relay retry"))
 
 
-def _view(turn: _Turn, read: Reader) -> PhaseView:
+def _view(turn: Turn, read: Reader) -> PhaseView:
     run = turn.run
     return PhaseView(
         state=run.state,
@@ -293,10 +196,12 @@ def _view(turn: _Turn, read: Reader) -> PhaseView:
         config=run.config,
         now=turn.now,
         read=read,
+        holds=run.engine.holds,
+        budgets=run.engine.budgets,
     )
 
 
-def _carry_out(turn: _Turn, action: str, outcome: Outcome) -> bool:
+def _carry_out(turn: Turn, action: str, outcome: Outcome) -> bool:
     """Turns an outcome into events and jobs; whether the handler is to be asked again."""
     match outcome:
         case Wait():
@@ -319,7 +224,7 @@ def _carry_out(turn: _Turn, action: str, outcome: Outcome) -> bool:
     return True
 
 
-def _proceed(turn: _Turn, outcome: Proceed) -> None:
+def _proceed(turn: Turn, outcome: Proceed) -> None:
     for note in outcome.notes:
         turn.emit(Noted(message=note))
     for builder in outcome.added:
@@ -330,7 +235,7 @@ def _proceed(turn: _Turn, outcome: Proceed) -> None:
         turn.start(spec)
 
 
-def _ask(turn: _Turn, outcome: AskCi) -> None:
+def _ask(turn: Turn, outcome: AskCi) -> None:
     turn.emit(
         Asked(
             action=outcome.action,

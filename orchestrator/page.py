@@ -7,7 +7,7 @@ from typing import Final
 
 from lib.display import clip, escaped, width
 from orchestrator.screen import Look, ago, bar, columns, padded, wrapped
-from orchestrator.view import AT_WORK, BUILT, BuilderView, View
+from orchestrator.view import AT_WORK, BUILT, BuilderView, HoldView, View
 
 #: Each mood's sign and style.
 _MOODS: Final = {
@@ -93,9 +93,16 @@ def _stand(view: View, look: Look) -> list[str]:
     lines += [_INDENT + line for line in _paragraph(view.message, prose)]
     if view.line and view.mood == "work":
         lines.append(look.paint(_INDENT + clip(escaped(view.line), look.columns - len(_INDENT)), "dim"))
+    for hold in view.holds:
+        lines += [look.paint(_INDENT + line, "yellow") for line in _paragraph(_held(hold), prose)]
     for trouble in view.troubles:
         lines += [look.paint(_INDENT + line, "red") for line in _paragraph(trouble.message, prose)]
     return [*lines, ""]
+
+
+def _held(hold: HoldView) -> str:
+    left = f"tried again in {ago(hold.left_s)}" if hold.left_s else "tried again now" if hold.until else "waits for you"
+    return f"{hold.assistant}: {hold.reason} · {left}"
 
 
 def _paragraph(text: str, columns: int) -> list[str]:

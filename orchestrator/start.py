@@ -7,7 +7,7 @@ import secrets
 import unicodedata
 from datetime import datetime
 
-from lib.assistants import chosen
+from lib.assistants import chain_of
 from lib.atomic import exchange
 from lib.config import Config
 from lib.errors import RelayError, UsageError
@@ -42,7 +42,7 @@ def create_run(project: Project, requirement: str, config: Config) -> Run:
         from orchestrator.plugins import phase_handlers
 
         phase_handlers(project)
-    config = config.model_copy(update={"assistant": chosen(config.assistant, config.assistants, requirement)})
+    config = with_assistants(config, requirement)
     base = starting_point(Repo.of(project))
     with RunDB.open(project) as db:
         if active := db.active_run(project.instance_dir.name):
@@ -73,6 +73,13 @@ def create_run(project: Project, requirement: str, config: Config) -> Run:
         save(db, None, run, [started], instant, file_bytes=written)
         exchange(project.state_file, written, previous)
     return run
+
+
+def with_assistants(config: Config, requirement: str) -> Config:
+    """The configuration with its chains settled: what is not installed here is left out. Raises `RelayError`."""
+    roles = {role: chain_of(chain, config.assistants, requirement) for role, chain in config.roles.items()}
+    chain = chain_of(config.assistant, config.assistants, requirement)
+    return config.model_copy(update={"assistant": chain, "roles": roles})
 
 
 def run_id(requirement: str, at: datetime) -> str:

@@ -47,8 +47,20 @@ class Trouble(NamedTuple):
     remedy: str
 
 
+class HoldView(NamedTuple):
+    """An assistant of which nothing is launched, why, and until when (ISO 8601, UTC); null until a person acts."""
+
+    assistant: str
+    reason: str
+    until: str | None
+    left_s: float | None
+
+
 class BuilderView(NamedTuple):
-    """One builder. `steps` of five (see `STEPS`) are behind it; `line` is its last word: output, error or note."""
+    """One builder. `steps` of five (see `STEPS`) are behind it; `line` is its last word: output, error or note.
+
+    `condition` is how its turn is doing: working, silent, asking, retrying or rate_limited; empty without a turn.
+    """
 
     id: str
     title: str
@@ -60,6 +72,7 @@ class BuilderView(NamedTuple):
     age_s: float | None
     tokens: int
     cost_usd: float
+    condition: str
     line: str
     branch: str
     worktree: str
@@ -72,8 +85,8 @@ class View(NamedTuple):
     `commands` are what to type next, each with what it does. `progress` counts builders by status; `built` and
     `active` are how many of them are built at least, and how many are at work. `troubles` are what stands in the way,
     each with its remedy. `doing` is what runs for the run as a whole, since `doing_s`, and `line` the last that it
-    printed. Ages are seconds, stamps ISO 8601, cost US dollars; `orchestrator_pid` is null while none is running, and
-    0 where its pid can't be told.    Texts are not escaped.
+    printed. `holds` are the assistants that a limit holds. Ages are seconds, stamps ISO 8601, cost US dollars;
+    `orchestrator_pid` is null while none is running, and 0 where its pid can't be told. Texts are not escaped.
     """
 
     run: str
@@ -93,6 +106,7 @@ class View(NamedTuple):
     doing: str
     doing_s: float | None
     line: str
+    holds: tuple[HoldView, ...]
     builders: tuple[BuilderView, ...]
     progress: dict[str, int]
     built: int
@@ -135,7 +149,8 @@ def status_view(
     that have not ended; `problem` that of the `Problem` that holds the run. `lines` maps a job's id to the last line
     that it printed.
     """
-    shown = tuple(_builder(builder, lines, now) for builder in builders)
+    turns = {job["id"]: job["progress"] for job in jobs if job["spec"]["kind"] == "assistant"}
+    shown = tuple(_builder(builder, turns.get(builder.get("job") or ""), lines, now) for builder in builders)
     progress = dict(Counter(builder.status for builder in shown))
     built, active = (sum(progress.get(name, 0) for name in names) for names in (BUILT, AT_WORK))
     job = next((job for job in reversed(jobs) if not job["spec"]["builder"]), None)
@@ -162,6 +177,7 @@ def status_view(
         doing=doing,
         doing_s=_age(job["started_at"], None, now) if job else None,
         line=lines.get(job["id"], "") if job else "",
+        holds=_holds(header, now),
         builders=shown,
         progress=progress,
         built=built,
@@ -181,12 +197,21 @@ def status_view(
     )
 
 
-def _builder(builder: Record, lines: Mapping[str, str], now: datetime) -> BuilderView:
+def _holds(header: Record, now: datetime) -> tuple[HoldView, ...]:
+    if header["outcome"]:
+        return ()
+    known = header.get("engine", {}).get("holds", {})
+    return tuple(
+        HoldView(name, hold["reason"], hold["until"], _left(hold["until"], now)) for name, hold in known.items()
+    )
+
+
+def _builder(builder: Record, turn: Record | None, lines: Mapping[str, str], now: datetime) -> BuilderView:
     status, error = builder["status"], builder.get("error") or {}
     proved = 2 if builder.get("tip") else 1 if builder.get("base_commit") else 0
     said = lines.get(builder.get("job") or "", "") if status in AT_WORK else ""
     note = "" if builder["note"] == status else builder["note"]
-    usage = builder.get("usage") or {"input_tokens": 0, "output_tokens": 0, "cost_usd": 0.0}
+    used = [part for part in (builder.get("usage"), turn and turn["usage"]) if part]
     return BuilderView(
         id=builder["id"],
         title=builder.get("component", {}).get("title", ""),
@@ -196,12 +221,26 @@ def _builder(builder: Record, lines: Mapping[str, str], now: datetime) -> Builde
         attempts=builder.get("attempts", builder["attempt"]),
         assistant=builder["assistant"],
         age_s=_age(builder["started_at"], builder["ended_at"], now),
-        tokens=usage["input_tokens"] + usage["output_tokens"],
-        cost_usd=usage["cost_usd"],
-        line=said or error.get("message", "").removeprefix(f"{builder['id']}: ") or note,
+        tokens=sum(usage["input_tokens"] + usage["output_tokens"] for usage in used),
+        cost_usd=round(sum(usage["cost_usd"] for usage in used), 6),
+        condition=turn["condition"] if turn else "",
+        line=_condition(turn) or said or error.get("message", "").removeprefix(f"{builder['id']}: ") or note,
         branch=builder["branch"],
         worktree=builder["worktree"],
     )
+
+
+def _left(until: str | None, now: datetime) -> float | None:
+    return None if until is None else max(0.0, round((datetime.fromisoformat(until) - now).total_seconds(), 1))
+
+
+def _condition(turn: Record | None) -> str:
+    """What to know of a turn that does not simply work."""
+    if turn is None or turn["condition"] == "working":
+        return ""
+    words = {"asking": "asks", "silent": "has been silent for a while"}.get(turn["condition"])
+    said = words or turn["condition"].replace("_", " ")
+    return f"{said}: {turn['reason']}" if turn["reason"] else said
 
 
 def _age(start: str | None, end: str | None, now: datetime) -> float | None:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass
+from pathlib import Path
 
+from lib.assistants import resolve
+from lib.errors import RelayError
 from lib.events import Event, JobEnded, JobSpawned
 from lib.model import Job, JobKind, JobResult, Now, ProcessIdentity
 from lib.paths import Project
@@ -14,6 +17,7 @@ from lib.process import (
     Running,
     alive,
     close_watch,
+    mono_s,
     output_size,
     recover,
     stop_trees,
@@ -21,18 +25,24 @@ from lib.process import (
 )
 from orchestrator.effects import run_effect
 from orchestrator.fold import Run
-from orchestrator.jobs import Work, finish, guarded, launch
-from orchestrator.machine import Silence
+from orchestrator.jobs import Work, finish, guarded, launch, masker_of
 from orchestrator.pool import Pool
+from orchestrator.progress import LOOK_AGAIN_S, OutputWatch, TurnReader
+from orchestrator.turn import Output
 from orchestrator.wake import Wake
+
+#: How often the output is looked at where nothing tells that it grew.
+LOOK_S = 1.0
 
 
 @dataclass(slots=True)
-class _Output:
-    """How much a job had printed when that last changed, and when this was."""
+class _Printed:
+    """How much a job had printed when that last changed, when this was, and who reads it if it is a turn."""
 
     size: int
     changed_mono_s: float
+    reader: TurnReader | None
+    behind: bool = True
 
 
 class Workers:
@@ -44,7 +54,11 @@ class Workers:
         self._wake = wake
         self._watched: dict[int, tuple[str, ProcessIdentity]] = {}
         self._unwatched: dict[str, ProcessIdentity] = {}
-        self._output: dict[str, _Output] = {}
+        self._printed: dict[str, _Printed] = {}
+        self._growth = OutputWatch()
+        self._growth_watched = False
+        self._look_at_mono_s = 0.0
+        self.due_mono_s: float | None = None
         self._stopping: set[str] = set()
 
     def start(self, run: Run, job: Job) -> None:
@@ -78,6 +92,10 @@ class Workers:
 
     def check(self, run: Run, ready: set[int]) -> None:
         """Judges the jobs whose processes have ended: those of `ready` descriptors, and those that have none."""
+        if self._growth.fd in ready:
+            self._wake.forget(self._growth.fd)
+            self._growth_watched = False
+            self._look_at_mono_s = mono_s() + LOOK_AGAIN_S
         ended = [self._forget(descriptor) for descriptor in ready & self._watched.keys()]
         for job, process in list(self._unwatched.items()):
             if not alive(process):
@@ -89,19 +107,61 @@ class Workers:
             if live.stopping and live.process and live.id not in self._stopping and alive(live.process):
                 self.stop(run, live)
 
-    def output(self, run: Run, instant: Now) -> dict[str, Silence]:
-        """How long each running process has been silent, by what its output files grew."""
-        known = {}
+    def output(self, run: Run, instant: Now) -> dict[str, Output]:
+        """How long each running process has been silent, by what its output files grew, and how turns are doing."""
+        known: dict[str, Output] = {}
+        self._growth.drain()
+        printed = {}
         for job in run.live_jobs():
             if job.process is None:
                 continue
-            size = output_size(self._project.output_dir(run.state.run, job.spec.builder, job.id))
-            last = self._output.get(job.id)
-            if last is None or last.size != size:
-                last = self._output[job.id] = _Output(size, instant.mono_s)
-            known[job.id] = Silence(instant.mono_s - last.changed_mono_s, size)
-        self._output = {job: last for job, last in self._output.items() if job in known}
+            folder = self._project.output_dir(run.state.run, job.spec.builder, job.id)
+            now = printed[job.id] = self._read(run, job, folder, instant)
+            silent_s = instant.mono_s - now.changed_mono_s
+            known[job.id] = Output(silent_s, now.size)
+            if now.reader is not None:
+                stuck_s = instant.mono_s - now.reader.stuck_since_mono_s
+                known[job.id] = Output(silent_s, now.size, now.reader.progress, stuck_s)
+        self._printed = printed
+        self._follow_growth({now.reader.file for now in printed.values() if now.reader}, instant)
         return known
+
+    def _read(self, run: Run, job: Job, folder: Path, instant: Now) -> _Printed:
+        """Takes in what a job has printed since the last look."""
+        size = output_size(folder)
+        last = self._printed.get(job.id)
+        if last is None:
+            last = _Printed(size, instant.mono_s, self._reader(run, job, folder, instant))
+        elif last.size != size:
+            last = _Printed(size, instant.mono_s, last.reader)
+        if last.reader is not None and last.behind:
+            last.behind = last.reader.read(instant)
+        return last
+
+    def _reader(self, run: Run, job: Job, folder: Path, instant: Now) -> TurnReader | None:
+        if job.spec.kind is not JobKind.ASSISTANT:
+            return None
+        try:
+            adapter = resolve(job.spec.assistant, run.config.assistants)
+        except RelayError:
+            return None  # a plug-in that was removed meanwhile: told when the turn is judged
+        return TurnReader(folder / "output.log", adapter, masker_of(run.config), instant)
+
+    def _follow_growth(self, files: set[Path], instant: Now) -> None:
+        """Is woken when one of the files grows, but no sooner than a moment after the last look."""
+        self._growth.follow(files)
+        self.due_mono_s = None
+        if any(printed.behind for printed in self._printed.values() if printed.reader):
+            self._wake.ring()
+        if not files or self._growth_watched:
+            return
+        if self._growth.fd is None:
+            self.due_mono_s = instant.mono_s + LOOK_S
+        elif instant.mono_s < self._look_at_mono_s:
+            self.due_mono_s = self._look_at_mono_s
+        else:
+            self._wake.watch(self._growth.fd)
+            self._growth_watched = True
 
     def adopt(self, run: Run) -> tuple[list[str], list[Event]]:
         """Takes over every job without a result: the ids of those that still run, and what is known of the others."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lib.chain import choose, nobody
 from lib.config import Gate
 from lib.contracts import Advance, AskCi, Fail, Outcome, PhaseView, Proceed, Wait
 from lib.design import as_json, as_markdown, check, parse_design
@@ -29,14 +30,14 @@ class DesignHandler:
             return _failed(prepared.result)
         turns = view.current("design")
         if not turns:
-            return Proceed(jobs=(_turn(view, prepared, last=None, errors=()),))
+            return _ask(view, prepared, last=None)
         result = turns[-1].result
         if result is None:
             return Wait()
         if result.ok:
             return _designed(view, prepared, turns, str(result.data.get("text", "")))
         if sum(turn.result is not None and not turn.result.ok for turn in turns) < view.config.attempts:
-            return Proceed(jobs=(_turn(view, prepared, turns[-1], errors=()),))
+            return _ask(view, prepared, turns[-1])
         return _failed(result, "The architect failed: ")
 
 
@@ -54,8 +55,7 @@ def _designed(view: PhaseView, prepared: Job, turns: list[Job], text: str) -> Ou
     if errors:
         what = "; ".join(errors)
         if len(turns) <= view.config.design_repairs:
-            again = _turn(view, prepared, turns[-1], tuple(errors))
-            return Proceed(jobs=(again,), notes=(f"The design is invalid and goes back: {what}",))
+            return _ask(view, prepared, turns[-1], tuple(errors), f"The design is invalid and goes back: {what}")
         remedy = 'relay reject "what to do differently"'
         return Fail(Problem(code="design_invalid", message=f"The design is still invalid: {what}", remedy=remedy))
     written = view.last("write_files")
@@ -86,15 +86,20 @@ def _survey(view: PhaseView) -> JobSpec:
     return JobSpec(kind=JobKind.EFFECT, name="survey", worktree=ARCHITECT, args={"base": view.state.base.commit})
 
 
-def _turn(view: PhaseView, prepared: Job, last: Job | None, errors: tuple[str, ...]) -> JobSpec:
+def _ask(view: PhaseView, prepared: Job, last: Job | None, errors: tuple[str, ...] = (), *notes: str) -> Outcome:
+    """Another turn of the architect, in the conversation of the `last` one if that ended well."""
+    choice = choose(view, view.config.chain(ARCHITECT))
+    if choice.assistant is None:
+        return nobody(choice, "design")
     survey = prepared.result.data.get("survey", "") if prepared.result else ""
-    session = last.result.session if last and last.result and last.result.ok else None
-    return JobSpec(
+    same = last is not None and last.spec.assistant == choice.assistant
+    session = last.result.session if same and last and last.result and last.result.ok else None
+    spec = JobSpec(
         kind=JobKind.ASSISTANT,
         name="design",
         role=ARCHITECT,
         worktree=ARCHITECT,
-        assistant=view.config.assistant,
+        assistant=choice.assistant,
         session=session,
         prompt={
             "requirement": view.state.requirement,
@@ -106,6 +111,7 @@ def _turn(view: PhaseView, prepared: Job, last: Job | None, errors: tuple[str, .
         timeout_s=view.config.timeout_s,
         idle_timeout_s=view.config.idle_timeout_s,
     )
+    return Proceed(jobs=(spec,), notes=notes)
 
 
 handler = DesignHandler()

@@ -47,12 +47,14 @@ def _restoring(view: PhaseView) -> Outcome | None:
 
 def _builder(view: PhaseView, index: int, component: Component) -> Builder:
     run = view.state.run
+    chain = component.assistant or view.config.chain("builder")
     return Builder(
         id=component.id,
         component=component,
         branch=f"relay/{run}/{component.id}",
         worktree=f".project/worktrees/{run}/{component.id}",
-        assistant=view.config.assistant,
+        chain=chain,
+        assistant=chain[0],
         attempts=view.config.attempts,
         port_base=_port_base(view, index),
     )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from lib.attempts import LOST, UNCOUNTED, another_round, failed, gave_up, retry_is_due
+from lib.budget import builder_budget
+from lib.chain import choose, nobody
 from lib.contracts import Advance, AskCi, Change, Outcome, PhaseView, Proceed, Wait
 from lib.lineage import ancestors, tips
 from lib.model import Builder, BuilderStatus, Job, JobKind, JobResult, JobSpec, Problem
@@ -28,11 +30,11 @@ class ExecutionHandler:
         jobs: list[JobSpec] = []
         for builder in view.builders.values():
             wants_slot = builder.status in {Status.PENDING, Status.RETRYING}
-            moved = None if wants_slot and free <= 0 else _next(view, builder)
+            moved = None if wants_slot and free <= 0 else _next(view, builder, jobs)
             if moved is None:
                 continue
             fields, job = moved
-            free -= wants_slot
+            free -= wants_slot and job is not None
             changes.append(Change(builder.id, fields))
             if job is not None:
                 jobs.append(job)
@@ -42,9 +44,15 @@ class ExecutionHandler:
 
     def _all_done(self, view: PhaseView) -> Outcome:
         builders = view.builders.values()
-        if any(b.status in AT_WORK | {Status.RETRYING} for b in builders):
+        left = [b for b in builders if b.status is Status.RETRYING or (b.status is Status.PENDING and _ready(view, b))]
+        working = any(b.status in AT_WORK for b in builders)
+        if left and not working:
+            choices = [choose(view, _wanted(builder)) for builder in left]
+            if all(choice.problem for choice in choices):
+                return nobody(choices[0], "execution")
+        if left or working:
             pauses = [b.retry_at_mono_s for b in builders if b.status is Status.RETRYING and b.retry_at_mono_s]
-            return Wait(min((at for at in pauses if at > view.now.mono_s), default=None))
+            return Wait(min((at for at in [*pauses, *_lifted(view)] if at > view.now.mono_s), default=None))
         broken = [b for b in builders if b.status is Status.FAILED]
         if broken or not any(b.status in BUILT for b in builders):
             return _ask(broken)
@@ -55,15 +63,15 @@ class ExecutionHandler:
 Moved = tuple[Mapping[str, Any], JobSpec | None]
 
 
-def _next(view: PhaseView, builder: Builder) -> Moved | None:
+def _next(view: PhaseView, builder: Builder, starting: Sequence[JobSpec]) -> Moved | None:
     """The changes of a builder's record and its next job, or None while it has to wait."""
     if builder.status is Status.PENDING:
-        return _prepare(view, builder) if _ready(view, builder) else None
+        return _start(view, builder) if _ready(view, builder) else None
     job = view.jobs.get(builder.job or "")
     if job is None or job.result is None:
         return None
     if builder.status is Status.RETRYING:
-        return _prepare(view, builder) if retry_is_due(builder, view.now) else None
+        return _start(view, builder) if retry_is_due(builder, view.now) else None
     if builder.status is Status.FAILED:
         return (another_round(builder, view.feedback, view.config), None) if job.dispatch < view.dispatch else None
     if builder.status not in AT_WORK:
@@ -72,7 +80,7 @@ def _next(view: PhaseView, builder: Builder) -> Moved | None:
         if _cut_short(view, job, job.result):
             return {"note": ""}, job.spec
         return failed(builder, job.spec.name, job.result, view.config, view.now), None
-    return _AFTER[job.spec.name](view, builder, job.result)
+    return _AFTER[job.spec.name](view, builder, job.result, starting)
 
 
 def _cut_short(view: PhaseView, job: Job, result: JobResult) -> bool:
@@ -92,6 +100,25 @@ def _ready(view: PhaseView, builder: Builder) -> bool:
     )
 
 
+def _start(view: PhaseView, builder: Builder) -> Moved | None:
+    """Prepares it, if an assistant can be had; else it waits, and its note says for what."""
+    choice = choose(view, _wanted(builder))
+    if choice.assistant is not None:
+        return _prepare(view, builder)
+    return None if builder.note == choice.why else ({"note": choice.why, "error": None}, None)
+
+
+def _wanted(builder: Builder) -> list[str]:
+    """Its chain, with the one first that has worked on it: only that one can go on with the conversation."""
+    worked = [builder.assistant] if builder.session else []
+    return list(dict.fromkeys([*worked, *builder.chain]))
+
+
+def _lifted(view: PhaseView) -> list[float]:
+    """When the holds of assistants end."""
+    return [hold.until_mono_s for hold in view.holds.values() if hold.until_mono_s is not None]
+
+
 def _prepare(view: PhaseView, builder: Builder) -> Moved:
     args = {
         "branch": builder.branch,
@@ -104,17 +131,27 @@ def _prepare(view: PhaseView, builder: Builder) -> Moved:
     return fields, spec
 
 
-def _prepared(view: PhaseView, builder: Builder, result: JobResult) -> Moved:
+def _prepared(view: PhaseView, builder: Builder, result: JobResult, starting: Sequence[JobSpec]) -> Moved:
     """A worktree that was there before holds partial work, and was set up already."""
     base = str(result.data["base"])
     if view.config.setup and (result.data["made"] or not builder.base_commit):
         return {"base_commit": base}, _command(view, builder, "setup", view.config.setup)
-    fields, job = _build(view, builder)
+    fields, job = _build(view, builder, result, starting)
     return {**fields, "base_commit": base}, job
 
 
-def _build(view: PhaseView, builder: Builder, _result: JobResult | None = None) -> tuple[dict[str, Any], JobSpec]:
+def _build(view: PhaseView, builder: Builder, _result: JobResult, starting: Sequence[JobSpec]) -> Moved:
+    if used := builder_budget(view.config, builder):
+        spent = JobResult(ok=False, code="budget", message=f"it has used {used}", remedy=f"relay retry {builder.id}")
+        return failed(builder, "build", spent, view.config, view.now), None
+    choice = choose(view, _wanted(builder), starting)
+    if choice.assistant is None:
+        waits = {"status": Status.RETRYING, "attempt": builder.attempt - 1, "retry_at_mono_s": None, "note": choice.why}
+        return waits, None
+    session = builder.session if choice.assistant == builder.assistant else None
+    earlier = [job for job in view.jobs.values() if job.spec.builder == builder.id and job.spec.name == "build"]
     prompt = {
+        "resumed": bool(earlier),
         "requirement": view.state.requirement,
         "component": builder.component.model_dump(mode="json"),
         "siblings": [b.component.model_dump(mode="json") for b in view.builders.values() if b.id != builder.id],
@@ -129,28 +166,27 @@ def _build(view: PhaseView, builder: Builder, _result: JobResult | None = None) 
         builder=builder.id,
         worktree=builder.id,
         role="builder",
-        assistant=builder.assistant,
+        assistant=choice.assistant,
         prompt=prompt,
-        session=builder.session,
+        session=session,
         timeout_s=view.config.timeout_s,
         idle_timeout_s=view.config.idle_timeout_s,
     )
-    return {"status": Status.RUNNING, "note": ""}, spec
+    return {"status": Status.RUNNING, "note": "", "assistant": choice.assistant, "session": session}, spec
 
 
-def _collect(_view: PhaseView, builder: Builder, result: JobResult) -> Moved:
+def _collect(_view: PhaseView, builder: Builder, result: JobResult, _: Sequence[JobSpec]) -> Moved:
     said = str(result.data.get("text", "")).strip()
     args = {"branch": builder.branch, "base": builder.base_commit, "title": builder.component.title or builder.id}
     fields: dict[str, Any] = {
         "status": Status.VERIFYING,
-        "session": result.session or builder.session,
+        "session": builder.session if result.session is None else result.session or None,
         "note": said.splitlines()[-1][:200] if said else "",
-        "usage": builder.usage.plus(result.usage),
     }
     return fields, JobSpec(kind=JobKind.EFFECT, name="collect", builder=builder.id, worktree=builder.id, args=args)
 
 
-def _collected(view: PhaseView, builder: Builder, result: JobResult) -> Moved:
+def _collected(view: PhaseView, builder: Builder, result: JobResult, _: Sequence[JobSpec]) -> Moved:
     tip = str(result.data["commit"])
     if tip == builder.base_commit and not view.config.allow_no_changes:
         nothing = JobResult(ok=False, code="no_changes", message="it ended without changing a file")
@@ -161,7 +197,7 @@ def _collected(view: PhaseView, builder: Builder, result: JobResult) -> Moved:
     return {"tip": tip, "status": Status.BUILT, "ended_at": view.now.wall, "feedback": ""}, None
 
 
-def _verified(view: PhaseView, _builder: Builder, _result: JobResult) -> Moved:
+def _verified(view: PhaseView, _builder: Builder, _result: JobResult, _: Sequence[JobSpec]) -> Moved:
     return {"status": Status.BUILT, "verified": True, "ended_at": view.now.wall, "feedback": ""}, None
 
 
@@ -177,7 +213,7 @@ def _command(view: PhaseView, builder: Builder, name: str, command: str) -> JobS
 
 
 #: What follows a job that ended well, by its name.
-_AFTER: Mapping[str, Callable[[PhaseView, Builder, JobResult], Moved]] = {
+_AFTER: Mapping[str, Callable[[PhaseView, Builder, JobResult, Sequence[JobSpec]], Moved]] = {
     "prepare": _prepared,
     "setup": _build,
     "build": _collect,

@@ -60,7 +60,8 @@ def builder(name: str, status: BuilderStatus = BuilderStatus.RUNNING, *, minutes
     began = None if status is BuilderStatus.PENDING else now().wall - timedelta(minutes=minutes)
     usual = {
         "id": name, "component": Component(id=name, title=name.title()), "status": status,
-        "branch": f"relay/{RUN}/{name}", "worktree": f".project/worktrees/{RUN}/{name}", "assistant": "claude",
+        "branch": f"relay/{RUN}/{name}", "worktree": f".project/worktrees/{RUN}/{name}",
+        "chain": ("claude",), "assistant": "claude",
         "attempt": 0 if began is None else 1, "attempts": 3, "base_commit": "" if began is None else "c" * 40,
         "tip": "d" * 40 if ended else "", "started_at": began,
         "ended_at": began + timedelta(minutes=minutes / 2) if began and ended else None,

@@ -12,7 +12,8 @@ from lib.config import Config
 from lib.events import Event, JobEnded, JobSpawned, StateEdited
 from lib.model import Base, Edit, Job, JobKind, JobResult, Now, Owner, ProcessIdentity, State
 from orchestrator.fold import Run
-from orchestrator.machine import Decision, Seen, Silence, decide
+from orchestrator.machine import decide
+from orchestrator.turn import Decision, Output, Seen
 from phases import design, design_build, execution, merge_build
 
 HANDLERS = {module.handler.name: module.handler for module in (design, design_build, execution, merge_build)}
@@ -59,7 +60,7 @@ class World:
     def now(self) -> Now:
         return Now(wall=START + timedelta(seconds=self.mono_s), mono_s=self.mono_s, boot_id="b")
 
-    def tick(self, *facts: Event, output: Mapping[str, Silence] | None = None) -> Decision:
+    def tick(self, *facts: Event, output: Mapping[str, Output] | None = None) -> Decision:
         before = self.run.copy()
         decision = decide(self.run, Seen(facts, output or {}), HANDLERS, self.now(), self.files.get)
         assert (before.state, before.builders, before.jobs) == (self.run.state, self.run.builders, self.run.jobs)

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import difflib
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
+from lib.assistants._outcome import Tally as Tally
+from lib.assistants._outcome import asks as asks
 from lib.assistants._outcome import ended_by_force as ended_by_force
+from lib.assistants._stream import LineReader as LineReader
 from lib.contracts import Assistant
 from lib.discover import Source, load, sources
 from lib.errors import RelayError, UsageError
@@ -83,6 +86,25 @@ def chosen(spec: str, settings: Settings, requirement: str) -> str:
     if isinstance(adapter, Pins):
         variant = adapter.pinned(variant, requirement)
     return f"{adapter.name}:{variant}" if variant else adapter.name
+
+
+def chain_of(chain: Sequence[str], settings: Settings, requirement: str) -> tuple[str, ...]:
+    """What of a chain a run keeps to: those that can be launched here, settled like `chosen`, each once.
+
+    Raises `RelayError`: that of the first one if there are none, and that of any one which does not exist.
+    """
+    kept: dict[str, None] = {}
+    refused: list[RelayError] = []
+    for spec in chain:
+        try:
+            kept[chosen(spec, settings, requirement)] = None
+        except RelayError as error:
+            if error.code != "not_available":
+                raise
+            refused.append(error)
+    if not kept:
+        raise refused[0]
+    return tuple(kept)
 
 
 def _built_in() -> dict[str, Source]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,6 +16,11 @@ MAX_MESSAGE = 300
 #: Exit status of a POSIX shell that did not find the command.
 NOT_FOUND = 127
 
+_QUESTION = re.compile(
+    r"(?:[\[(]\s*y(?:es)?\s*/\s*n(?:o)?\s*[\])]|pass(?:word|phrase)[^:\n]*:|(?:allow|proceed|continue|approve)\b[^\n]*\?)"
+    r"\s*[:?>]?\s*$",
+    re.IGNORECASE,
+)
 _STOPPED = {
     "stopped": "it was stopped by a person, and will be started again",
     "timeout": "it ran longer than its time limit",
@@ -55,17 +61,28 @@ def _by_status(end: Exit, text: str, stderr: str) -> JobResult:
     return JobResult(ok=False, code=code, message=message, exit_status=end.status)
 
 
+class Tally:
+    """What a turn has used, by its events so far: a cumulative one replaces all before it, others are added."""
+
+    def __init__(self) -> None:
+        self.usage = Usage()
+
+    def add(self, event: AssistantEvent) -> None:
+        if event.usage is not None:
+            self.usage = event.usage if event.cumulative else self.usage.plus(event.usage)
+
+
 def usage_of(events: Sequence[AssistantEvent]) -> Usage:
-    """What a turn used: the sum of its parts, and the newest count of those that count from the start."""
-    total, newest = Usage(), Usage()
+    """What a turn used in all."""
+    tally = Tally()
     for event in events:
-        if event.usage is None:
-            continue
-        if event.cumulative:
-            newest = event.usage
-        else:
-            total = total.plus(event.usage)
-    return total.plus(newest)
+        tally.add(event)
+    return tally.usage
+
+
+def asks(partial_line: str) -> bool:
+    """Whether the end of an output, without a line feed after it, is a question to whoever sits at the terminal."""
+    return _QUESTION.search(partial_line[-200:]) is not None
 
 
 def last_line(text: str) -> str:

@@ -33,11 +33,11 @@ def begin(project: Project, requirement: str, config: Config, *, wait: bool, for
         from orchestrator.daemon import drive
 
         with suppress(BrokenPipeError):  # nobody has to read it for the run to go on
-            _announce(project, name, run.config.assistant, as_json=as_json, wait=wait)
+            _announce(project, name, _chains(run.config), as_json=as_json, wait=wait)
         drive(project, name, lock)
         return 0
     start_detached(project, name, lock)
-    _announce(project, name, run.config.assistant, as_json=as_json, wait=wait)
+    _announce(project, name, _chains(run.config), as_json=as_json, wait=wait)
     if wait:
         from orchestrator.live import follow
 
@@ -56,20 +56,29 @@ def _announce(project: Project, run: str, assistant: str, *, as_json: bool, wait
         typer.echo("\nWatch it with:  relay status --watch")
 
 
+def _chains(config: Config) -> str:
+    """Who works, in words: `codex, then claude; reviewer: gemini`."""
+    chains = {"": config.assistant, **{role.value: chain for role, chain in config.roles.items()}}
+    return "; ".join(
+        f"{role}: {', then '.join(chain)}" if role else ", then ".join(chain) for role, chain in chains.items()
+    )
+
+
 def plan(project: Project, requirement: str, config: Config) -> dict[str, Any]:
     """What `start` would do, with everything checked that can be without making anything. Raises `RelayError`."""
-    from lib.assistants import chosen
     from lib.git.inspect import starting_point
     from lib.git.run import Repo
     from lib.trust import require
+    from orchestrator.start import with_assistants
 
     require(project)
+    config = with_assistants(config, requirement)
     base = starting_point(Repo.of(project))
     return {
         "project": str(project.root),
         "instance": project.instance,
         "base": f"{base.branch} at {base.commit[:10]}",
-        "assistant": chosen(config.assistant, config.assistants, requirement),
+        "assistant": _chains(config),
         "gate": f"design: {config.gates.design.value}",
         "parallel": config.parallel,
         "setup": config.setup or "none",

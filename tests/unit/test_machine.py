@@ -9,7 +9,8 @@ from lib.contracts import Advance, Proceed
 from lib.events import Asked, BuilderChanged, JobEnded
 from lib.model import BuilderStatus, JobKind, Owner, RunOutcome
 from orchestrator.fold import IllegalTransitionError, apply
-from orchestrator.machine import Seen, Silence, decide, legal_actions
+from orchestrator.machine import decide, legal_actions
+from orchestrator.turn import Output, Seen
 
 
 def approved(**settings: object) -> World:
@@ -192,9 +193,9 @@ def test_a_pause_does_not_count_against_a_time_limit() -> None:
 
 @pytest.mark.parametrize(
     ("silence", "reason"),
-    [(Silence(901.0, 10), "idle"), (Silence(1.0, 300_000_000), "output_limit"), (Silence(1.0, 10), None)],
+    [(Output(901.0, 10), "idle"), (Output(1.0, 300_000_000), "output_limit"), (Output(1.0, 10), None)],
 )
-def test_limits_end_a_job_with_the_reason_recorded_first(silence: Silence, reason: str | None) -> None:
+def test_limits_end_a_job_with_the_reason_recorded_first(silence: Output, reason: str | None) -> None:
     world = World(new_run(gates={"design": "none"}, idle_timeout_s=900.0, output_max_mb=200.0))
     world.answers["build"] = None
     world.settle()

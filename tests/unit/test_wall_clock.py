@@ -9,7 +9,7 @@ import pytest
 from world import World, bad, new_run
 
 from lib.model import Now, Owner
-from orchestrator.machine import Silence
+from orchestrator.turn import Output
 
 DAYS = (10, -10)
 
@@ -32,7 +32,7 @@ def test_a_builder_at_work_is_neither_stopped_nor_started_again(days: int) -> No
     started = world.names()
     world.days, world.mono_s = days, world.mono_s + 1
     job = next(job for job in world.run.live_jobs() if job.process)
-    world.tick(output={job.id: Silence(1.0, 10)})
+    world.tick(output={job.id: Output(1.0, 10)})
     assert world.stopped == []
     assert world.names() == started
 

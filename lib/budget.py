@@ -1,0 +1,48 @@
+"""What may be spent, by a run and by a builder, and whether it is spent. Pure.
+
+Cost counts as far as assistants tell it, or as the configuration prices their tokens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from lib.config import Config
+from lib.model import Builder, Job, Problem, Usage
+
+
+def run_budget(
+    config: Config, times: int, own: Usage, builders: Iterable[Builder], jobs: Iterable[Job]
+) -> Problem | None:
+    """The problem if a run's budget, granted that many `times`, is used up.
+
+    `own` is what ended turns of the run as a whole used; what running turns used so far is added to it.
+    """
+    if config.max_cost_usd is None and config.max_tokens is None:
+        return None
+    spent = own
+    for builder in builders:
+        spent = spent.plus(builder.usage)
+    for job in jobs:
+        if job.result is None:
+            spent = spent.plus(job.progress.usage)
+    used = _used_up(spent, config.max_cost_usd, config.max_tokens, times)
+    return Problem(code="run_budget", message=f"The run has used {used}", remedy="relay approve") if used else None
+
+
+def builder_budget(config: Config, builder: Builder, running: Usage = Usage()) -> str:  # noqa: B008 - a frozen value
+    """How much of a builder's own budget is used, in words, if that is all of it; else nothing.
+
+    `running` is what its turn that runs has used so far.
+    """
+    spent = builder.usage.plus(running)
+    return _used_up(spent, config.builder_max_cost_usd, config.builder_max_tokens, builder.budgets)
+
+
+def _used_up(spent: Usage, max_cost_usd: float | None, max_tokens: int | None, times: int) -> str:
+    tokens = spent.input_tokens + spent.output_tokens
+    if max_cost_usd is not None and spent.cost_usd >= max_cost_usd * times:
+        return f"${spent.cost_usd:.2f} of ${max_cost_usd * times:.2f}"
+    if max_tokens is not None and tokens >= max_tokens * times:
+        return f"{tokens:,} of {max_tokens * times:,} tokens"
+    return ""

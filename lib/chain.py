@@ -1,0 +1,86 @@
+"""Which assistant takes the next turn: the first of its chain that no limit holds, within what may be spent. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from lib.budget import run_budget
+from lib.contracts import AskCi, Outcome, PhaseView, Wait
+from lib.model import Hold, JobKind, JobSpec, Now, Problem
+
+EXTEND_BUDGET = "extend_budget"
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Who takes the turn; None while nobody can, `why` in words.
+
+    It can be asked for again at `until_mono_s`, or when a turn ends; never by itself if there is a `problem`.
+    """
+
+    assistant: str | None
+    why: str = ""
+    until_mono_s: float | None = None
+    problem: Problem | None = None
+
+
+def program(assistant: str) -> str:
+    """What a limit is shared by: the name of `NAME` or `NAME:VARIANT`."""
+    return assistant.partition(":")[0]
+
+
+def choose(view: PhaseView, chain: Sequence[str], starting: Iterable[JobSpec] = ()) -> Choice:
+    """The one of `chain` to launch now. `starting` are turns that are about to be launched in this same step."""
+    if problem := run_budget(view.config, view.budgets, view.state.usage, view.builders.values(), view.jobs.values()):
+        return Choice(None, problem.message, problem=problem)
+    holds: list[tuple[str, Hold]] = []
+    for assistant in chain:
+        hold = view.holds.get(program(assistant))
+        if hold is None or not (is_held(hold, view.now) or _tried(view, program(assistant), hold, starting)):
+            return Choice(assistant)
+        holds.append((program(assistant), hold))
+    why = "; ".join(f"{name}: {told(hold)}" for name, hold in holds)
+    lifted = [hold.until_mono_s for _, hold in holds if hold.until_mono_s is not None]
+    if not lifted:
+        _, hold = holds[0]
+        return Choice(None, why, problem=Problem(code=hold.code, message=why, remedy=hold.remedy or "relay assistants"))
+    return Choice(None, f"waits for {why}", min((at for at in lifted if at > view.now.mono_s), default=None))
+
+
+def nobody(choice: Choice, next_action: str) -> Outcome:
+    """What a handler answers that can't go on without an assistant: it waits, or asks ci."""
+    if choice.problem is None:
+        return Wait(choice.until_mono_s)
+    action = EXTEND_BUDGET if choice.problem.code == "run_budget" else "fix_failure"
+    then = _EXTEND if action == EXTEND_BUDGET else f"Mend it: {choice.problem.remedy}; then: relay retry"
+    message = f"{choice.problem.message}. {then}"
+    return AskCi(action, message, next_action=next_action, error=choice.problem)
+
+
+def is_held(hold: Hold, now: Now) -> bool:
+    """Whether it is in force; when it is over, one turn may be tried."""
+    if hold.until is None or hold.until_mono_s is None:
+        return True
+    return now.mono_s < hold.until_mono_s if hold.boot_id == now.boot_id else now.wall < hold.until
+
+
+def told(hold: Hold) -> str:
+    """The reason, and until when."""
+    return hold.reason if hold.until is None else f"{hold.reason}, until {hold.until:%H:%M:%S} UTC"
+
+
+def _tried(view: PhaseView, name: str, hold: Hold, starting: Iterable[JobSpec]) -> bool:
+    """Whether a turn of the assistant is being tried since its hold ran out, and has not been answered."""
+    if any(program(spec.assistant) == name for spec in starting):
+        return True
+    return any(
+        job.result is None
+        and job.spec.kind is JobKind.ASSISTANT
+        and program(job.spec.assistant) == name
+        and job.started_mono_s > hold.since_mono_s
+        for job in view.jobs.values()
+    )
+
+
+_EXTEND = "To allow as much again: relay approve; to end it here: relay cancel"

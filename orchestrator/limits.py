@@ -1,0 +1,165 @@
+"""What jobs may take, and what the limits that assistants meet lead to. Pure.
+
+A turn is ended that ran, was silent, printed, waited or cost too much. An assistant that met a limit, or whose service
+fails, is held: nothing of it is launched until that is over, for none of the builders.
+"""
+
+from __future__ import annotations
+
+import zlib
+from datetime import UTC, timedelta
+
+from lib.attempts import HOLDING
+from lib.budget import builder_budget, run_budget
+from lib.chain import is_held, program
+from lib.events import AssistantFreed, AssistantHeld, JobProgressed
+from lib.model import Condition, Hold, Job, JobKind, JobResult, Progress
+from orchestrator.turn import Output, Seen, Turn
+
+#: After so much silence a turn counts as silent: a note, its limit is `idle_timeout_s`.
+SILENT_AFTER_S = 60.0
+#: What a person has to mend: no time lifts it.
+LASTING = frozenset({"auth", "not_available"})
+#: Ends that are over soon as a rule: the first pauses are those of any retry.
+PASSING = frozenset({"server", "network"})
+
+
+def enforce_limits(turn: Turn, seen: Seen) -> None:
+    """Notes how running turns are doing, and ends what is beyond its limits."""
+    for job in turn.run.live_jobs():
+        if job.spec.kind is JobKind.EFFECT or job.process is None or job.stopping:
+            continue
+        output = seen.output.get(job.id)
+        if output is not None:
+            _note_progress(turn, job, output)
+        reason, due = _limit(turn, turn.run.jobs[job.id], output)
+        if reason:
+            turn.stop(job, reason)
+        turn.wake_at(due)
+    _stop_beyond_budget(turn)
+
+
+def note_end(turn: Turn, job: Job) -> None:
+    """Holds or frees the assistant of a turn that has ended."""
+    result = job.result
+    if job.spec.kind is not JobKind.ASSISTANT or result is None:
+        return
+    name = program(job.spec.assistant)
+    hold = turn.run.engine.holds.get(name)
+    if result.code in HOLDING:
+        _hold(turn, name, result)
+    elif result.ok and hold is not None and job.started_mono_s > hold.since_mono_s:
+        turn.emit(AssistantFreed(assistant=name))
+
+
+def free_all(turn: Turn) -> None:
+    """A person has handed back: whatever held an assistant, it is tried again."""
+    for name in list(turn.run.engine.holds):
+        turn.emit(AssistantFreed(assistant=name))
+
+
+# --- while a turn runs -----------------------------------------------------------------------------------------------
+
+
+def _note_progress(turn: Turn, job: Job, output: Output) -> None:
+    new = output.progress
+    if new.condition is Condition.WORKING and output.silent_s >= SILENT_AFTER_S:
+        new = new.model_copy(update={"condition": Condition.SILENT})
+    elif new.condition is Condition.WORKING:
+        turn.wake_at(turn.now.mono_s + SILENT_AFTER_S - output.silent_s)
+    old = job.progress
+    if new == old:
+        return
+    turn.emit(JobProgressed(job=job.id, progress=new))
+    if job.spec.kind is not JobKind.ASSISTANT:
+        return
+    name = program(job.spec.assistant)
+    hold = turn.run.engine.holds.get(name)
+    if new.condition is Condition.RATE_LIMITED:
+        _hold(turn, name, JobResult(ok=False, code="rate_limit", message=new.reason, retry_at=new.until))
+    elif hold is not None and (_recovered(old, new) or (new.answered and job.started_mono_s > hold.since_mono_s)):
+        turn.emit(AssistantFreed(assistant=name))
+
+
+def _recovered(old: Progress, new: Progress) -> bool:
+    return old.condition is Condition.RATE_LIMITED and new.condition is Condition.WORKING
+
+
+def _limit(turn: Turn, job: Job, output: Output | None) -> tuple[str, float | None]:
+    """Why the job must end now, or when that is to be looked at again."""
+    now, spec, config = turn.now, job.spec, turn.run.config
+    due: list[float] = []
+    if spec.timeout_s is not None:
+        due.append(job.started_mono_s + spec.timeout_s)
+        if now.mono_s >= due[-1]:
+            return "timeout", None
+    if output is None:
+        return "", min(due, default=None)
+    if output.output_bytes > config.output_max_mb * 1e6:
+        return "output_limit", None
+    if output.progress.condition in _STUCK:
+        due.append(now.mono_s + config.stuck_timeout_s - output.stuck_s)
+        if output.stuck_s >= config.stuck_timeout_s:
+            return output.progress.code or output.progress.condition.value, None
+    if spec.idle_timeout_s is not None:
+        due.append(now.mono_s + spec.idle_timeout_s - output.silent_s)
+        if output.silent_s >= spec.idle_timeout_s:
+            return "idle", None
+    return "", min(due, default=None)
+
+
+_STUCK = frozenset({Condition.ASKING, Condition.RETRYING, Condition.RATE_LIMITED})
+
+
+def _stop_beyond_budget(turn: Turn) -> None:
+    run = turn.run
+    live = [job for job in run.live_jobs() if job.spec.kind is JobKind.ASSISTANT and job.process and not job.stopping]
+    spent = run_budget(run.config, run.engine.budgets, run.state.usage, run.builders.values(), run.jobs.values())
+    for job in live:
+        builder = run.builders.get(job.spec.builder or "")
+        if spent:
+            turn.stop(job, spent.code)
+        elif builder is not None and builder_budget(run.config, builder, job.progress.usage):
+            turn.stop(job, "budget")
+
+
+# --- holds -----------------------------------------------------------------------------------------------------------
+
+
+def _hold(turn: Turn, name: str, result: JobResult) -> None:
+    """Several turns that meet the same limit make one hold; one that says when it is lifted knows best."""
+    now, old = turn.now, turn.run.engine.holds.get(name)
+    told = result.retry_at is not None or result.retry_after_s is not None
+    if old is not None and is_held(old, now) and not told:
+        return
+    strikes = old.strikes + 1 if old is not None and not is_held(old, now) else old.strikes if old is not None else 0
+    reason = _REASONS.get(result.code, result.code)
+    hold = Hold(code=result.code, reason=f"{reason} ({result.message})" if result.message else reason,
+                remedy=result.remedy, since_mono_s=now.mono_s, strikes=strikes)  # fmt: skip
+    if result.code not in LASTING:
+        delay_s = _delay_s(turn, name, result, strikes)
+        hold = hold.model_copy(update={"until": now.wall + timedelta(seconds=delay_s),
+                                       "until_mono_s": now.mono_s + delay_s, "boot_id": now.boot_id})  # fmt: skip
+    if old is None or hold.until != old.until:
+        turn.emit(AssistantHeld(assistant=name, hold=hold))
+
+
+def _delay_s(turn: Turn, name: str, result: JobResult, strikes: int) -> float:
+    """Seconds until the assistant may be tried: as it said, else doubling from hold to hold, with some jitter."""
+    if result.retry_at is not None:
+        return max(0.0, (result.retry_at.astimezone(UTC) - turn.now.wall).total_seconds())
+    if result.retry_after_s is not None:
+        return result.retry_after_s
+    config = turn.run.config
+    first_s = config.retry_delay_s if result.code in PASSING else config.limit_delay_s
+    plain_s = min(config.limit_delay_max_s, first_s * 2.0 ** min(strikes, 60))
+    return plain_s * (1 + zlib.crc32(f"{name}.{strikes}".encode()) % 256 / 1024)
+
+
+_REASONS = {
+    "rate_limit": "rate limited",
+    "server": "its service fails",
+    "network": "its service can't be reached",
+    "auth": "logged out",
+    "not_available": "not installed",
+}

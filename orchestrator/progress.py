@@ -1,0 +1,113 @@
+"""How running turns are doing, read from their output as it grows: conditions, and tokens and cost so far."""
+
+from __future__ import annotations
+
+import contextlib
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lib.assistants import LineReader, Tally, asks
+from lib.contracts import Assistant, AssistantEvent
+from lib.display import Masker
+from lib.model import Condition, Now, Progress
+
+if TYPE_CHECKING:
+    from inotify_simple import INotify
+
+#: Most bytes of one turn's output that are read in one tick: the loop has others to look after.
+READ_BYTES = 1 << 20
+REASON_CHARS = 300
+#: How soon after a look at the output the next one follows at the earliest: a flood must not keep the loop busy.
+LOOK_AGAIN_S = 0.05
+
+_ANSWERS = frozenset({"text", "tool_start", "tool_end", "file_change", "usage"})
+
+
+class TurnReader:
+    """Follows the standard output of one turn. `stuck_since_mono_s` is when its condition began."""
+
+    def __init__(self, file: Path, assistant: Assistant, masker: Masker, instant: Now) -> None:
+        self.file = file
+        self._assistant = assistant
+        self._masker = masker
+        self._lines = LineReader()
+        self._tally = Tally()
+        self._offset = 0
+        self.progress = Progress()
+        self.stuck_since_mono_s = instant.mono_s
+
+    def read(self, instant: Now) -> bool:
+        """Takes in what is new; whether there is more."""
+        try:
+            with self.file.open("rb") as stream:
+                stream.seek(self._offset)
+                data = stream.read(READ_BYTES)
+        except FileNotFoundError:
+            return False
+        self._offset += len(data)
+        before = self.progress
+        for line in self._lines.feed(data):
+            for event in self._assistant.read(line):
+                self._take(event, instant.wall)
+        if (partial := self._lines.partial) and asks(partial):
+            self._set(Condition.ASKING, partial)
+        self.progress = self.progress.model_copy(update={"usage": self._tally.usage})
+        if self.progress.condition is not before.condition:
+            self.stuck_since_mono_s = instant.mono_s
+        return len(data) == READ_BYTES
+
+    def _take(self, event: AssistantEvent, at: datetime) -> None:
+        self._tally.add(event)
+        match event.kind:
+            case "retrying":
+                condition = Condition.RATE_LIMITED if event.error == "rate_limit" else Condition.RETRYING
+                delay = timedelta(seconds=event.delay_s) if event.delay_s is not None else None
+                self._set(condition, event.text, event.error, event.retry_at or (at + delay if delay else None))
+            case "asking":
+                self._set(Condition.ASKING, event.text)
+            case "started" | "denied" | "text" | "tool_start" | "tool_end" | "file_change" | "usage":
+                self._set(Condition.WORKING, answered=self.progress.answered or event.kind in _ANSWERS)
+
+    def _set(
+        self, condition: Condition, reason: str = "", code: str = "", until: datetime | None = None,
+        *, answered: bool | None = None,
+    ) -> None:  # fmt: skip
+        shown = self._masker.masked(" ".join(reason.split()))[-REASON_CHARS:]
+        changes: dict[str, Any] = {"condition": condition, "reason": shown, "code": code, "until": until}
+        if answered is not None:
+            changes["answered"] = answered
+        self.progress = self.progress.model_copy(update=changes)
+
+
+class OutputWatch:
+    """Is told by inotify(7) when one of many files grows. A hint only, and None where there is no inotify."""
+
+    def __init__(self) -> None:
+        self._notifier: INotify | None = None
+        self._marks: dict[Path, int] = {}
+        with contextlib.suppress(OSError, ImportError):
+            from inotify_simple import INotify
+
+            self._notifier = INotify(nonblocking=True)
+
+    @property
+    def fd(self) -> int | None:
+        return self._notifier.fileno() if self._notifier else None
+
+    def follow(self, files: set[Path]) -> None:
+        """Watches these files, and no others."""
+        if self._notifier is None:
+            return
+        from inotify_simple import flags
+
+        for file in self._marks.keys() - files:
+            with contextlib.suppress(OSError):  # a file that was deleted took its watch along
+                self._notifier.rm_watch(self._marks.pop(file))
+        for file in files - self._marks.keys():
+            with contextlib.suppress(OSError):  # not there yet, or no watch to be had: polling goes on
+                self._marks[file] = self._notifier.add_watch(file, flags.MODIFY)
+
+    def drain(self) -> None:
+        if self._notifier is not None:
+            self._notifier.read(timeout=0)

@@ -1,0 +1,83 @@
+"""A decision in the making: what was seen goes in, events and jobs come out. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from lib.events import Event, JobStarted, JobStopping
+from lib.model import Job, JobSpec, Now, Progress
+from orchestrator.fold import Run, apply
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """How long a job has printed nothing, how much it printed in all, and how its turn is doing by what it printed.
+
+    `stuck_s` is how long it has been in that condition.
+    """
+
+    silent_s: float
+    output_bytes: int
+    progress: Progress = field(default_factory=Progress)
+    stuck_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a tick observed: facts in the order in which they were seen, and the output of running jobs."""
+
+    facts: Sequence[Event] = ()
+    output: Mapping[str, Output] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Decision:
+    """What follows: the new run, the events that led to it, what to start, and when to look again."""
+
+    run: Run
+    events: list[Event] = field(default_factory=list)
+    start: list[Job] = field(default_factory=list)
+    stop: list[Job] = field(default_factory=list)
+    wake_at_mono_s: float | None = None
+    checkpoint: str | None = None
+
+
+class Turn:
+    """The decision in the making."""
+
+    def __init__(self, decision: Decision, now: Now) -> None:
+        self.decision = decision
+        self.now = now
+
+    @property
+    def run(self) -> Run:
+        return self.decision.run
+
+    def emit(self, event: Event) -> None:
+        apply(self.run, event, self.now)
+        self.decision.events.append(event)
+
+    def wake_at(self, mono_s: float | None) -> None:
+        known = self.decision.wake_at_mono_s
+        if mono_s is not None and (known is None or mono_s < known):
+            self.decision.wake_at_mono_s = mono_s
+
+    def stop(self, job: Job, reason: str) -> None:
+        if not job.stopping:
+            self.emit(JobStopping(job=job.id, reason=reason))
+            self.decision.stop.append(self.run.jobs[job.id])
+
+    def start(self, spec: JobSpec) -> None:
+        number = self.run.engine.jobs_started + 1
+        attempt = self.run.builders[spec.builder].attempt if spec.builder else 1
+        job = Job(
+            id=f"{number:04d}-{spec.builder or 'run'}-{spec.name}",
+            spec=spec,
+            attempt=attempt,
+            dispatch=self.run.engine.dispatch,
+            started_at=self.now.wall,
+            started_mono_s=self.now.mono_s,
+        )
+        self.emit(JobStarted(job=job))
+        self.decision.start.append(job)
