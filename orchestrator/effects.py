@@ -18,6 +18,7 @@ from lib.git.run import Repo
 from lib.model import JobResult
 from orchestrator.jobs import Work
 from orchestrator.merging import checkout_merged, merge_all, tips_of, trailer
+from orchestrator.reviewing import gather_diff, settle_review
 
 #: Where the merges are kept that dependent builders start from.
 STARTS = "refs/relay/starts/"
@@ -124,6 +125,8 @@ EFFECTS: Mapping[str, Callable[[Work], JobResult]] = {
     "write_files": write_files,
     "prepare": prepare,
     "collect": collect,
+    "gather_diff": gather_diff,
+    "settle_review": settle_review,
     "merge": merge_all,
     "checkout_merged": checkout_merged,
     "land": land_merged,
