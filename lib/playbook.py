@@ -15,6 +15,7 @@
 `architect` may be a list: the answer whose `on_feedback` words are in the person's feedback, or that has `on_errors:
 true` when a design went back with errors, comes before the one without a condition; `{feedback}` in it is replaced. A
 builder may have `attempts: {1: [...], 2: [...]}`; an attempt that is not listed plays the steps of the last one before.
+`reviewer` and `resolver`, where there are any, are steps or attempts like those of a builder: what they say counts.
 """
 
 from __future__ import annotations
@@ -39,6 +40,8 @@ _NO_SEPARATORS = dict.fromkeys(map(ord, (GROUP, RECORD, UNIT)))
 
 ARCHITECT = "architect"
 BUILDER = "builder"
+#: Roles that a playbook may leave out.
+FURTHER = ("reviewer", "resolver")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +63,10 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Playbook:
-    """A playbook that was read from `file`; `builders` holds the steps by builder and first attempt that plays them."""
+    """A playbook that was read from `file`.
+
+    `builders` holds the steps by builder and first attempt that plays them, `roles` those of other roles likewise.
+    """
 
     file: Path
     name: str
@@ -69,6 +75,7 @@ class Playbook:
     match: tuple[str, ...]
     architect: tuple[Answer, ...]
     builders: Mapping[str, Mapping[int, Steps]]
+    roles: Mapping[str, Mapping[int, Steps]]
 
     def score(self, requirement: str) -> int:
         """How many of the `match` words and phrases are in the requirement."""
@@ -109,16 +116,18 @@ def matching(requirement: str) -> str:
 
 
 def steps_for(book: Playbook, role: str, builder: str, attempt: int, prompt: str) -> list[Step]:
-    """What the player has to do in one turn. Raises `UsageError` (`playbook_invalid`) where the book has no answer."""
+    """What the player has to do in one turn. Raises `UsageError` (`no_role`) where the book has no answer."""
     if role == ARCHITECT:
         steps = _architect(book, prompt)
-    elif role == BUILDER and builder in book.builders:
-        rounds = book.builders[builder]
-        steps = rounds[max(first for first in rounds if first <= attempt)]
     else:
-        who = f"the builder {builder}" if role == BUILDER else f"the role {role}"
-        message = f"{book.file}: no steps for {who}; it has builders {', '.join(book.builders) or 'none'}"
-        raise UsageError(message, remedy=f"$EDITOR {book.file}", code="playbook_invalid")
+        rounds = book.builders.get(builder) if role == BUILDER else book.roles.get(role)
+        if rounds is None:
+            who = f"the builder {builder}" if role == BUILDER else f"the role {role}"
+            message = (
+                f"the playbook {book.name} has no steps for {who}; it has {', '.join([*book.builders, *book.roles])}"
+            )
+            raise UsageError(message, remedy=f"$EDITOR {book.file}", code="no_role")
+        steps = rounds[max(first for first in rounds if first <= attempt)]
     return [step for step in (_settled(step, attempt) for step in steps) if step]
 
 

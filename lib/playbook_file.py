@@ -15,7 +15,7 @@ from yaml.constructor import SafeConstructor
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from lib.errors import UsageError
-from lib.playbook import Answer, Playbook, Step, Steps
+from lib.playbook import FURTHER, Answer, Playbook, Step, Steps
 from lib.player import GROUP, RECORD, UNIT
 
 #: Built of C, and many times faster where it is there.
@@ -49,7 +49,7 @@ class _Reader:
         if root is None:
             raise self.error(None, "the file is empty")
         top = self.fields(root, required=("name", "architect", "builders"),
-                          optional=("description", "requirement", "match"))  # fmt: skip
+                          optional=("description", "requirement", "match", *FURTHER))  # fmt: skip
         builders = self.mapping(top["builders"])
         return Playbook(
             file=self.file,
@@ -59,6 +59,7 @@ class _Reader:
             match=tuple(self.text(node) for node in self.items(top["match"])) if "match" in top else (),
             architect=self.answers(top["architect"]),
             builders={name: self.rounds(node) for name, node in builders.items()},
+            roles={role: self.rounds(top[role]) for role in FURTHER if role in top},
         )
 
     # --- parts of a playbook ---

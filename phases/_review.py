@@ -117,7 +117,9 @@ def _again(
     view: PhaseView, builder: Builder, result: JobResult, said: JobResult | None, starting: Sequence[JobSpec]
 ) -> Moved | None:
     """Another turn, by the next assistant of the chain if a limit ended this one; at some point ci has it."""
-    if len(_turns(view, builder)) <= REPAIRS:
+    turns = _turns(view, builder)
+    launched = not turns or turns[-1].process is not None
+    if launched and len(turns) <= REPAIRS:
         return ask(view, builder, result, starting)
     return _gave_up(view, builder, _unreadable(said) if said else "it gave no answer"), None
 

@@ -178,8 +178,8 @@ class Relay:
 
 
 def playbook(folder: Path, builders: dict[str, Any], *, depends: dict[str, list[str]] | None = None,
-             verify: str | None = None, architect: Any = None) -> str:  # fmt: skip
-    """An `--assistant` for a playbook in which each builder takes the given steps."""
+             verify: str | None = None, architect: Any = None, **roles: Any) -> str:  # fmt: skip
+    """An `--assistant` for a playbook in which each builder takes the given steps, and `reviewer` or `resolver` too."""
     components = [
         {"id": name, "title": f"Part {name}", "depends_on": (depends or {}).get(name, []), "verify": verify}
         for name in builders
@@ -191,6 +191,7 @@ def playbook(folder: Path, builders: dict[str, Any], *, depends: dict[str, list[
         "match": ["parts"],
         "architect": architect or {"say": "Parts.", "design": {"summary": "parts", "components": components}},
         "builders": builders,
+        **roles,
     }
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / "test.yaml"
