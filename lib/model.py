@@ -308,8 +308,8 @@ class Builder(Value):
     status: BuilderStatus = BuilderStatus.PENDING
     branch: str
     worktree: str
-    chain: Chain
     assistant: str
+    chain: Chain = ()
     attempt: int = 0
     attempts: int
     budgets: int = Field(default=1, description="How many times the budget of a builder was granted to it.")

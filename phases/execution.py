@@ -111,7 +111,7 @@ def _start(view: PhaseView, builder: Builder) -> Moved | None:
 def _wanted(builder: Builder) -> list[str]:
     """Its chain, with the one first that has worked on it: only that one can go on with the conversation."""
     worked = [builder.assistant] if builder.session else []
-    return list(dict.fromkeys([*worked, *builder.chain]))
+    return list(dict.fromkeys([*worked, *(builder.chain or (builder.assistant,))]))
 
 
 def _lifted(view: PhaseView) -> list[float]:

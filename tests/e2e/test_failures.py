@@ -203,7 +203,7 @@ def test_a_setup_that_fails_is_told_with_its_words(relay: Relay) -> None:
     assert "no package index" in state["message"]
 
 
-@pytest.mark.parametrize("code", ["127", "0"])
+@pytest.mark.parametrize("code", ["3", "0"])
 def test_an_architect_that_gives_no_design_is_asked_again_and_then_ci(relay: Relay, tmp_path: Path, code: str) -> None:
     silent = {"say": "I would rather not.", "steps": [{"exit": int(code)}]}
     relay.begin(playbook(tmp_path / "book", {"good": GOOD}, architect=silent), "parts", "--yes")
@@ -212,6 +212,18 @@ def test_an_architect_that_gives_no_design_is_asked_again_and_then_ci(relay: Rel
     assert "relay " in state["error"]["remedy"]
     turns = [event for event in relay.events("job_started") if event["job"]["spec"]["name"] == "design"]
     assert len(turns) == 3
+
+
+def test_an_architect_that_is_not_installed_is_not_asked_again_before_ci_has_mended_it(
+    relay: Relay, tmp_path: Path
+) -> None:
+    gone = {"say": "", "steps": [{"exit": 127}]}
+    relay.begin(playbook(tmp_path / "book", {"good": GOOD}, architect=gone), "parts", "--yes")
+    state = relay.asked("fix_failure")
+    assert "scripted: not installed" in state["message"]
+    relay("retry")
+    eventually(lambda: [e["job"]["spec"]["name"] for e in relay.events("job_started")].count("design") == 2)
+    relay.asked("fix_failure")
 
 
 def test_a_design_with_a_cycle_goes_back_with_the_cycle_named(relay: Relay, tmp_path: Path) -> None:

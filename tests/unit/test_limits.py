@@ -16,8 +16,7 @@ LIMITED = bad("rate_limit", "429")
 
 
 def world_of(*, design: object = None, **settings: object) -> World:
-    world = World(new_run(gates={"design": "none"}, **settings), design=design or PARTS)  # type: ignore[arg-type]
-    return world
+    return World(new_run(gates={"design": "none"}, **settings), design=design or PARTS)  # type: ignore[arg-type]
 
 
 def builds(world: World) -> list[Job]:

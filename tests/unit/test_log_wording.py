@@ -13,7 +13,9 @@ from lib.model import (
     Base,
     Builder,
     Component,
+    Condition,
     Edit,
+    Hold,
     Job,
     JobKind,
     JobResult,
@@ -21,7 +23,9 @@ from lib.model import (
     Owner,
     Problem,
     ProcessIdentity,
+    Progress,
     RunOutcome,
+    Usage,
 )
 from lib.wording import sentence
 
@@ -89,6 +93,22 @@ CASES: list[tuple[said.Event, str | None]] = [
     (said.BuilderChanged(builder="add", changes={"session": "s", "error": None}), None),
     (said.JobStarted(job=JOB), "add: build started by claude, attempt 2 [j7]"),
     (said.JobSpawned(job="j7", process=ProcessIdentity(pid=1, start_ticks=2, boot_id="b")), None),
+    (said.JobProgressed(job="j7", progress=Progress(usage=Usage(input_tokens=7))), None),
+    (
+        said.JobProgressed(job="j7", progress=Progress(condition=Condition.RATE_LIMITED, reason="429")),
+        "job j7 is rate limited: 429",
+    ),
+    (
+        said.AssistantHeld(assistant="codex", hold=Hold(code="auth", reason="logged out", since_mono_s=1.0)),
+        "nothing is launched of codex: logged out",
+    ),
+    (
+        said.AssistantHeld(
+            assistant="codex", hold=Hold(code="rate_limit", reason="rate limited", since_mono_s=1.0, until=AT)
+        ),
+        "nothing is launched of codex: rate limited, until 2026-01-02T10:02:11Z",
+    ),
+    (said.AssistantFreed(assistant="codex"), "codex is launched again"),
     (said.JobStopping(job="j7", reason="timeout"), "job j7 is being stopped: timeout"),
     (said.JobEnded(job="j7", result=JobResult(ok=True)), "job j7 ended well"),
     (

@@ -18,7 +18,7 @@ VALUES: dict[str, dict[str, Any]] = {
     "architect": {"requirement": "Build it", "survey": "README.md", "feedback": "", "errors": [], "previous": "",
                   "worktree": "/w"},
     "builder": {"requirement": "Build it", "component": COMPONENT, "siblings": [BARE], "verify": "make test",
-                "feedback": "", "attempt": 1, "ports": [20000, 20001], "worktree": "/w"},
+                "feedback": "", "attempt": 1, "resumed": False, "ports": [20000, 20001], "worktree": "/w"},
 }  # fmt: skip
 HOSTILE = "{{ 7 * 7 }} {% raw %} {# no #} $(touch x) `id` ; <b> &amp; \x1b"
 
@@ -52,7 +52,7 @@ def test_the_builder_is_given_all_that_it_is_to_use(tmp_path: Path) -> None:
                  "20000 to 20001", "/w", "(base)"):  # fmt: skip
         assert part in plain
     assert "attempt" not in plain.split("</component>")[0]
-    again = prompt("builder", tmp_path, attempt=2, feedback="1 test failed")
+    again = prompt("builder", tmp_path, attempt=2, resumed=True, feedback="1 test failed")
     assert "This is attempt 2" in again
     assert "1 test failed" in again
 
