@@ -16,6 +16,7 @@ from lib.git import clean, land, merge, worktrees
 from lib.git.objects import delete_ref, refs_below
 from lib.git.run import Repo
 from lib.model import JobResult
+from orchestrator.conflicts import RESOLVED, brief_resolver, judge_resolution, reopen_conflict
 from orchestrator.jobs import Work
 from orchestrator.merging import checkout_merged, merge_all, tips_of, trailer
 from orchestrator.reviewing import gather_diff, settle_review
@@ -128,6 +129,9 @@ EFFECTS: Mapping[str, Callable[[Work], JobResult]] = {
     "gather_diff": gather_diff,
     "settle_review": settle_review,
     "merge": merge_all,
+    "brief_resolver": brief_resolver,
+    "judge_resolution": judge_resolution,
+    "reopen_conflict": reopen_conflict,
     "checkout_merged": checkout_merged,
     "land": land_merged,
     "clean": clean_landed,

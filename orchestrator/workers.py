@@ -25,7 +25,8 @@ from lib.process import (
 )
 from orchestrator.effects import run_effect
 from orchestrator.fold import Run
-from orchestrator.jobs import Work, finish, guarded, launch, masker_of
+from orchestrator.jobs import Work, guarded, launch
+from orchestrator.judging import finish, masker_of
 from orchestrator.pool import Pool
 from orchestrator.progress import LOOK_AGAIN_S, OutputWatch, TurnReader
 from orchestrator.turn import Output

@@ -26,6 +26,12 @@ _STOPPED = {
     "timeout": "it ran longer than its time limit",
     "idle": "it printed nothing for longer than its idle limit",
     "output_limit": "it printed more than output_max_mb",
+    "asking": "it waited for an answer, and nobody is there to give it",
+    "budget": "it used up what a builder may use",
+    "run_budget": "the run's budget is used up",
+    "rate_limit": "it was waiting for a rate limit to be lifted",
+    "server": "its service went on failing",
+    "network": "its service could not be reached",
 }
 
 

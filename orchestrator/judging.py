@@ -1,0 +1,119 @@
+"""What the end of a job means: judged from its exit, from all that it printed, and from who ended it."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections import deque
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from lib.assistants import LineReader, Tally, ended_by_force
+from lib.attempts import LOST
+from lib.config import Config
+from lib.contracts import AssistantEvent, Exit
+from lib.display import Masker
+from lib.events import Event, JobEnded
+from lib.model import JobKind, JobResult, Usage
+from lib.process import exit_status, reap, sweep
+from orchestrator.jobs import Work, adapter_of
+
+TAIL_BYTES = 6_000
+READ_BYTES = 1 << 20
+#: So many of a turn's last events are judged; what it used is counted over all of them.
+KEPT_EVENTS = 20_000
+#: A shell's count of what ends a program by HUP, INT, KILL and TERM: somebody's doing (a machine that shuts down or is
+#: out of memory), and no verdict on the work.
+_KILLED = frozenset(128 + number for number in (signal.SIGHUP, signal.SIGINT, signal.SIGKILL, signal.SIGTERM))
+#: Ends by our clock. A turn that was busy with a failing service all the while ended by that, and not by itself.
+_OUT_OF_TIME = frozenset({"idle", "timeout"})
+
+
+def finish(work: Work) -> Event:
+    """Ends what the job left running, and judges its exit and output."""
+    process = work.job.process
+    sweep({work.mark: process})
+    waited = reap(process.pid) if process else None
+    recorded = exit_status(work.records)
+    end = Exit(status=waited if recorded is None else recorded, stopped=work.job.stopping)
+    judge = _command_result if work.job.spec.kind is JobKind.COMMAND else _assistant_result
+    result = judge(work, end)
+    if not result.ok:
+        result = result.model_copy(update={"data": {**result.data, "tail": tail_of(work.output)}})
+    return JobEnded(job=work.job.id, result=_masked(work, result))
+
+
+def _masked(work: Work, result: JobResult) -> JobResult:
+    """Without the secrets that the job had: what leaves here is logged, shown, and told to other assistants."""
+    return JobResult.model_validate(masker_of(work.config).masked_data(result.model_dump(mode="json")))
+
+
+def masker_of(config: Config) -> Masker:
+    """Knows the secrets that jobs may have: those of Relay's own environment, and of the configuration."""
+    return Masker.from_environ({**os.environ, **config.env})
+
+
+def _assistant_result(work: Work, end: Exit) -> JobResult:
+    events, usage = _told(work)
+    result = (
+        adapter_of(work).verdict(end, events, _text_end(work.output / "stderr.log")).model_copy(update={"usage": usage})
+    )
+    forced = ended_by_force(end)
+    if forced is None:
+        return result
+    changes: dict[str, Any] = {"session": result.session, "usage": usage}
+    last = events[-1] if events else None
+    if end.stopped in _OUT_OF_TIME and last is not None and last.kind == "retrying" and last.error:
+        changes |= {"code": last.error, "message": last.text, "retry_at": last.retry_at}
+    return forced.model_copy(update=changes)
+
+
+def _told(work: Work) -> tuple[Sequence[AssistantEvent], Usage]:
+    """The last events of all that the turn printed, and what it used."""
+    adapter, tally = adapter_of(work), Tally()
+    events: deque[AssistantEvent] = deque(maxlen=KEPT_EVENTS)
+    for line in lines_of(work.output / "output.log"):
+        for event in adapter.read(line):
+            tally.add(event)
+            events.append(event)
+    return list(events), tally.usage
+
+
+def _command_result(work: Work, end: Exit) -> JobResult:
+    if failure := ended_by_force(end):
+        return failure
+    if end.status == 0:
+        return JobResult(ok=True, exit_status=0, data={"text": _text_end(work.output / "output.log")})
+    last = next((line for line in reversed(tail_of(work.output).splitlines()) if line.strip()), "it printed nothing")
+    message = f"exit status {end.status}: {last.strip()[:200]}"
+    code = LOST if end.status in _KILLED else "exit_nonzero"
+    return JobResult(ok=False, code=code, message=message, exit_status=end.status)
+
+
+def lines_of(file: Path) -> Iterator[str]:
+    """The lines of a file that an assistant wrote, torn, huge or not UTF-8 as they may be."""
+    lines = LineReader()
+    try:
+        with file.open("rb") as stream:
+            while data := stream.read(READ_BYTES):
+                yield from lines.feed(data)
+    except FileNotFoundError:
+        return
+    yield from lines.close()
+
+
+def tail_of(output: Path) -> str:
+    """The end of what a job printed, standard error last."""
+    parts = (_text_end(output / "output.log"), _text_end(output / "stderr.log"))
+    return "\n".join(part.strip() for part in parts if part.strip())[-TAIL_BYTES:]
+
+
+def _text_end(file: Path) -> str:
+    try:
+        with file.open("rb") as stream:
+            size = stream.seek(0, os.SEEK_END)
+            stream.seek(max(0, size - TAIL_BYTES))
+            return stream.read().decode("utf-8", errors="replace")
+    except FileNotFoundError:
+        return ""
