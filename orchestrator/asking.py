@@ -15,10 +15,11 @@ QUESTIONS: Final = {
     "resolve_conflict": "resolve a conflict",
     "fix_failure": "mend a failure",
     "approve_landing": "approve the landing",
+    "extend_budget": "grant the run its budget again, or end it",
     "clear_the_way": "clear the way for the landing",
 }
 #: Where such a message begins to name commands, which are listed anyway.
-_THEN: Final = (", then: relay", ". Then: relay", ". To land it on")
+_THEN: Final = (", then: relay", "; then: relay", ". Then: relay", ". To land it on", ". To allow as much again")
 _DISCARD: Final = "relay resume --discard-edit"
 _HAND_BACK: Final = '"action_owner": "code"'
 
@@ -85,15 +86,22 @@ def _to_ci(header: Record, failed: Sequence[str]) -> Iterator[Command]:
             yield Command(f"relay skip {' '.join(failed)}", "goes on without")
         same = "retry"
     else:
-        yield Command(remedy, "shows what stands in the way")
+        if remedy != "relay approve":
+            yield Command(remedy, "shows what stands in the way")
         yield Command("relay approve", _YES.get(action, "hands back, once it is done"))
         same = "approve"
+    if action == "extend_budget":
+        yield Command("relay cancel", "ends it here; branches are kept")
     if action == "approve_design":
         yield Command('relay reject "what to change"', "has it designed anew")
     yield Command(_HAND_BACK, f"in {state_file(header['instance'])} does what {same} does")
 
 
-_YES: Final = {"approve_design": "builds it", "approve_landing": "lands it"}
+_YES: Final = {
+    "approve_design": "builds it",
+    "approve_landing": "lands it",
+    "extend_budget": "allows as much again",
+}
 
 
 def state_file(instance: str) -> str:
