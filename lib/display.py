@@ -105,9 +105,10 @@ class Masker:
         return cls({name: value for name, value in environ.items() if SECRET_NAME.search(name)})
 
     def masked(self, text: str) -> str:
-        if not any(mark in text for mark in self._marks):
-            return text
-        return self._pattern.sub(self._label, text)
+        for mark in self._marks:  # as fast as can be: each string of each event comes by here
+            if mark in text:
+                return self._pattern.sub(self._label, text)
+        return text
 
     def masked_data(self, data: Any) -> Any:  # noqa: ANN401 - JSON can be anything
         """JSON-like data with every string masked, keys included."""

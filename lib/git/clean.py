@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 from lib.git.checkout import TRASH, Checkout, drop, head_of, recorded, remove_whole
 from lib.git.inspect import is_ancestor
 from lib.git.merge import Clean, merge
-from lib.git.objects import at, commit_tree, delete_ref, value
+from lib.git.objects import at, commit_tree, delete_refs, refs_below, value
 from lib.git.run import Repo, git, identity_env
 from lib.git.snapshot import take, tree_of
 from lib.paths import Project
+
+#: A file or a link in the index, as `git ls-files -t --stage` lists it.
+_PLAIN: Final = re.compile(rb"H 1(00644|00755|20000) ")
 
 
 @dataclass(slots=True)
@@ -50,34 +56,40 @@ def clean_run(repo: Repo, project: Project, run: str, target: str) -> Cleaned:
     goal = value(repo, f"refs/heads/{target}")
     folder = project.dot / "worktrees" / run
     names = {entry.name for entry in folder.iterdir()} if folder.is_dir() else set()
+    prefix = f"refs/heads/relay/{run}/"
+    refs = refs_below(repo, prefix)
+    merged = ("for-each-ref", f"--merged={goal}", "--format=%(objectname)", prefix)
+    plainly = set(git(repo, *merged).text.split()) if goal else set()
     for name in sorted(names | recorded(repo, folder)):  # a kill may have left the record of one that is gone
         if name.startswith(TRASH):
             remove_whole(folder / name)
         else:
-            _clean_worktree(repo, folder / name, goal, target, done)
-    prefix = f"refs/heads/relay/{run}/"
+            _clean_worktree(repo, folder / name, goal, target, plainly, done)
     held = {what for what, _ in done.kept}
-    for line in git(repo, "for-each-ref", "--format=%(objectname) %(refname)", prefix).text.splitlines():
-        tip, _, ref = line.partition(" ")
+    landed = []
+    for ref, tip in refs:
         branch = ref.removeprefix("refs/heads/")
         if str(folder / ref.removeprefix(prefix)) in held:
             done.kept.append((branch, "its worktree is kept"))
-        elif goal is None or not is_landed(repo, tip, goal):
+        elif goal is None or not (tip in plainly or is_landed(repo, tip, goal)):
             done.kept.append((branch, f"not in {target}"))
-        elif delete_ref(repo, ref, tip):
-            done.removed.append(branch)
+        else:
+            landed.append((ref, tip))
+    done.removed += [ref.removeprefix("refs/heads/") for ref in delete_refs(repo, landed)]
     if folder.is_dir() and not any(folder.iterdir()):
         folder.rmdir()
     return done
 
 
-def _clean_worktree(repo: Repo, path: Path, goal: str | None, target: str, done: Cleaned) -> None:
+def _clean_worktree(
+    repo: Repo, path: Path, goal: str | None, target: str, plainly: Collection[str], done: Cleaned
+) -> None:
     checkout = Checkout.at(repo, path)
     head = head_of(repo, checkout)
     if goal is None or (checkout.present and head is None):
         done.kept.append((str(path), f"there is no branch {target}" if goal is None else "its HEAD can't be read"))
         return
-    if head and checkout.present:
+    if head and checkout.present and not (head in plainly and _holds_just(repo, checkout, head)):
         tree = take(repo, checkout.path, checkout.index, head).tree
         left = head
         if tree != tree_of(repo, head):
@@ -88,3 +100,15 @@ def _clean_worktree(repo: Repo, path: Path, goal: str | None, target: str, done:
             return
     drop(repo, checkout)
     done.removed.append(str(path))
+
+
+def _holds_just(repo: Repo, checkout: Checkout, head: str) -> bool:
+    """Whether nothing differs from the commit `head`, by looks that store nothing; not said of one with submodules."""
+    if not checkout.index.is_file():
+        return False
+    listing = ("ls-files", "-t", "--stage", "--others", "--exclude-standard", "-z")
+    entries = git(repo, *listing, index=checkout.index, work_tree=checkout.path).out.split(b"\0")[:-1]
+    if not all(_PLAIN.match(entry) for entry in entries):
+        return False
+    command = ("diff-index", "--quiet", "--no-renames", head)
+    return git(repo, *command, index=checkout.index, work_tree=checkout.path, ok=(0, 1)).status == 0
