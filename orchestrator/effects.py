@@ -13,7 +13,7 @@ from typing import Any
 from lib.atomic import replace_file
 from lib.events import Event, JobEnded
 from lib.git import clean, land, merge, worktrees
-from lib.git.objects import delete_ref, refs_below
+from lib.git.objects import delete_ref, refs_below, value
 from lib.git.run import Repo
 from lib.model import JobResult
 from orchestrator.conflicts import RESOLVED, brief_resolver, judge_resolution, reopen_conflict
@@ -115,6 +115,8 @@ def clean_landed(work: Work) -> JobResult:
     done = clean.clean_run(repo, work.project, work.run, work.job.spec.args["branch"])
     for ref, commit in refs_below(repo, f"{STARTS}{work.run}/"):
         delete_ref(repo, ref, commit)
+    if resolved := value(repo, f"{RESOLVED}{work.run}"):
+        delete_ref(repo, f"{RESOLVED}{work.run}", resolved)
     indexes = work.project.store / "indexes" / work.run
     if indexes.is_dir() and not done.kept:
         shutil.rmtree(indexes)

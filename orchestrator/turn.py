@@ -70,7 +70,7 @@ class Turn:
 
     def start(self, spec: JobSpec) -> None:
         number = self.run.engine.jobs_started + 1
-        attempt = self.run.builders[spec.builder].attempt if spec.builder else 1
+        attempt = self.run.builders[spec.builder].attempt if spec.builder else int(spec.prompt.get("attempt", 1))
         job = Job(
             id=f"{number:04d}-{spec.builder or 'run'}-{spec.name}",
             spec=spec,

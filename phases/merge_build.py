@@ -13,10 +13,8 @@ from lib.config import Land
 from lib.contracts import AskCi, Change, Finish, Outcome, PhaseView, Proceed, Wait
 from lib.lineage import tips
 from lib.model import Builder, BuilderStatus, Job, JobKind, JobResult, JobSpec, Problem, RunOutcome
+from phases._resolve import MERGED_WORKTREE, all_of, resolve
 
-MERGED_WORKTREE = "merged"
-#: How many conflicted paths a message names.
-SHOWN = 8
 STEPS = ("merge", "checkout_merged", "setup", "verify", "land", "clean")
 
 
@@ -27,6 +25,8 @@ class MergeBuildHandler:
     phases = ("merge_build",)
 
     def step(self, view: PhaseView) -> Outcome:
+        if not any(_has_work(builder) for builder in view.builders.values()):
+            return _nothing()
         merges = view.current("merge")
         if not merges:
             return Proceed(jobs=(_merge(view),))
@@ -39,7 +39,7 @@ class MergeBuildHandler:
         if changes := _changes(view, merge.result.data["merged"], BuilderStatus.BUILT, BuilderStatus.MERGED):
             return Proceed(changes=changes)
         if conflict := merge.result.data.get("conflict"):
-            return _resolve(view, conflict)
+            return resolve(view, merge, conflict, _merge(view))
         for spec in _verification(view):
             job = done.get(spec.name)
             if job is None:
@@ -116,9 +116,8 @@ def _verification(view: PhaseView) -> list[JobSpec]:
 
 
 def _all_of(view: PhaseView) -> str:
-    """Where the run has no verify command: those of the components, each once, one after the other."""
-    commands = dict.fromkeys(b.component.verify for b in view.builders.values() if b.component.verify and _has_work(b))
-    return " && ".join(f"(\n{command}\n)" for command in commands)
+    """Where the run has no verify command: those of the components."""
+    return all_of(builder.component.verify for builder in view.builders.values() if _has_work(builder))
 
 
 def _since(view: PhaseView, merge: Job) -> dict[str, Job]:
@@ -141,16 +140,11 @@ def _folder(view: PhaseView) -> str:
     return f".project/worktrees/{view.state.run}/{MERGED_WORKTREE}"
 
 
-def _resolve(view: PhaseView, conflict: Mapping[str, Any]) -> AskCi:
-    paths = conflict.get("open") or [f"{path['path']} ({path['kind']})" for path in conflict["paths"]]
-    shown = ", ".join(paths[:SHOWN]) + (f" and {len(paths) - SHOWN} more" if len(paths) > SHOWN else "")
-    what = "is not resolved yet" if conflict.get("open") else "conflicts with what is merged already"
-    message = (
-        f"{conflict['builder']} {what}: {shown}. "
-        f"Resolve in {_folder(view)} (git status there shows each file; no commit needed), then: relay approve"
-    )
-    problem = Problem(code="conflict", message=message, remedy=f"cd {_folder(view)} && git status", action="merge")
-    return AskCi("resolve_conflict", message, next_action="merge_build", error=problem)
+def _nothing() -> AskCi:
+    """Nothing is landed when nothing is left to land."""
+    message = "Every builder was skipped, so there is nothing to land. Their branches are kept. Then: relay cancel"
+    problem = Problem(code="nothing_built", message=message, remedy="relay cancel", action="merge_build")
+    return AskCi("fix_failure", message, next_action="merge_build", error=problem)
 
 
 def _fix(view: PhaseView, result: JobResult, what: str) -> AskCi:

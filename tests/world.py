@@ -112,5 +112,11 @@ class World:
                 return ok(commit=f"c-{job.spec.builder}")
             case "merge":
                 return ok(head="h", merged=[tip["id"] for tip in args["tips"]], conflict=None)
+            case "brief_resolver":
+                return ok(ours=["one"])
+            case "judge_resolution":
+                return ok(objections=[], commit="c-resolved")
+            case "review":
+                return ok(text='{"verdict": "accept"}')
             case _:
                 return ok(text="done")

@@ -40,12 +40,13 @@ class ConflictPath:
 
     `kind` is `content`, `add/add`, `rename/rename`, `rename/delete`, `modify/delete`, `mode`, `binary`, `symlink`,
     `submodule`, `file/directory` or another word of git's. `modes` are those of base, ours and theirs, `000000` where
-    a side has no such file.
+    a side has no such file; `blobs` what they hold, empty there.
     """
 
     path: str
     kind: str
     modes: tuple[str, str, str]
+    blobs: tuple[str, str, str] = field(default=("", "", ""), compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,12 +108,12 @@ def _paths(records: list[str], told: list[tuple[list[str], str, str]]) -> list[C
         for path in paths:
             types[path].add(kind)
             stages.setdefault(path, {})
-    return [ConflictPath(path, _kind(sides, types[path]), _modes(sides)) for path, sides in sorted(stages.items())]
+    return [_path(path, sides, types[path]) for path, sides in sorted(stages.items())]
 
 
-def _modes(sides: Mapping[int, tuple[str, str]]) -> tuple[str, str, str]:
-    base, ours, theirs = (sides.get(stage, (_ABSENT, ""))[0] for stage in (1, 2, 3))
-    return base, ours, theirs
+def _path(path: str, sides: Mapping[int, tuple[str, str]], types: set[str]) -> ConflictPath:
+    base, ours, theirs = (sides.get(stage, (_ABSENT, "")) for stage in (1, 2, 3))
+    return ConflictPath(path, _kind(sides, types), (base[0], ours[0], theirs[0]), (base[1], ours[1], theirs[1]))
 
 
 def _kind(sides: Mapping[int, tuple[str, str]], types: set[str]) -> str:

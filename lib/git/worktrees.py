@@ -54,7 +54,7 @@ def show(
         _make(repo, checkout, commit, ("--detach", commit), include_from)
         return
     head = head_of(repo, checkout)
-    content = _rescue(repo, checkout, head or commit, [commit], "found where another commit was to be shown")
+    content = rescued_content(repo, checkout, head or commit, [commit], "found where another commit was to be shown")
     bring(repo, checkout, commit, content.tree)
 
 
@@ -80,7 +80,7 @@ def restore(repo: Repo, path: Path, branch: str, tip: str, tree: str) -> bool:
     head = head_of(repo, checkout) or tip
     if head == tip and held(repo, path, tip) == tree and intact(repo, checkout):
         return moved != tip
-    content = _rescue(repo, checkout, head, [tip], "changed after it was built")
+    content = rescued_content(repo, checkout, head, [tip], "changed after it was built")
     bring(repo, checkout, tip, content.tree, ref)
     return True
 
@@ -103,7 +103,7 @@ def remove(repo: Repo, path: Path, branch: str | None = None, *, keep_index: Pat
     tip = value(repo, ref) if branch else None
     head = head_of(repo, checkout) or tip or value(repo, "HEAD")
     if checkout.present and head:
-        _rescue(repo, checkout, head, [], "in its worktree when that was removed")
+        rescued_content(repo, checkout, head, [], "in its worktree when that was removed")
     drop(repo, checkout)
     if tip:
         _rescue_commit(repo, checkout, tip, "on its branch when that was removed", besides=ref)
@@ -114,7 +114,7 @@ def _make(repo: Repo, checkout: Checkout, commit: str, what: tuple[str, ...], in
     wait_for_others(repo.common_dir, {str(checkout.path)})
     checkout.index.unlink(missing_ok=True)
     if checkout.present:
-        _rescue(repo, checkout, commit, [], "found where a worktree was to be made")
+        rescued_content(repo, checkout, commit, [], "found where a worktree was to be made")
     drop(repo, checkout)
     checkout.path.parent.mkdir(parents=True, exist_ok=True)
     # The index is copied elsewhere, so it must be all in one file.
@@ -128,7 +128,7 @@ def _make(repo: Repo, checkout: Checkout, commit: str, what: tuple[str, ...], in
     copy_index(record / "index", checkout.index)
 
 
-def _rescue(repo: Repo, checkout: Checkout, head: str, known: list[str], reason: str) -> Content:
+def rescued_content(repo: Repo, checkout: Checkout, head: str, known: list[str], reason: str) -> Content:
     """Keeps what the worktree holds beyond `head` and what an interrupted checkout of `known` left there."""
     ref = f"refs/relay/taken/{checkout.run}/{checkout.name}"
 

@@ -220,7 +220,7 @@ def test_a_red_verification_is_not_built() -> None:
 
 
 def test_a_conflict_goes_to_ci_and_the_hand_back_goes_on() -> None:
-    world = World(new_run(gates={"design": "none"}))
+    world = World(new_run(gates={"design": "none"}, conflicts="person"))
     conflict = {"builder": "two", "paths": [{"path": "a.py", "kind": "content"}]}
     world.answers["merge"] = ok(head="h1", merged=["one"], conflict=conflict)
     world.settle()

@@ -1,0 +1,125 @@
+"""An assistant's resolution of a conflict: the evidence of it, the commit that it becomes, and what is put right again.
+
+Until it is accepted it is a commit under `refs/relay/resolved/RUN`; the run's branch is not moved before that.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from lib.errors import GitError
+from lib.git.blobs import Entry, entries
+from lib.git.checkout import Checkout, head_of
+from lib.git.collector import held_off
+from lib.git.conflict import stage, unresolved
+from lib.git.inspect import is_ancestor
+from lib.git.merge import Conflict, ConflictPath, merge
+from lib.git.objects import commit_tree, lasting, move_ref, value
+from lib.git.run import CHECKOUT_TIMEOUT_S, Repo, git, identity_env
+from lib.git.snapshot import take
+from lib.git.worktrees import bring, held, rescued_content, show
+from lib.resolution import Disputed
+
+_FILES: Final = ("100644", "100755")
+_ABSENT: Final = "0" * 6
+
+
+def judge(
+    repo: Repo, path: Path, sides: tuple[str, str], ref: str, message: str, check: Callable[[list[Disputed]], list[str]]
+) -> list[str]:
+    """What is wrong with the merge of `sides`, commits both, that was left in the worktree at `path`.
+
+    If nothing is, `ref` comes to name the commit of it. `check` judges the files in conflict.
+    """
+    checkout, (head, theirs) = Checkout.at(repo, path), sides
+
+    def once(attempt: int) -> list[str]:
+        if attempt:
+            checkout.index.unlink(missing_ok=True)
+        tree = take(repo, checkout.path, checkout.index, head).tree
+        predicted = _predicted(repo, head, theirs)
+        found = entries(repo, tree)
+        problems = unresolved(repo, path, head, theirs) + _strays(repo, predicted, found)
+        problems += check([_disputed(repo, each, found.get(each.path)) for each in predicted.paths])
+        if not problems:
+            commit = commit_tree(repo, tree, [head, theirs], message, identity_env(repo))
+            move_ref(repo, ref, commit, value(repo, ref), "resolved")
+        return problems
+
+    return lasting(repo, ref, head, once)
+
+
+def put_right(repo: Repo, path: Path, head: str, theirs: str) -> None:
+    """Makes all but the files in conflict what git left at `path`; what that replaces is rescued."""
+    checkout, predicted = Checkout.at(repo, path), _predicted(repo, head, theirs)
+    with held_off(repo):
+        left = take(repo, checkout.path, checkout.index, head).tree
+        if _strays(repo, predicted, entries(repo, left)):
+            rescued_content(repo, checkout, head, [], "changed beside a conflict")
+        tree = _with_disputed_of(repo, checkout, left, predicted)
+        if tree != left:
+            command = ("read-tree", "--reset", "-u", tree)
+            git(repo, *command, index=checkout.index, work_tree=checkout.path, timeout_s=CHECKOUT_TIMEOUT_S)
+
+
+def stage_again(repo: Repo, path: Path, head: str, theirs: str, label: str, include_from: Path) -> None:
+    """Leaves the conflict as git first did; what had become of it is rescued."""
+    show(repo, path, head, include_from=include_from)
+    stage(repo, path, head, theirs, label=label, include_from=include_from)
+
+
+def accept(repo: Repo, path: Path, run_ref: str, ref: str, commit: str) -> None:
+    """Moves the run's branch to the resolution `commit`, which `ref` names, and shows it at `path`."""
+    tip = value(repo, run_ref)
+    if tip is None or not is_ancestor(repo, commit, tip):
+        first = git(repo, "rev-parse", f"{commit}^1").text
+        if not move_ref(repo, run_ref, commit, first, "conflict resolved by an assistant"):
+            raise GitError(f"{run_ref} was moved by somebody else just now")
+    checkout = Checkout.at(repo, path)
+    bring(repo, checkout, commit, held(repo, path, head_of(repo, checkout) or commit))
+    git(repo, "update-ref", "-d", ref)
+
+
+def _predicted(repo: Repo, head: str, theirs: str) -> Conflict:
+    predicted = merge(repo, head, theirs)
+    if not isinstance(predicted, Conflict):
+        raise GitError(f"{theirs} does not conflict with {head}")
+    return predicted
+
+
+def _strays(repo: Repo, predicted: Conflict, found: dict[str, Entry]) -> list[str]:
+    wanted = entries(repo, predicted.tree)
+    disputed = {each.path for each in predicted.paths}
+    names = sorted(name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name))
+    return [f"{name} is not in conflict, and must stay as it is" for name in names if name not in disputed]
+
+
+def _disputed(repo: Repo, each: ConflictPath, result: Entry | None) -> Disputed:
+    base, ours, theirs = (_text(repo, blob) for blob in each.blobs)
+    modes = {*each.modes} - {_ABSENT} or set(_FILES)
+    allowed = result is None or result.mode in modes
+    text = _text(repo, result.oid) if result and result.mode in _FILES else None if result is None else ""
+    return Disputed(each.path, base, ours, theirs, text, allowed)
+
+
+def _text(repo: Repo, blob: str) -> str | None:
+    return git(repo, "cat-file", "blob", blob).out.decode(errors="replace") if blob else None
+
+
+def _with_disputed_of(repo: Repo, checkout: Checkout, tree: str, predicted: Conflict) -> str:
+    """The tree that git left, with the files in conflict as `tree` has them."""
+    index = checkout.index.with_name(f"{checkout.name}.right")
+    found = entries(repo, tree)
+    lines = []
+    for each in predicted.paths:
+        entry = found.get(each.path) or Entry("0", "0" * len(tree))
+        lines.append(f"{entry.mode} {entry.oid}\t{each.path}")
+    try:
+        git(repo, "read-tree", predicted.tree, index=index)
+        git(repo, "update-index", "--add", "-z", "--index-info", input=os.fsencode("\0".join(lines)), index=index)
+        return git(repo, "write-tree", index=index).text
+    finally:
+        index.unlink(missing_ok=True)

@@ -1,0 +1,208 @@
+"""A conflict in an assistant's hands: what it leaves is judged and verified, and only then merged. Pure.
+
+What is refused goes back to it with the reasons, `attempts` times in all. Then, or if nobody can be asked, the conflict
+is put back as git left it, and a person has it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from lib.chain import Choice, choose, nobody
+from lib.config import Conflicts, Role
+from lib.contracts import AskCi, Fail, Outcome, PhaseView, Proceed, Wait
+from lib.model import Builder, Job, JobKind, JobSpec, Problem
+from lib.resolution import RESOLVABLE, read_account
+
+MERGED_WORKTREE: Final = "merged"
+BRIEF, RESOLVE, JUDGE, REOPEN = "brief_resolver", "resolve", "judge_resolution", "reopen_conflict"
+_COMMANDS: Final = ("setup", "verify")
+#: Paths, and characters of reasons, that a message to a person has.
+SHOWN: Final = 8
+_SAID: Final = 400
+
+
+def resolve(view: PhaseView, merge: Job, conflict: Mapping[str, Any], again: JobSpec) -> Outcome:
+    """What is next for a conflict that `merge` has found; `again` is the merge that goes on from a resolution."""
+    if not _for_assistant(view, conflict):
+        return asked(view, conflict, "")
+    done = _since(view, merge)
+    if not done:
+        return Proceed(jobs=(_brief(view, again),))
+    last = done[-1]
+    if last.result is None:
+        return Wait()
+    if last.spec.name == REOPEN and last.result.ok and last.spec.args["fresh"]:
+        return asked(view, conflict, _why(view, done))
+    if last.spec.kind is JobKind.EFFECT and not last.result.ok:
+        problem = Problem(
+            code=last.result.code, message=last.result.message, remedy=last.result.remedy or "relay retry"
+        )
+        return Fail(problem)
+    if last.spec.name in {BRIEF, REOPEN}:
+        return _turn(view, merge, conflict, done)
+    if reasons := _reasons(last):
+        turns = [job for job in done if job.spec.name == RESOLVE]
+        final = len(turns) >= view.config.attempts or _gave_up(turns[-1])
+        return Proceed(jobs=(_effect(REOPEN, fresh=final),), notes=(f"The resolution is refused: {reasons[0]}",))
+    if last.spec.name == RESOLVE:
+        return Proceed(jobs=(_judge(view, conflict, last),))
+    return _verified(view, merge, conflict, done, again)
+
+
+def asked(view: PhaseView, conflict: Mapping[str, Any], tried: str) -> AskCi:
+    """The conflict is for ci; `tried` says in a sentence why no resolver could do it."""
+    paths = conflict.get("open") or [f"{path['path']} ({path['kind']})" for path in conflict["paths"]]
+    shown = ", ".join(paths[:SHOWN]) + (f" and {len(paths) - SHOWN} more" if len(paths) > SHOWN else "")
+    what = "is not resolved yet" if conflict.get("open") else "conflicts with what is merged already"
+    folder = f".project/worktrees/{view.state.run}/{MERGED_WORKTREE}"
+    message = (
+        f"{conflict['builder']} {what}: {shown}. {tried}"
+        f"Resolve in {folder} (git status there shows each file; no commit needed), then: relay approve"
+    )
+    problem = Problem(code="conflict", message=message, remedy=f"cd {folder} && git status", action="merge")
+    return AskCi("resolve_conflict", message, next_action="merge_build", error=problem)
+
+
+def _for_assistant(view: PhaseView, conflict: Mapping[str, Any]) -> bool:
+    """A person who has begun to resolve keeps the conflict, unless handing back with words for the resolver."""
+    if view.config.conflicts is not Conflicts.ASSISTANT or (conflict.get("open") and not view.feedback):
+        return False
+    return all(path["kind"] in RESOLVABLE for path in conflict["paths"])
+
+
+def _since(view: PhaseView, merge: Job) -> list[Job]:
+    """The jobs of this conflict that count, in order."""
+    position = {name: index for index, name in enumerate(view.jobs)}
+    jobs = [job for name in (BRIEF, RESOLVE, JUDGE, *_COMMANDS, REOPEN) for job in view.current(name)]
+    return sorted((job for job in jobs if position[job.id] > position[merge.id]), key=lambda job: position[job.id])
+
+
+def _turn(view: PhaseView, merge: Job, conflict: Mapping[str, Any], done: Sequence[Job]) -> Outcome:
+    choice = _choice(view)
+    if choice.problem is not None and choice.problem.code == "run_budget":
+        return nobody(choice, "merge_build")
+    if choice.assistant is None:
+        return Proceed(jobs=(_effect(REOPEN, fresh=True),))
+    turns = [job for job in done if job.spec.name == RESOLVE]
+    last = turns[-1] if turns else None
+    session = last.result.session if last and last.result and last.spec.assistant == choice.assistant else None
+    refused = next((reasons for job in reversed(done) if (reasons := _reasons(job))), [])
+    spec = JobSpec(
+        kind=JobKind.ASSISTANT,
+        name=RESOLVE,
+        worktree=MERGED_WORKTREE,
+        role=Role.RESOLVER,
+        assistant=choice.assistant,
+        prompt={
+            "requirement": view.state.requirement,
+            "attempt": len(turns) + 1,
+            "paths": conflict["paths"],
+            "base_branch": view.state.base.branch,
+            "theirs": _purpose(view.builders.get(conflict["builder"])),
+            "ours": [_purpose(view.builders[name]) for name in _ours(done) if name in view.builders],
+            "verify": _verify(view, merge, conflict),
+            "reasons": refused,
+            "feedback": view.feedback,
+        },
+        session=session,
+        timeout_s=view.config.timeout_s,
+        idle_timeout_s=view.config.idle_timeout_s,
+    )
+    return Proceed(jobs=(spec,))
+
+
+def _choice(view: PhaseView) -> Choice:
+    return choose(view, view.config.chain(Role.RESOLVER))
+
+
+def _purpose(builder: Builder | None) -> dict[str, Any] | None:
+    return builder.component.model_dump(mode="json") if builder else None
+
+
+def _ours(done: Sequence[Job]) -> list[str]:
+    result = done[0].result
+    return list(result.data["ours"]) if result else []
+
+
+def _reasons(job: Job) -> list[str]:
+    """Why what a job found, or how it ended, keeps the resolution from being accepted; nothing if it does not."""
+    if job.result is None or job.spec.name in {BRIEF, REOPEN}:
+        return []
+    if job.spec.name == JUDGE:
+        return [str(each) for each in job.result.data.get("objections", ())]
+    if job.result.ok:
+        cannot = read_account(str(job.result.data.get("text", ""))).cannot if job.spec.name == RESOLVE else ""
+        return [f"it can't be resolved: {cannot}"] if cannot else []
+    tail = str(job.result.data.get("tail", "")).strip()
+    said = f"{job.spec.name}: {job.result.message}"
+    return [f"{said}\n\n{tail}" if tail and job.spec.name in _COMMANDS else said]
+
+
+def _gave_up(turn: Job) -> bool:
+    """Whether it could not be launched, or says itself that it can't."""
+    ended_well = turn.result is not None and turn.result.ok
+    return bool(_reasons(turn)) if ended_well else turn.process is None
+
+
+def _why(view: PhaseView, done: Sequence[Job]) -> str:
+    """What was tried, for the message to a person."""
+    turns = [job for job in done if job.spec.name == RESOLVE]
+    if not turns:
+        return f"No resolver can be had: {_choice(view).why}. "
+    refused = next((reasons for job in reversed(done) if (reasons := _reasons(job))), ["no reason recorded"])
+    said = refused[0].splitlines()[0]
+    tried = f"{turns[-1].spec.assistant} tried {len(turns)} times"
+    return f"{tried if turns[-1].process else 'No resolver'}: {said[:_SAID]}. "
+
+
+def _judge(view: PhaseView, conflict: Mapping[str, Any], turn: Job) -> JobSpec:
+    """Its message is read here; whether it bears out what is in the files is judged with git."""
+    account = read_account(str(turn.result.data.get("text", "")) if turn.result else "")
+    explained = [f"Left out of {path}: {' | '.join(sorted(lines))}" for path, lines in account.removed.items()]
+    message = "\n\n".join(
+        [
+            f"Merge {conflict['builder']}, conflicts resolved by {turn.spec.assistant.partition(':')[0]}",
+            *(["\n".join(explained)[:4000]] if explained else []),
+            f"Relay-Run: {view.state.run}\n",
+        ]
+    )
+    removed, added = (
+        {path: sorted(lines) for path, lines in side.items()} for side in (account.removed, account.added)
+    )
+    return _effect(JUDGE, removed=removed, added=added, message=message)
+
+
+def _verified(view: PhaseView, merge: Job, conflict: Mapping[str, Any], done: Sequence[Job], again: JobSpec) -> Outcome:
+    """The commands that have to succeed, one after the other; then the resolution is merged."""
+    judged = next(index for index in reversed(range(len(done))) if done[index].spec.name == JUDGE)
+    run = {job.spec.name for job in done[judged + 1 :]}
+    for name, command in (("setup", view.config.setup), ("verify", _verify(view, merge, conflict))):
+        if command and _verify(view, merge, conflict) and name not in run:
+            spec = JobSpec(kind=JobKind.COMMAND, name=name, worktree=MERGED_WORKTREE, command=command,
+                           timeout_s=view.config.command_timeout_s)  # fmt: skip
+            return Proceed(jobs=(spec,))
+    result = done[judged].result
+    commit = result.data["commit"] if result else None
+    return Proceed(jobs=(again.model_copy(update={"args": {**again.args, "resolved": commit}}),))
+
+
+def _verify(view: PhaseView, merge: Job, conflict: Mapping[str, Any]) -> str:
+    """What each of the builders that are merged then was verified with, alone, and so must bear with the others."""
+    merged = merge.result.data["merged"] if merge.result else ()
+    names = [name for name in (*merged, conflict["builder"]) if name in view.builders]
+    return all_of(view.builders[name].component.verify or view.config.verify for name in names)
+
+
+def all_of(commands: Iterable[str | None]) -> str:
+    """Shell commands, each once, one after the other until one fails."""
+    return " && ".join(f"(\n{command}\n)" for command in dict.fromkeys(commands) if command)
+
+
+def _brief(view: PhaseView, again: JobSpec) -> JobSpec:
+    return _effect(BRIEF, base=view.state.base.commit, tips=again.args["tips"])
+
+
+def _effect(name: str, **args: Any) -> JobSpec:  # noqa: ANN401 - JSON
+    return JobSpec(kind=JobKind.EFFECT, name=name, worktree=MERGED_WORKTREE, args=args)

@@ -1,0 +1,166 @@
+"""Conflicts in an assistant's hands: what it leaves is judged by the files, and nothing else of it is believed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import run_git
+from driver import Relay, playbook
+
+README = "# Project\n"
+LEFT, RIGHT = "from the left", "from the right"
+BOTH = f"{README}\n{LEFT}\n{RIGHT}\n"
+NOTHING = {"say": '{"removed": [], "added": []}'}
+HAS_BOTH = f"! test -e README.md || ! grep -q left README.md || ! test -e right.txt || grep -q '{RIGHT}' README.md"
+
+
+def readme(line: str) -> list[dict[str, Any]]:
+    return [{"write": {"README.md": f"{README}\n{line}\n"}}]
+
+
+def begin(
+    relay: Relay, folder: Path, resolver: Any, *, verify: str | None = None, env: dict[str, str] | None = None
+) -> str:
+    builders = {"left": readme(LEFT), "right": [*readme(RIGHT), {"write": {"right.txt": "r\n"}}]}
+    book = playbook(folder / "book", builders, verify=verify, **({"resolver": resolver} if resolver else {}))
+    return relay.begin(book, "parts", "--yes", env=env)
+
+
+def account(**lists: Any) -> dict[str, str]:
+    return {"say": "Done.\n" + json.dumps({"removed": [], "added": []} | lists)}
+
+
+def landed_with_both(relay: Relay) -> None:
+    relay.over()
+    assert (relay.root / "README.md").read_text() == BOTH
+    assert (relay.root / "right.txt").exists()
+    assert run_git(relay.root, "for-each-ref", "refs/heads/relay", "refs/relay/resolved") == ""
+    assert run_git(relay.root, "status", "--porcelain") == ""
+
+
+def resolutions(relay: Relay) -> list[dict[str, Any]]:
+    return [event["job"] for event in relay.events("job_started") if event["job"]["spec"]["name"] == "resolve"]
+
+
+def test_what_keeps_both_sides_lands_without_a_person(relay: Relay, tmp_path: Path) -> None:
+    begin(relay, tmp_path, [{"write": {"README.md": BOTH}}, NOTHING], verify=HAS_BOTH)
+    landed_with_both(relay)
+    assert relay.events("asked") == []
+    message = run_git(relay.root, "log", "--format=%B", "--grep=conflicts resolved by scripted", "main")
+    assert "Merge right" in message
+
+
+@pytest.mark.parametrize(
+    ("steps", "why"),
+    [
+        ([{"run": "git commit -qam resolved"}, NOTHING], "conflict marker"),
+        ([{"write": {"README.md": f"{README}\n{LEFT}\n"}}, NOTHING], "lines of right are missing"),
+        ([{"write": {"README.md": f"{README}\n{RIGHT}\n"}}, NOTHING], "lines of what was merged before are missing"),
+        ([{"write": {"README.md": f"Here is the file:\n{BOTH}"}}, NOTHING], "neither side has these lines"),
+        ([{"write": {"README.md": BOTH, "src/app.py": "pass\n"}}, NOTHING], "src/app.py is not in conflict"),
+        ([{"write": {"README.md": BOTH, "NOTES.md": "done\n"}}, NOTHING], "NOTES.md is not in conflict"),
+        ([{"run": "git merge --abort"}, NOTHING], "right.txt is not in conflict"),
+        ([{"delete": "README.md"}, NOTHING], "README.md is gone"),
+        ([{"say": "All conflicts are resolved."}], "conflict marker"),
+        ([{"write": {"README.md": BOTH}}, {"run": "chmod +x README.md"}, NOTHING], "its permission was changed"),
+    ],
+    ids=["markers committed", "dropped theirs", "dropped ours", "chatter", "another file", "a new file", "aborted",
+         "deleted", "only said", "mode"],
+)  # fmt: skip
+def test_what_is_refused_goes_back_with_the_reason(
+    relay: Relay, tmp_path: Path, steps: list[dict[str, Any]], why: str
+) -> None:
+    begin(
+        relay,
+        tmp_path,
+        {"attempts": {1: steps, 2: [{"write": {"README.md": BOTH}}, {"run": "chmod -x README.md"}, NOTHING]}},
+    )
+    landed_with_both(relay)
+    first, second = resolutions(relay)
+    assert first["spec"]["prompt"]["reasons"] == []
+    assert why in "\n".join(second["spec"]["prompt"]["reasons"])
+    assert (relay.root / "src" / "app.py").read_text() == "print('hello')\n"
+    assert not (relay.root / "NOTES.md").exists()
+
+
+def test_one_that_never_manages_leaves_the_conflict_as_git_did(relay: Relay, tmp_path: Path) -> None:
+    run = begin(relay, tmp_path, [{"write": {"README.md": f"{README}\n{LEFT}\n"}}, NOTHING])
+    state = relay.asked("resolve_conflict")
+    assert len(resolutions(relay)) == 3
+    for words in ("tried 3 times", "lines of right are missing", "README.md", "relay approve"):
+        assert words in state["message"]
+    torn = relay.root / f".project/worktrees/{run}/merged/README.md"
+    assert "<<<<<<<" in torn.read_text()
+    assert "UU README.md" in run_git(torn.parent, "status", "--porcelain") + run_git(torn.parent, "status", "-s")
+    assert relay.head() == state["base"]["commit"]
+    relay("approve")  # what the resolver left is not taken for a person's
+    assert "README.md" in relay.asked("resolve_conflict", times=2)["message"]
+    torn.write_text(BOTH)
+    relay("approve")
+    landed_with_both(relay)
+
+
+def test_one_that_says_it_cannot_is_believed_at_once(relay: Relay, tmp_path: Path) -> None:
+    begin(relay, tmp_path, [{"say": '{"cannot": "left and right want different titles"}'}])
+    state = relay.asked("resolve_conflict")
+    assert len(resolutions(relay)) == 1
+    assert "left and right want different titles" in state["message"]
+
+
+def test_a_line_left_out_for_a_reason_is_accepted_and_told_in_the_commit(relay: Relay, tmp_path: Path) -> None:
+    removed = [{"file": "README.md", "text": LEFT, "why": "right says the same"}]
+    added = [{"file": "README.md", "text": "from both", "why": "the two as one"}]
+    removed.append({"file": "README.md", "text": RIGHT, "why": "the two as one"})
+    begin(relay, tmp_path, [{"write": {"README.md": f"{README}\nfrom both\n"}}, account(removed=removed, added=added)])
+    relay.over()
+    assert "from both" in (relay.root / "README.md").read_text()
+    assert LEFT in run_git(relay.root, "log", "--format=%B", "main")
+
+
+def test_a_resolution_that_breaks_a_builders_verification_goes_back(relay: Relay, tmp_path: Path) -> None:
+    good = {"write": {"README.md": BOTH}}
+    swapped = {"write": {"README.md": f"{README}\n{RIGHT}\n{LEFT}\n"}}
+    verify = f"echo made > artefact; ! grep -A1 '{RIGHT}' README.md | grep -q '{LEFT}'"
+    begin(relay, tmp_path, {"attempts": {1: [swapped, NOTHING], 2: [good, NOTHING]}}, verify=verify)
+    relay.over()
+    assert "verify: exit status 1" in resolutions(relay)[1]["spec"]["prompt"]["reasons"][0]
+    assert (relay.root / "README.md").read_text() == BOTH
+
+
+def test_a_playbook_without_a_resolver_asks_a_person_at_once(relay: Relay, tmp_path: Path) -> None:
+    begin(relay, tmp_path, None)
+    relay.asked("resolve_conflict")
+    assert len(resolutions(relay)) == 1
+    assert json.loads(relay("recover", "--format", "json")) == []
+
+
+def test_with_conflicts_for_a_person_no_resolver_is_asked(relay: Relay, tmp_path: Path) -> None:
+    begin(relay, tmp_path, [{"write": {"README.md": BOTH}}, NOTHING], env={"RELAY_CONFLICTS": "person"})
+    relay.asked("resolve_conflict")
+    assert resolutions(relay) == []
+
+
+def test_a_binary_conflict_is_for_a_person(relay: Relay, tmp_path: Path) -> None:
+    def blob(text: str) -> list[dict[str, Any]]:
+        return [{"run": f"printf '\\000{text}' > data.bin"}]
+
+    resolver = [{"run": "git checkout --ours data.bin; git add data.bin"}, NOTHING]
+    relay.begin(
+        playbook(tmp_path / "book", {"left": blob("l"), "right": blob("r")}, resolver=resolver), "parts", "--yes"
+    )
+    assert "binary" in relay.asked("resolve_conflict")["message"]
+    assert resolutions(relay) == []
+
+
+def test_words_for_the_resolver_ask_it_again(relay: Relay, tmp_path: Path) -> None:
+    unless = {"run": f"test -e {tmp_path}/told || {{ echo '{{\"cannot\": \"which first?\"}}'; exit 0; }}; "
+                     f"printf '%s' '{BOTH}' > README.md"}  # fmt: skip
+    begin(relay, tmp_path, [unless])
+    relay.asked("resolve_conflict")
+    (tmp_path / "told").touch()
+    relay("retry", "left first, and keep both lines")
+    landed_with_both(relay)
+    assert resolutions(relay)[-1]["spec"]["prompt"]["feedback"] == "left first, and keep both lines"

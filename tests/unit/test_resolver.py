@@ -1,0 +1,117 @@
+"""Histories of conflicts that an assistant has, through the real machine and handlers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from world import World, bad, new_run, ok
+
+from lib.model import Job, Owner, RunOutcome
+
+CONFLICT = {"builder": "two", "paths": [{"path": "a.py", "kind": "content"}]}
+
+
+def conflicting(**settings: Any) -> World:
+    """A run whose merge meets a conflict until a resolution is given to it."""
+    world = World(new_run(gates={"design": "none"}, **settings))
+
+    def merge(job: Job) -> Any:
+        if job.spec.args.get("resolved"):
+            return world.usual(job)
+        return ok(head="h1", merged=["one"], conflict=CONFLICT)
+
+    world.answers["merge"] = merge
+    return world
+
+
+def turns(world: World) -> list[Job]:
+    return [job for job in world.started if job.spec.name == "resolve"]
+
+
+def last_steps(world: World) -> list[str]:
+    names = [job.spec.name for job in world.started]
+    return names[names.index("brief_resolver") :]
+
+
+def test_a_resolution_is_judged_and_verified_before_it_is_merged() -> None:
+    world = conflicting(verify="make check")
+    world.settle()
+    assert last_steps(world)[:5] == ["brief_resolver", "resolve", "judge_resolution", "verify", "merge"]
+    assert world.run.state.outcome is RunOutcome.LANDED
+    merges = [job.spec.args.get("resolved") for job in world.started if job.spec.name == "merge"]
+    assert merges == [None, "c-resolved"]
+    prompt = turns(world)[0].spec.prompt
+    assert prompt["theirs"]["id"] == "two"
+    assert [side["id"] for side in prompt["ours"]] == ["one"]
+
+
+def test_reasons_go_back_into_the_same_session() -> None:
+    world = conflicting()
+    world.answers["resolve"] = ok(text="done").model_copy(update={"session": "s1"})
+    world.answers["judge_resolution"] = lambda job: (
+        ok(objections=["a.py: lines are missing"], commit=None) if len(turns(world)) == 1 else world.usual(job)
+    )
+    world.settle()
+    assert [turn.spec.session for turn in turns(world)] == [None, "s1"]
+    assert turns(world)[1].spec.prompt["reasons"] == ["a.py: lines are missing"]
+    assert [turn.attempt for turn in turns(world)] == [1, 2]
+    assert world.run.state.outcome is RunOutcome.LANDED
+
+
+@pytest.mark.parametrize("step", ["resolve", "judge_resolution", "verify"])
+def test_after_as_many_attempts_a_person_has_it_and_is_told_what_was_tried(step: str) -> None:
+    world = conflicting(attempts=2, verify="make check")
+    usual = world.usual
+
+    def failing(job: Job) -> Any:
+        if job.spec.builder:
+            return usual(job)
+        return ok(objections=["a.py is torn"]) if step == "judge_resolution" else bad("exit_nonzero", "a.py is torn")
+
+    world.answers[step] = failing
+    world.settle()
+    state = world.run.state
+    assert (state.action_owner, state.action_needed) == (Owner.CI, "resolve_conflict")
+    assert len(turns(world)) == 2
+    assert "tried 2 times" in state.message
+    assert "a.py is torn" in state.message
+    assert last_steps(world)[-1] == "reopen_conflict"
+    assert world.started[-1].spec.args["fresh"] is True
+
+
+def test_a_limit_passes_the_conflict_to_the_next_of_the_chain() -> None:
+    world = conflicting(roles={"resolver": ["claude", "codex"]})
+    world.answers["resolve"] = lambda job: bad("auth", "logged out") if job.spec.assistant == "claude" else ok(text="")
+    world.settle()
+    assert [turn.spec.assistant for turn in turns(world)] == ["claude", "codex"]
+    assert world.run.state.outcome is RunOutcome.LANDED
+
+
+def test_when_nobody_of_the_chain_can_be_had_a_person_is_asked_and_told_why() -> None:
+    world = conflicting(roles={"resolver": ["claude"]})
+    world.answers["resolve"] = bad("auth", "logged out")
+    world.settle()
+    assert world.run.state.action_needed == "resolve_conflict"
+    assert "logged out" in world.run.state.message
+
+
+@pytest.mark.parametrize("kind", ["binary", "submodule", "mode", "file/directory", "symlink", "distinct modes"])
+def test_kinds_without_lines_are_for_a_person(kind: str) -> None:
+    world = conflicting()
+    world.answers["merge"] = ok(
+        head="h1", merged=["one"], conflict={**CONFLICT, "paths": [{"path": "a", "kind": kind}]}
+    )
+    world.settle()
+    assert world.run.state.action_needed == "resolve_conflict"
+    assert turns(world) == []
+
+
+def test_nothing_lands_when_every_builder_was_skipped() -> None:
+    world = World(new_run(gates={"design": "none"}, conflicts="person"))
+    world.answers["merge"] = ok(head="h1", merged=[], conflict=CONFLICT)
+    world.settle()
+    world.edit(action_owner=Owner.CODE, action_needed="skip one two")
+    assert world.run.state.outcome is None
+    assert world.run.state.action_needed == "fix_failure"
+    assert "nothing to land" in world.run.state.message
