@@ -255,7 +255,7 @@ class Progress(Value):
     """How a turn that runs is doing, by its events and the age of its output.
 
     `code` is the failure that it is retrying, `until` when it tries again, as far as it tells; `answered` that its
-    model has said something; `usage` what the turn has used so far.
+    model has said something; `ended` that the turn's last event is there; `usage` what it has used so far.
     """
 
     condition: Condition = Condition.WORKING
@@ -263,6 +263,7 @@ class Progress(Value):
     code: str = ""
     until: datetime | None = None
     answered: bool = False
+    ended: bool = False
     usage: Usage = Usage()
 
 

@@ -69,6 +69,8 @@ def _answers(header: Record, mood: str, problem: Record | None, failed: Sequence
         case "down":
             yield Command("relay resume", "goes on where it stands")
         case "work":
+            if header.get("engine", {}).get("holds"):
+                yield Command("relay retry", "tries it again now")
             yield Command("relay status --watch", "watches it live")
         case _:
             yield from _afterwards(header)

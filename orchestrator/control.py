@@ -104,6 +104,24 @@ def verb(project: Project, word: str, builders: Sequence[str], feedback: str | N
     return edit(project, Edit(action_owner=Owner.CODE, action_needed=action, feedback=feedback))
 
 
+def retry(project: Project, builders: Sequence[str], words: str | None) -> None:
+    """Tries again what failed, or the `builders`; while code has the run, the assistants that are held."""
+    if not builders and current(project).action_owner is Owner.CODE and _held(project):
+        verb(project, "retry", (), feedback=words)
+    elif builders:
+        verb(project, "retry", builders, feedback=words)
+    else:
+        hand_back(project, feedback=words)
+
+
+def _held(project: Project) -> bool:
+    """Whether an assistant of the run is held."""
+    from orchestrator.record import restore
+
+    with RunDB.open(project) as db:
+        return bool(restore(db.load(active_run(project))).engine.holds)
+
+
 def pause(project: Project, *, freeze_builders: bool) -> None:
     """Holds the run; with `freeze_builders` its processes stand still until `resume`."""
     active_run(project)

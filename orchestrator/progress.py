@@ -66,6 +66,8 @@ class TurnReader:
                 self._set(condition, event.text, event.error, event.retry_at or (at + delay if delay else None))
             case "asking":
                 self._set(Condition.ASKING, event.text)
+            case "finished":
+                self.progress = self.progress.model_copy(update={"ended": True})
             case "started" | "denied" | "text" | "tool_start" | "tool_end" | "file_change" | "usage":
                 self._set(Condition.WORKING, answered=self.progress.answered or event.kind in _ANSWERS)
 

@@ -79,8 +79,14 @@ def _next(view: PhaseView, builder: Builder, starting: Sequence[JobSpec]) -> Mov
     if not job.result.ok:
         if _cut_short(view, job, job.result):
             return {"note": ""}, job.spec
-        return failed(builder, job.spec.name, job.result, view.config, view.now), None
+        return failed(builder, job.spec.name, _priced(view, builder, job.result), view.config, view.now), None
     return _AFTER[job.spec.name](view, builder, job.result, starting)
+
+
+def _priced(view: PhaseView, builder: Builder, result: JobResult) -> JobResult:
+    """The result, which says how much was used if that is why it was ended."""
+    used = builder_budget(view.config, builder) if result.code == "budget" else ""
+    return result.model_copy(update={"message": f"it has used {used}"}) if used else result
 
 
 def _cut_short(view: PhaseView, job: Job, result: JobResult) -> bool:

@@ -44,14 +44,11 @@ def retry(
     ] = None,
     instance: Instance = "default",
 ) -> None:
-    """Try again what failed, with a hint if you have one."""
+    """Try again what failed, with a hint if you have one, or an assistant that a limit holds."""
     from orchestrator import control
 
     project = project_of(instance)
-    if builder:
-        control.verb(project, "retry", builder, feedback=words)
-    else:
-        control.hand_back(project, feedback=words)
+    control.retry(project, builder or (), words)
     _told(project, "Handed back: it is tried again.")
 
 
