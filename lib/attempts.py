@@ -10,6 +10,8 @@ from lib.model import Builder, BuilderStatus, JobResult, Now, Problem
 
 #: Failures that another attempt can't mend: the same input meets the same refusal.
 FATAL = frozenset({"conflict", "budget", "unknown_assistant"})
+#: Begins the last line of a builder that can't go on.
+STUCK = "STUCK:"
 #: Somebody else killed it, before its exit could be recorded.
 LOST = "lost"
 #: Ends that say nothing about the builder: the next attempt follows at once and is not counted.
@@ -21,9 +23,10 @@ UNJUDGED = UNCOUNTED | HOLDING
 
 def failed(builder: Builder, step: str, result: JobResult, config: Config, now: Now) -> dict[str, Any]:
     """The changes of a builder's record after `step` failed: `retrying` with a time, or `failed`."""
+    stuck = f"; it says: {builder.note}" if builder.note.startswith(STUCK) else ""
     problem = Problem(
         code=result.code or "failed",
-        message=f"{builder.id}: {step}: {result.message}",
+        message=f"{builder.id}: {step}: {result.message}{stuck}",
         remedy=result.remedy or f"relay logs {builder.id}",
         action=step,
         at=now.wall,

@@ -1,7 +1,8 @@
 """Which files of a project may decide what Relay runs: only those that the user has read and trusted, as they were.
 
-A cloned repository can bring handlers, commands and prompts along. What was trusted is kept as content hashes outside
-the project, so that a file which changes asks again. Whoever can write the user's own state folder can forge that.
+A cloned repository can bring handlers, commands, prompts and skills along. What was trusted is kept as content hashes
+outside the project, so that a file which changes asks again. Whoever can write the user's own state folder can forge
+that.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from lib.paths import Project
 
 _FILES: Final = (".project/config.yaml", ".worktreeinclude")
-_TREES: Final = (".project/phases", ".project/workflows", ".project/prompts", ".project/playbooks")
+_TREES: Final = tuple(f".project/{name}" for name in ("phases", "workflows", "prompts", "playbooks", "skills"))
 _NAMED: Final = 5
 
 

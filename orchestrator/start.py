@@ -42,6 +42,10 @@ def create_run(project: Project, requirement: str, config: Config) -> Run:
         from orchestrator.plugins import phase_handlers
 
         phase_handlers(project)
+    if config.skills:
+        from lib.skills import read_skills
+
+        read_skills(config.skills, project.dot / "skills")
     config = with_assistants(config, requirement)
     base = starting_point(Repo.of(project))
     with RunDB.open(project) as db:

@@ -35,7 +35,7 @@ def init(
 def trust(
     show: Annotated[bool, typer.Option("--list", help="Only list what is not trusted.")] = False,
 ) -> None:
-    """Allow this project's own handlers, commands and prompts to be used, as they are now."""
+    """Allow this project's own handlers, commands, prompts and skills to be used, as they are now."""
     from lib import trust as trusting
     from lib.display import escaped
 

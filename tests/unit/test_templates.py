@@ -18,8 +18,17 @@ VALUES: dict[str, dict[str, Any]] = {
     "architect": {"requirement": "Build it", "survey": "README.md", "feedback": "", "errors": [], "previous": "",
                   "worktree": "/w"},
     "builder": {"requirement": "Build it", "component": COMPONENT, "siblings": [BARE], "verify": "make test",
-                "feedback": "", "attempt": 1, "resumed": False, "ports": [20000, 20001], "worktree": "/w"},
+                "feedback": "", "attempt": 1, "resumed": False, "ports": [20000, 20001], "worktree": "/w",
+                "skills": []},
+    "reviewer": {"requirement": "Build it", "component": COMPONENT, "verify": "make test", "base": "b" * 40,
+                 "tip": "c" * 40, "diff": "+x", "summary": "add.py | 1 +", "is_cut": False, "errors": [],
+                 "worktree": "/w"},
+    "resolver": {"requirement": "Build it", "attempt": 1, "paths": [{"path": "add.py", "kind": "content"}],
+                 "base_branch": "main", "theirs": COMPONENT, "ours": [BARE], "verify": "make test", "reasons": [],
+                 "feedback": "", "worktree": "/w"},
 }  # fmt: skip
+#: A value of each, beside the requirement, that somebody else wrote.
+FOREIGN = {"architect": "feedback", "builder": "feedback", "reviewer": "diff", "resolver": "feedback"}
 HOSTILE = "{{ 7 * 7 }} {% raw %} {# no #} $(touch x) `id` ; <b> &amp; \x1b"
 
 
@@ -33,7 +42,7 @@ def test_every_shipped_prompt_is_rendered_here() -> None:
 
 @pytest.mark.parametrize("role", VALUES)
 def test_what_looks_like_a_template_in_a_value_stays_as_it_is(role: str, tmp_path: Path) -> None:
-    text = prompt(role, tmp_path, requirement=HOSTILE, feedback=HOSTILE)
+    text = prompt(role, tmp_path, requirement=HOSTILE, **{FOREIGN[role]: HOSTILE})
     assert text.count(HOSTILE) == 2
 
 
@@ -55,6 +64,39 @@ def test_the_builder_is_given_all_that_it_is_to_use(tmp_path: Path) -> None:
     again = prompt("builder", tmp_path, attempt=2, resumed=True, feedback="1 test failed")
     assert "This is attempt 2" in again
     assert "1 test failed" in again
+
+
+def test_a_builder_is_given_the_skills_it_was_named(tmp_path: Path) -> None:
+    text = prompt("builder", tmp_path, skills=[{"name": "house-style", "text": "Tabs. {{ never }}"}])
+    assert '<skill name="house-style">\nTabs. {{ never }}\n</skill>' in text
+
+
+def test_the_reviewer_is_given_all_that_it_is_to_use(tmp_path: Path) -> None:
+    plain = prompt("reviewer", tmp_path)
+    command = f"git diff {'b' * 12} {'c' * 12}"
+    for part in ("`add`", "Adds.", "- It adds.", "+x", "add.py | 1 +", "make test", command, '"verdict"', "/w"):
+        assert part in plain
+    assert "<errors>" not in plain
+    assert "no JSON" in prompt("reviewer", tmp_path, errors=["no JSON"])
+    assert "as far as it fits" in prompt("reviewer", tmp_path, is_cut=True)
+
+
+def test_the_resolver_is_given_all_that_it_is_to_use(tmp_path: Path) -> None:
+    plain = prompt("resolver", tmp_path)
+    for part in (
+        "- add.py (content)",
+        "## bare",
+        "## add: Addition",
+        "- It adds.",
+        "make test",
+        '"removed"',
+        '"cannot"',
+        "/w",
+    ):
+        assert part in plain
+    again = prompt("resolver", tmp_path, attempt=2, reasons=["a marker", "a line"], feedback="left first", theirs=None)
+    for part in ("- a marker\n- a line", "left first", "made on main meanwhile"):
+        assert part in again
 
 
 def test_a_builder_of_little_is_not_told_of_what_is_not_there(tmp_path: Path) -> None:
