@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import signal
+from dataclasses import replace
 
 from lib.contracts import PhaseHandler
 from lib.errors import RelayError
@@ -55,6 +56,7 @@ class Daemon:
         self.sinks = Sinks(project, newest_seq=db.last_seq())
         self.identity = _own_identity()
         self.pending: list[Event] = []
+        self.registered: Entry | None = None
         self.stop_reason = ""
         self.wake_at_mono_s: float | None = None
 
@@ -177,7 +179,10 @@ class Daemon:
         if not decision.events:
             return
         self.sinks.catch_up(self.db.events(self.run.state.run, after_seq=self.sinks.last_seq))
-        record(Entry.of(self.project, self.run.state, self.identity))
+        entry = Entry.of(self.project, self.run.state, self.identity)
+        if replace(entry, updated_at=self.registered.updated_at if self.registered else "") != self.registered:
+            record(entry)
+            self.registered = entry
 
     def _read(self, name: str) -> str | None:
         """A text file of the run's folder."""
