@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from lib.budget import run_budget
 from lib.contracts import AskCi, Outcome, PhaseView, Wait
-from lib.model import Hold, JobKind, JobSpec, Now, Problem
+from lib.model import Hold, Job, JobKind, JobSpec, Now, Problem
 
 EXTEND_BUDGET = "extend_budget"
 
@@ -65,6 +65,11 @@ def is_held(hold: Hold, now: Now) -> bool:
     return now.mono_s < hold.until_mono_s if hold.boot_id == now.boot_id else now.wall < hold.until
 
 
+def is_later(job: Job, hold: Hold, now: Now) -> bool:
+    """Whether a job that runs, or has just ended, was started after the hold began; seconds of two boots don't compare."""
+    return hold.boot_id != now.boot_id or job.started_mono_s > hold.since_mono_s
+
+
 def told(hold: Hold) -> str:
     """The reason, and until when."""
     return hold.reason if hold.until is None else f"{hold.reason}, until {hold.until:%H:%M:%S} UTC"
@@ -78,7 +83,7 @@ def _tried(view: PhaseView, name: str, hold: Hold, starting: Iterable[JobSpec]) 
         job.result is None
         and job.spec.kind is JobKind.ASSISTANT
         and program(job.spec.assistant) == name
-        and job.started_mono_s > hold.since_mono_s
+        and is_later(job, hold, view.now)
         for job in view.jobs.values()
     )
 

@@ -270,18 +270,18 @@ class Progress(Value):
 class Hold(Value):
     """Why nothing is launched of an assistant: a limit, an error of its service, or that it can't be used at all.
 
-    It lasts until `until_mono_s` of the boot `boot_id`, after a reboot until `until`, and without these until a person
-    hands back. Then one turn is tried, and only when that is answered do others follow. `strikes` counts the holds
-    that followed one another.
+    It lasts until `until_mono_s`, after a reboot until `until`, and without these until a person hands back. Then one
+    turn is tried, and only when that is answered do others follow. `strikes` counts the holds that followed one
+    another; `boot_id` says which boot the seconds of CLOCK_BOOTTIME count from.
     """
 
     code: str
     reason: str
     remedy: str = ""
     since_mono_s: float
+    boot_id: str
     until: datetime | None = None
     until_mono_s: float | None = None
-    boot_id: str = ""
     strikes: int = 0
 
 

@@ -11,7 +11,7 @@ from datetime import UTC, timedelta
 
 from lib.attempts import HOLDING
 from lib.budget import builder_budget, run_budget
-from lib.chain import is_held, program
+from lib.chain import is_held, is_later, program
 from lib.events import AssistantFreed, AssistantHeld, JobProgressed
 from lib.model import Condition, Hold, Job, JobKind, JobResult, Progress
 from orchestrator.turn import Output, Seen, Turn
@@ -48,7 +48,7 @@ def note_end(turn: Turn, job: Job) -> None:
     hold = turn.run.engine.holds.get(name)
     if result.code in HOLDING:
         _hold(turn, name, result)
-    elif result.ok and hold is not None and job.started_mono_s > hold.since_mono_s:
+    elif result.ok and hold is not None and is_later(job, hold, turn.now):
         turn.emit(AssistantFreed(assistant=name))
 
 
@@ -77,7 +77,7 @@ def _note_progress(turn: Turn, job: Job, output: Output) -> None:
     hold = turn.run.engine.holds.get(name)
     if new.condition is Condition.RATE_LIMITED:
         _hold(turn, name, JobResult(ok=False, code="rate_limit", message=new.reason, retry_at=new.until))
-    elif hold is not None and (_recovered(old, new) or (new.answered and job.started_mono_s > hold.since_mono_s)):
+    elif hold is not None and (_recovered(old, new) or (new.answered and is_later(job, hold, turn.now))):
         turn.emit(AssistantFreed(assistant=name))
 
 
@@ -137,11 +137,11 @@ def _hold(turn: Turn, name: str, result: JobResult) -> None:
     strikes = old.strikes + 1 if old is not None and not is_held(old, now) else old.strikes if old is not None else 0
     reason = _REASONS.get(result.code, result.code)
     hold = Hold(code=result.code, reason=f"{reason} ({result.message})" if result.message else reason,
-                remedy=result.remedy, since_mono_s=now.mono_s, strikes=strikes)  # fmt: skip
+                remedy=result.remedy, since_mono_s=now.mono_s, boot_id=now.boot_id, strikes=strikes)  # fmt: skip
     if result.code not in LASTING:
         delay_s = _delay_s(turn, name, result, strikes)
         hold = hold.model_copy(update={"until": now.wall + timedelta(seconds=delay_s),
-                                       "until_mono_s": now.mono_s + delay_s, "boot_id": now.boot_id})  # fmt: skip
+                                       "until_mono_s": now.mono_s + delay_s})  # fmt: skip
     if old is None or hold.until != old.until:
         turn.emit(AssistantHeld(assistant=name, hold=hold))
 

@@ -51,6 +51,9 @@ class World:
     answers: dict[str, Answer | JobResult | None] = field(default_factory=dict)
     design: Mapping[str, Any] = field(default_factory=lambda: DESIGN)
     mono_s: float = 1000.0
+    boot_id: str = "b"
+    #: When the machine was started, in seconds after `START`.
+    booted_s: float = 0.0
     files: dict[str, str] = field(default_factory=dict)
     started: list[Job] = field(default_factory=list)
     stopped: list[Job] = field(default_factory=list)
@@ -58,7 +61,8 @@ class World:
     last: Decision | None = None
 
     def now(self) -> Now:
-        return Now(wall=START + timedelta(seconds=self.mono_s), mono_s=self.mono_s, boot_id="b")
+        wall = START + timedelta(seconds=self.booted_s + self.mono_s)
+        return Now(wall=wall, mono_s=self.mono_s, boot_id=self.boot_id)
 
     def tick(self, *facts: Event, output: Mapping[str, Output] | None = None) -> Decision:
         before = self.run.copy()

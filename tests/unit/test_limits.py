@@ -140,6 +140,19 @@ def test_a_limit_seen_in_mid_turn_holds_the_others_and_recovering_frees_them() -
     assert world.run.engine.holds == {}
 
 
+def test_a_reboot_leaves_a_limit_in_force_by_the_wall_clock_and_its_trial_frees_it() -> None:
+    world = world_of(assistant="claude", parallel=1)
+    limit_of("claude", bad("rate_limit").model_copy(update={"retry_after_s": 3600.0}), world)
+    world.settle()
+    world.boot_id, world.booted_s, world.mono_s = "another", 1100.0, 5.0
+    world.settle()
+    assert len(builds(world)) == 1
+    world.answers["build"] = ok(text="done")
+    later(world, 3600)
+    assert world.run.engine.holds == {}
+    assert world.run.state.outcome is RunOutcome.LANDED
+
+
 # --- turns that are stuck ---------------------------------------------------------------------------------------------
 
 

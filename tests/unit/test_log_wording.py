@@ -99,12 +99,15 @@ CASES: list[tuple[said.Event, str | None]] = [
         "job j7 is rate limited: 429",
     ),
     (
-        said.AssistantHeld(assistant="codex", hold=Hold(code="auth", reason="logged out", since_mono_s=1.0)),
+        said.AssistantHeld(
+            assistant="codex", hold=Hold(code="auth", reason="logged out", since_mono_s=1.0, boot_id="b")
+        ),
         "nothing is launched of codex: logged out",
     ),
     (
         said.AssistantHeld(
-            assistant="codex", hold=Hold(code="rate_limit", reason="rate limited", since_mono_s=1.0, until=AT)
+            assistant="codex",
+            hold=Hold(code="rate_limit", reason="rate limited", since_mono_s=1.0, boot_id="b", until=AT),
         ),
         "nothing is launched of codex: rate limited, until 2026-01-02T10:02:11Z",
     ),
