@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from lib.answer import last_object
-from lib.attempts import UNJUDGED, failed
+from lib.attempts import FATAL, UNJUDGED, failed
 from lib.chain import choose
 from lib.config import Role
 from lib.contracts import PhaseView
@@ -19,6 +19,8 @@ from lib.model import Builder, BuilderStatus, Job, JobKind, JobResult, JobSpec
 
 Moved = tuple[Mapping[str, Any], JobSpec | None]
 
+#: The name of the reviewer's job.
+TURN: Final = "review"
 #: How often a reviewer is asked again that fails, or whose answer can't be read.
 REPAIRS: Final = 2
 _FORM: Final = 'end with one JSON object: {"verdict": "accept" or "send_back", "comments": ["…"]}'
@@ -32,9 +34,9 @@ class Verdict:
     comments: tuple[str, ...]
 
 
-def begin(builder: Builder) -> JobSpec:
-    """The first step: the diff that the reviewer is shown."""
-    return _effect(builder, "gather_diff")
+def begin(builder: Builder, tip: str) -> JobSpec:
+    """The first step: the diff up to the commit `tip`, which the reviewer is shown."""
+    return _effect(builder, "gather_diff", tip=tip)
 
 
 def ask(view: PhaseView, builder: Builder, _result: JobResult, starting: Sequence[JobSpec]) -> Moved | None:
@@ -49,7 +51,7 @@ def ask(view: PhaseView, builder: Builder, _result: JobResult, starting: Sequenc
     goes_on = last is not None and last.spec.assistant == choice.assistant and last.result is not None
     spec = JobSpec(
         kind=JobKind.ASSISTANT,
-        name="review",
+        name=TURN,
         builder=builder.id,
         worktree=builder.id,
         role=Role.REVIEWER,
@@ -72,6 +74,8 @@ def decide(view: PhaseView, builder: Builder, result: JobResult, starting: Seque
     turns = _turns(view, builder)
     said = turns[-1].result if turns else None
     verdict = read_verdict(str(said.data.get("text", ""))) if said is not None and said.ok else None
+    if said is not None and said.code in FATAL:
+        return _gave_up(view, builder, said.message, said.code), None
     if said is None or verdict is None:
         return _again(view, builder, result, said, starting)
     if isinstance(verdict, str):
@@ -137,7 +141,7 @@ def _turns(view: PhaseView, builder: Builder) -> list[Job]:
     """The reviewer's turns on what the builder has now that say something, oldest first."""
     own = [job for job in view.jobs.values() if job.spec.builder == builder.id]
     begun = max((index for index, job in enumerate(own) if job.spec.name == "gather_diff"), default=len(own))
-    turns = [job for job in own[begun:] if job.spec.name == "review"]
+    turns = [job for job in own[begun:] if job.spec.name == TURN]
     return [job for job in turns if not (job.result and job.result.code in UNJUDGED)]
 
 

@@ -11,6 +11,7 @@ from lib.chain import choose, nobody
 from lib.contracts import Advance, AskCi, Change, Outcome, PhaseView, Proceed, Wait
 from lib.lineage import ancestors, tips
 from lib.model import Builder, BuilderStatus, Job, JobKind, JobResult, JobSpec, Problem
+from phases import _review
 
 Status = BuilderStatus
 
@@ -71,12 +72,14 @@ def _next(view: PhaseView, builder: Builder, starting: Sequence[JobSpec]) -> Mov
     if job is None or job.result is None:
         return None
     if builder.status is Status.RETRYING:
+        if job.spec.name == _review.TURN:  # interrupted: what the reviewer did to the worktree is still there
+            return _review.settle(view, builder, job.result, starting)
         return _start(view, builder) if retry_is_due(builder, view.now) else None
     if builder.status is Status.FAILED:
         return (another_round(builder, view.feedback, view.config), None) if job.dispatch < view.dispatch else None
     if builder.status not in AT_WORK:
         return None
-    if not job.result.ok:
+    if not job.result.ok and job.spec.name != _review.TURN:
         if _cut_short(view, job, job.result):
             return {"note": ""}, job.spec
         return failed(builder, job.spec.name, _priced(view, builder, job.result), view.config, view.now), None
@@ -200,11 +203,19 @@ def _collected(view: PhaseView, builder: Builder, result: JobResult, _: Sequence
     verify = builder.component.verify or view.config.verify
     if verify:
         return {"tip": tip}, _command(view, builder, "verify", verify)
-    return {"tip": tip, "status": Status.BUILT, "ended_at": view.now.wall, "feedback": ""}, None
+    return _done(view, builder, {"tip": tip})
 
 
-def _verified(view: PhaseView, _builder: Builder, _result: JobResult, _: Sequence[JobSpec]) -> Moved:
-    return {"status": Status.BUILT, "verified": True, "ended_at": view.now.wall, "feedback": ""}, None
+def _verified(view: PhaseView, builder: Builder, _result: JobResult, _: Sequence[JobSpec]) -> Moved:
+    return _done(view, builder, {"verified": True})
+
+
+def _done(view: PhaseView, builder: Builder, fields: Mapping[str, Any]) -> Moved:
+    """It is built, unless a reviewer has to read it first."""
+    tip = str(fields.get("tip", builder.tip))
+    if view.config.review and tip != builder.base_commit:
+        return fields, _review.begin(builder, tip)
+    return {**fields, "status": Status.BUILT, "ended_at": view.now.wall, "feedback": ""}, None
 
 
 def _command(view: PhaseView, builder: Builder, name: str, command: str) -> JobSpec:
@@ -219,12 +230,15 @@ def _command(view: PhaseView, builder: Builder, name: str, command: str) -> JobS
 
 
 #: What follows a job that ended well, by its name.
-_AFTER: Mapping[str, Callable[[PhaseView, Builder, JobResult, Sequence[JobSpec]], Moved]] = {
+_AFTER: Mapping[str, Callable[[PhaseView, Builder, JobResult, Sequence[JobSpec]], Moved | None]] = {
     "prepare": _prepared,
     "setup": _build,
     "build": _collect,
     "collect": _collected,
     "verify": _verified,
+    "gather_diff": _review.ask,
+    _review.TURN: _review.settle,
+    "settle_review": _review.decide,
 }
 
 

@@ -25,7 +25,7 @@ class Difference:
 
 def difference(repo: Repo, old: str, new: str) -> Difference:
     """What `new` changes of `old`, each a commit."""
-    stat = git(repo, *_BIG, "diff", *_PLAIN, f"--stat=120,90,20,{MAX_FILES}", old, new).text
+    stat = git(repo, *_BIG, "diff", *_PLAIN, "--stat=120,90", f"--stat-count={MAX_FILES}", old, new).text
     names = git(repo, "diff", *_PLAIN, "--no-renames", "--name-only", "-z", old, new).fields()
     parts: list[str] = []
     room = MAX_CHARS
