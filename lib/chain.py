@@ -66,7 +66,7 @@ def is_held(hold: Hold, now: Now) -> bool:
 
 
 def is_later(job: Job, hold: Hold, now: Now) -> bool:
-    """Whether a job that runs, or has just ended, was started after the hold began; seconds of two boots don't compare."""
+    """Whether a job that runs, or has just ended, was started after the hold began: in another boot, or later in it."""
     return hold.boot_id != now.boot_id or job.started_mono_s > hold.since_mono_s
 
 
