@@ -1,0 +1,176 @@
+"""What a contained program sees and may write: decided here from the paths of a job, carried out by bubblewrap.
+
+All is read-only but what a job needs. Hidden are temporary folders and sockets, through which it could reach other
+programs of the user, and files whose only content are keys to elsewhere.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import Enum, auto
+from pathlib import Path
+from typing import Final
+
+from lib.errors import UsageError
+from lib.paths import Project
+
+
+class Access(Enum):
+    """What a place is inside. TEMPORARY is the scratch folder under another name, MEMORY an empty file system of
+    `memory_max`; an EMPTY folder and a file that holds NOTHING stand in for what is hidden.
+    """
+
+    READ = auto()
+    WRITE = auto()
+    TEMPORARY = auto()
+    MEMORY = auto()
+    EMPTY = auto()
+    NOTHING = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What one job may do. `access` has real paths that exist, of which the innermost counts for a file.
+
+    `folder` is where it starts. `memory_max` (bytes) bounds what it may put into /dev/shm, `tasks_max` the processes
+    and threads that it may have where the kernel counts them for each sandbox. `is_root`: then it may do to its own
+    files what root may.
+    """
+
+    folder: Path
+    scratch: Path
+    access: Mapping[Path, Access]
+    memory_max: int | None = None
+    tasks_max: int | None = None
+    is_root: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where a job works. It may write `worktree` unless `reviews`, `scratch`, `keep`, and of its user's files those
+    that `own` (its program's) and `granted` (the configuration's) name, `~` standing for `home`.
+
+    `is_assistant`: then it sees the logins of assistants. `programs` are folders that must be seen wherever they lie.
+    """
+
+    project: Project
+    worktree: Path
+    scratch: Path
+    keep: Path
+    home: Path
+    reviews: bool = False
+    is_assistant: bool = True
+    own: tuple[str, ...] = ()
+    granted: tuple[str, ...] = ()
+    programs: tuple[Path, ...] = ()
+
+
+#: Where the temporary files of all users are.
+TEMPORARY: Final = (Path("/tmp"), Path("/var/tmp"))  # noqa: S108 - hidden from jobs
+SHARED_MEMORY: Final = Path("/dev/shm")  # noqa: S108 - a new one
+#: Sockets of the user's session, of the system's services and of container engines: any of them runs programs.
+SOCKETS: Final = (Path("/run"),)
+#: What programs need of it: NixOS has its programs there.
+_NEEDED_OF_RUN: Final = (Path("/run/current-system"), Path("/run/wrappers"), Path("/run/opengl-driver"))
+_RESOLVER: Final = Path("/etc/resolv.conf")
+#: In the home directory: keys, passwords and histories, of which building something needs none.
+SECRETS: Final = (
+    *(".ssh", ".gnupg", ".password-store", ".local/share/keyrings", ".vault-token"),
+    *(".aws", ".azure", ".oci", ".kube", ".docker", ".config/gcloud", ".config/gh", ".config/hub", ".config/glab-cli"),
+    *(".config/op", ".config/rclone", ".config/sops", ".terraform.d", ".netrc", ".git-credentials"),
+    *(".config/git/credentials", ".pypirc", ".pgpass", ".my.cnf", ".cargo/credentials.toml", ".gem/credentials"),
+    *(".mozilla", ".thunderbird", ".config/google-chrome", ".config/chromium", ".config/BraveSoftware"),
+    *(".bash_history", ".zsh_history", ".python_history", ".node_repl_history", ".psql_history", ".mysql_history"),
+)
+#: Logins of assistants, which a verify or setup command does not need.
+LOGINS: Final = (
+    *(".claude", ".claude.json", ".codex", ".gemini", ".qwen", ".copilot", ".config/github-copilot"),
+    *(".local/share/opencode", ".aider", ".aider.conf.yml"),
+)
+#: In an assistant's own folder: what says which programs it starts, the next time without a sandbox.
+GUARDED: Final = (
+    *("settings.json", "settings.local.json", "config.toml", "opencode.json", "opencode.jsonc"),
+    *("mcp.json", "mcp-config.json", "hooks.json", "hooks", "commands", "command", "agents", "agent", "plugins"),
+    *("plugin", "skills", "extensions", "rules", "prompts", "tools", "CLAUDE.md", "AGENTS.md", "GEMINI.md", "QWEN.md"),
+    *(".env", "bin", "local"),
+)
+
+
+def policy_of(places: Places, *, memory_max: int | None = None, tasks_max: int | None = None) -> Policy:
+    """The policy of a job. Looks at which files there are, and makes folders that `own` names and are missing.
+
+    Raises `UsageError` (`config_invalid`) if `granted` names what is Relay's or git's own.
+    """
+    project, home = places.project, places.home
+    relays = [path.resolve() for path in (project.dot, project.common_dir, project.git_dir)]
+    seen = [project.root, *relays, home, *places.programs]
+    access = dict(_hidden(places, _real(seen)))
+    for path in _real(_expanded(places.own, home), make=True):
+        access[path] = Access.WRITE
+        access |= dict.fromkeys(_real(path / name for name in GUARDED), Access.READ)
+    for path in _real(_expanded(places.granted, home)):
+        if any(path.is_relative_to(own) for own in relays):
+            message = f"sandbox_write names {path}, which no job may write"
+            raise UsageError(message, remedy="$EDITOR .project/config.yaml", code="config_invalid")
+        access[path] = Access.WRITE
+    root = project.root.resolve()
+    if _within(root, (path for path, kind in access.items() if kind is Access.WRITE)):
+        access[root] = Access.READ
+    access |= dict.fromkeys(relays, Access.READ)
+    worktree = places.worktree.resolve()
+    access[worktree] = Access.READ if places.reviews else Access.WRITE
+    pointer = worktree / ".git"
+    if os.path.lexists(pointer) and not pointer.is_symlink():
+        access[pointer] = Access.READ
+    scratch, keep = places.scratch.resolve(), places.keep.resolve()
+    access |= {scratch: Access.WRITE, keep: Access.WRITE}
+    if memory_max is not None:
+        access[SHARED_MEMORY] = Access.MEMORY
+    return Policy(worktree, scratch, access, memory_max, tasks_max, is_root=os.geteuid() == 0)
+
+
+def programs_on(path: str) -> tuple[Path, ...]:
+    """The folders of PATH, each with what belongs to its programs (`PREFIX/lib` for `PREFIX/bin`), and our own."""
+    found = [Path(sys.prefix), Path(sys.base_prefix), Path(__file__).parents[2]]
+    for entry in filter(os.path.isabs, path.split(os.pathsep)):
+        folder = Path(entry)
+        found += [folder.parent, folder] if folder.name in {"bin", "sbin", ".bin"} else [folder]
+    return tuple(found)
+
+
+def _hidden(places: Places, seen: Iterable[Path]) -> Iterator[tuple[Path, Access]]:
+    covers = {**dict.fromkeys(TEMPORARY, Access.TEMPORARY), **dict.fromkeys(SOCKETS, Access.EMPTY)}
+    covers = {path: kind for path, kind in covers.items() if path.is_dir() and not path.is_symlink()}
+    yield from covers.items()
+    for path in (*seen, *_real(_NEEDED_OF_RUN), *_resolver()):
+        if path not in covers and _within(path, covers):
+            yield path, Access.READ
+    for path in _real(places.home / name for name in SECRETS + (() if places.is_assistant else LOGINS)):
+        yield path, Access.EMPTY if path.is_dir() else Access.NOTHING
+
+
+def _resolver() -> Iterator[Path]:
+    """Where names of hosts are looked up: the folder, as the file in it is replaced when the network changes."""
+    for path in _real([_RESOLVER]):
+        yield path if path.parent in SOCKETS else path.parent
+
+
+def _expanded(names: Iterable[str], home: Path) -> Iterator[Path]:
+    for name in names:
+        yield home / name.removeprefix("~").lstrip("/") if name == "~" or name.startswith("~/") else Path(name)
+
+
+def _real(paths: Iterable[Path], *, make: bool = False) -> Iterator[Path]:
+    """Those that are there, without links. With `make`, a missing folder is made, as its program would."""
+    for path in paths:
+        if make and not path.suffix and not os.path.lexists(path):
+            path.mkdir(mode=0o700, parents=True)
+        if path.is_absolute() and path.exists():
+            yield path.resolve()
+
+
+def _within(path: Path, folders: Iterable[Path]) -> bool:
+    return any(path.is_relative_to(folder) for folder in folders)
