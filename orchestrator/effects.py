@@ -81,7 +81,8 @@ def collect(work: Work) -> JobResult:
         Repo.of(work.project), work.worktree, args["branch"], args["base"],
         author_name=f"{work.job.spec.builder} (relay builder)", message=f"{args['title']}\n\n{trailer(work)}\n",
     )  # fmt: skip
-    return JobResult(ok=True, data={"commit": taken.commit, "changed": taken.changed[:100], "nested": taken.nested})
+    return JobResult(ok=True, data={"commit": taken.commit, "changed": taken.changed[:100], "nested": taken.nested,
+                                    "left_out": taken.left_out[:100]})  # fmt: skip
 
 
 def land_merged(work: Work) -> JobResult:

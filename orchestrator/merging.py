@@ -11,6 +11,7 @@ from lib.git.inspect import is_ancestor, resolve
 from lib.git.run import Repo
 from lib.model import JobResult
 from orchestrator.conflicts import RESOLVED, Note, leave, stage, take_back
+from orchestrator.guarding import steering
 from orchestrator.jobs import Work
 
 HEADS = "refs/heads/"
@@ -90,7 +91,9 @@ def _merged(repo: Repo, ref: str, args: Mapping[str, Any], left: Mapping[str, An
     """How far merging came; `conflict` is what is left for ci."""
     head = resolve(repo, ref) or args["base"]
     merged = [tip["id"] for tip in args["tips"] if is_ancestor(repo, tip["tip"], head)]
-    return JobResult(ok=True, data={"head": head, "merged": merged, "conflict": left})
+    base = resolve(repo, HEADS + args["base_branch"]) or args["base"]
+    flagged = [] if left else steering(repo, args, base, head)
+    return JobResult(ok=True, data={"head": head, "merged": merged, "conflict": left, "flagged": flagged})
 
 
 def checkout_merged(work: Work) -> JobResult:

@@ -154,7 +154,8 @@ def _why(view: PhaseView, done: Sequence[Job]) -> str:
     refused = next((reasons for job in reversed(done) if (reasons := _reasons(job))), ["no reason recorded"])
     said = refused[0].splitlines()[0]
     tried = f"{turns[-1].spec.assistant} tried {len(turns)} times"
-    return f"{tried if turns[-1].process else 'No resolver'}: {said[:_SAID]}. "
+    again = 'With words, as in relay retry "keep both", it tries again. '
+    return f"{tried}: {said[:_SAID]}. {again}" if turns[-1].process else f"No resolver: {said[:_SAID]}. "
 
 
 def _judge(view: PhaseView, conflict: Mapping[str, Any], turn: Job) -> JobSpec:

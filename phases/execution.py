@@ -197,13 +197,15 @@ def _collect(_view: PhaseView, builder: Builder, result: JobResult, _: Sequence[
 
 def _collected(view: PhaseView, builder: Builder, result: JobResult, _: Sequence[JobSpec]) -> Moved:
     tip = str(result.data["commit"])
+    left_out = result.data.get("left_out")
+    fields = {"tip": tip, **({"note": f"{left_out[0]} is Relay's own, and was left out"} if left_out else {})}
     if tip == builder.base_commit and not view.config.allow_no_changes:
         nothing = JobResult(ok=False, code="no_changes", message="it ended without changing a file")
         return failed(builder, "build", nothing, view.config, view.now), None
     verify = builder.component.verify or view.config.verify
     if verify:
-        return {"tip": tip}, _command(view, builder, "verify", verify)
-    return _done(view, builder, {"tip": tip})
+        return fields, _command(view, builder, "verify", verify)
+    return _done(view, builder, fields)
 
 
 def _verified(view: PhaseView, builder: Builder, _result: JobResult, _: Sequence[JobSpec]) -> Moved:

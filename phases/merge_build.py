@@ -11,9 +11,10 @@ from typing import Any
 
 from lib.config import Land
 from lib.contracts import AskCi, Change, Finish, Outcome, PhaseView, Proceed, Wait
+from lib.flagged import flagged
 from lib.lineage import tips
 from lib.model import Builder, BuilderStatus, Job, JobKind, JobResult, JobSpec, Problem, RunOutcome
-from phases._resolve import MERGED_WORKTREE, all_of, resolve
+from phases._resolve import MERGED_WORKTREE, SHOWN, all_of, resolve
 
 STEPS = ("merge", "checkout_merged", "setup", "verify", "land", "clean")
 
@@ -48,16 +49,17 @@ class MergeBuildHandler:
                 return Wait()
             if not job.result.ok:
                 return _fix(view, job.result, f"The merged tree fails: {spec.name}")
-        return _landing(view, done, str(merge.result.data["head"]))
+        return _landing(view, done, merge.result.data)
 
 
-def _landing(view: PhaseView, done: Mapping[str, Job], head: str) -> Outcome:
-    mode = view.config.land
+def _landing(view: PhaseView, done: Mapping[str, Job], merged: Mapping[str, Any]) -> Outcome:
+    mode, head, steering = view.config.land, str(merged["head"]), _steering(view, merged)
+    if (mode is Land.ASK or steering) and "approve_landing" not in view.answers:
+        where = f"keep it as {_branch(view)}" if mode is Land.BRANCH else f"land it on {view.state.base.branch}"
+        message = f"{_branch(view)} is merged and verified{steering}. To {where}: relay approve"
+        return AskCi("approve_landing", message, next_action="merge_build")
     if mode is Land.BRANCH:
         return Finish(RunOutcome.STORED, f"Verified on {_branch(view)}: git merge {_branch(view)}")
-    if mode is Land.ASK and "approve_landing" not in view.answers:
-        message = f"{_branch(view)} is merged and verified. To land it on {view.state.base.branch}: relay approve"
-        return AskCi("approve_landing", message, next_action="merge_build")
     land = done.get("land")
     if land is None:
         args = {"branch": view.state.base.branch, "base": view.state.base.commit, "head": head}
@@ -78,6 +80,17 @@ def _landing(view: PhaseView, done: Mapping[str, Job], head: str) -> Outcome:
     if clean.result is None:
         return Wait()
     return Finish(RunOutcome.LANDED, f"Landed on {view.state.base.branch} at {head[:10]}")
+
+
+def _steering(view: PhaseView, merged: Mapping[str, Any]) -> str:
+    """A clause on files that steer what is run, as far as their component does not name them in the design."""
+    told = [
+        f"{each['builder']} changes {each['path']} ({each['kind']})"
+        for each in merged.get("flagged", ())
+        if flagged([each["path"]], view.builders[each["builder"]].component.files)
+    ]
+    more = f" and {len(told) - SHOWN} more" if len(told) > SHOWN else ""
+    return f", but read first what its design did not name: {', '.join(told[:SHOWN])}{more}" if told else ""
 
 
 def _merge(view: PhaseView) -> JobSpec:

@@ -16,6 +16,7 @@ from lib.git.objects import commit_tree, lasting, move_ref, value
 from lib.git.run import CHECKOUT_TIMEOUT_S, Repo, git, identity_env
 
 NOREPLY: Final = "noreply@relay.invalid"
+OWN_FOLDER: Final = ".project"
 _GITLINK: Final = b"160000 "
 
 
@@ -32,14 +33,16 @@ class Snapshot:
     """What a builder left, as a commit on its branch.
 
     `changed` are the paths that differ from the base. `nested` are folders that had been made repositories of their
-    own: their files are in the commit, their history is not. `intact` is False if the worktree's `.git` file had been
-    replaced; what took its place was set aside.
+    own: their files are in the commit, their history is not. `left_out` are changes of Relay's own folder, which are
+    nobody's to make. `intact` is False if the worktree's `.git` file had been replaced; what took its place was set
+    aside.
     """
 
     commit: str
     tree: str
     changed: list[str]
     nested: list[str]
+    left_out: list[str]
     intact: bool = True
 
 
@@ -56,23 +59,23 @@ def snapshot(
     author = {"GIT_AUTHOR_NAME": author_name, "GIT_AUTHOR_EMAIL": NOREPLY}
     ref = f"refs/heads/{branch}"
 
-    def once(attempt: int) -> tuple[str, Content]:
+    def once(attempt: int) -> tuple[str, Content, list[str]]:
         if attempt:  # it says of objects that are gone that they need not be stored
             checkout.index.unlink(missing_ok=True)
         return _commit(repo, checkout, ref, base, message, author)
 
-    commit, content = lasting(repo, ref, base, once)
+    commit, content, left_out = lasting(repo, ref, base, once)
     intact = mend(repo, checkout, ref)
     changed = [name for _, name in changed_paths(repo, base, commit)]
-    return Snapshot(commit, content.tree, changed, content.nested, intact)
+    return Snapshot(commit, content.tree, changed, content.nested, left_out, intact)
 
 
 def _commit(
     repo: Repo, checkout: Checkout, ref: str, base: str, message: str, author: Mapping[str, str]
-) -> tuple[str, Content]:
+) -> tuple[str, Content, list[str]]:
     tip, head = value(repo, ref), head_of(repo, checkout)
     parent = next(commit for commit in (head, tip, base) if commit and _goes_on(repo, commit, base, tip, head))
-    content = take(repo, checkout.path, checkout.index, parent)
+    content, left_out = _without_own_folder(repo, checkout, base, take(repo, checkout.path, checkout.index, parent))
     commit = parent
     if content.tree != tree_of(repo, parent):
         commit = commit_tree(repo, content.tree, [parent], message, {**identity_env(repo), **author})
@@ -81,7 +84,20 @@ def _commit(
             rescue.keep(repo, checkout.run, checkout.name, left, f"commits aside of {ref.removeprefix('refs/heads/')}")
     if commit != tip and not move_ref(repo, ref, commit, tip, "what the builder left"):
         raise GitError(f"{ref} was moved by somebody else just now")
-    return commit, content
+    return commit, content, left_out
+
+
+def _without_own_folder(repo: Repo, checkout: Checkout, base: str, content: Content) -> tuple[Content, list[str]]:
+    """The content with `.project/` as it is in `base`, and the files of it that were not."""
+    changed = git(repo, "diff-tree", "-r", "-z", "--no-renames", base, content.tree, "--", OWN_FOLDER).fields()
+    if not changed:
+        return content, []
+    lines = []
+    for meta, name in zip(changed[::2], changed[1::2], strict=True):
+        mode, _, oid, *_ = meta.removeprefix(":").split(" ")
+        lines.append(f"{mode if int(mode) else 0} {oid}\t{name}")
+    _update(repo, checkout.path, checkout.index, "--add", "-z", "--index-info", data=os.fsencode("\0".join(lines)))
+    return Content(git(repo, "write-tree", index=checkout.index).text, content.nested), changed[1::2]
 
 
 def _goes_on(repo: Repo, commit: str, base: str, tip: str | None, head: str | None) -> bool:
