@@ -75,6 +75,10 @@ class Project:
         owner = self.run_dir(run) / "builders" / builder if builder else self.run_dir(run) / "jobs"
         return owner / job
 
+    def keep_dir(self, run: str, builder: str | None) -> Path:
+        """The folder that all turns and commands of a builder, or of the run as a whole, share as long as it lasts."""
+        return self.output_dir(run, builder, "keep")
+
     def record_dir(self, run: str, job: str) -> Path:
         """The folder of a job's claim, exit and prompt: beyond the reach of `git clean -fdx`."""
         return self.store / "jobs" / run / job

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from lib.contracts import PhaseHandler
 from lib.errors import RelayError
-from lib.events import Event, OrchestratorStarted, OrchestratorStopped, StateEdited
+from lib.events import Event, JobEnded, OrchestratorStarted, OrchestratorStopped, StateEdited
 from lib.lock import InstanceLock, remove_pid, state_lock, write_pid
 from lib.log import Sinks
 from lib.model import Edit, Now, ProcessIdentity
@@ -170,6 +170,9 @@ class Daemon:
     def _act(self, decision: Decision) -> None:
         for job in decision.stop:
             self.workers.stop(self.run, job)
+        for event in decision.events:
+            if isinstance(event, JobEnded):
+                self.workers.clear(self.run, event.job)
         if not self.stop_reason:
             for job in decision.start:
                 self.workers.start(self.run, job)

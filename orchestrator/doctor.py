@@ -16,6 +16,7 @@ from lib.git.run import Repo
 from lib.lock import holder
 from lib.paths import Project, find_project, user_state_dir
 from lib.rundb import RunDB
+from lib.sandbox import probe
 from lib.trust import pending
 
 
@@ -41,6 +42,9 @@ def examine(folder: Path, instance: str) -> list[Finding]:
 def _machine() -> Iterator[Finding]:
     yield Finding("python", ok=True, detail=f"{platform.python_version()} on {platform.system()}")
     yield _asked("git", lambda: f"git {'.'.join(map(str, git_version()))}")
+    contained = probe()
+    yield Finding("sandbox", contained.works, contained.version if contained.works else contained.reason,
+                  contained.remedy, optional=True)  # fmt: skip
     home = user_state_dir()
     place = next(part for part in (home, *home.parents) if part.exists())
     writable = os.access(place, os.W_OK)

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 _STATE_MAX_BYTES: Final = 1_000_000
 #: For an orchestrator that is there, although which process it is can't be told.
 PID_UNKNOWN: Final = 0
+#: What contains jobs, by the setting that a run was started with: `auto` stays only where containing did not work.
+SANDBOXES: Final = {"require": "bubblewrap", "auto": "none", "off": "off"}
 _RUNS_LOOKED_AT: Final = 500
 
 
@@ -64,6 +66,7 @@ def _view(project: Project, stored: Stored, pid: int | None) -> View:
     lines = {job["id"]: last_line(_output(project, header["run"], job)) for job in jobs}
     problem = stored.row.problem or problem
     masked = Masker.from_environ(os.environ).masked_data
+    header = {**header, "sandbox": SANDBOXES.get(stored.options.get("sandbox", ""))}
     return status_view(masked(header), masked(builders), jobs, masked(problem), pid, datetime.now(UTC), masked(lines))
 
 

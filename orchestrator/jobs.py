@@ -20,6 +20,7 @@ from lib.events import Event, JobEnded, JobSpawned
 from lib.model import Builder, Job, JobKind, JobResult
 from lib.paths import Project
 from lib.process import SpawnSpec, environment, spawn
+from orchestrator.containment import Site, clear
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,44 +73,59 @@ def guarded(work: Work, task: Callable[[Work], Event]) -> Event:
 
 def launch(work: Work) -> Event:
     """Starts the job's process; its identity is the event."""
-    start = _launch_of(work)
     work.records.mkdir(parents=True, exist_ok=True)
     work.output.mkdir(parents=True, exist_ok=True)
-    prompt = work.records / "prompt"
-    replace_file(prompt, start.stdin.encode("utf-8", errors="replace"), durable=False)
-    spec = SpawnSpec(
+    site = Site.of(work)
+    try:
+        start = _launch_of(work, site)
+        process = spawn(_spawn_spec(work, site, start))
+    except BaseException:
+        clear(work)
+        raise
+    return JobSpawned(job=work.job.id, process=process)
+
+
+def _spawn_spec(work: Work, site: Site, start: Launch) -> SpawnSpec:
+    stdin = start.stdin.encode("utf-8", errors="replace")
+    # A job may write what it reads from, so that is not the record of it.
+    for file in (work.records / "prompt", site.stdin):
+        replace_file(file, stdin, durable=False)
+    additions = {**site.caches(), **work.config.env, **start.env, **site.variables(), **_told(work)}
+    return SpawnSpec(
         job_id=work.mark,
-        argv=start.argv,
+        argv=site.command(start),
         cwd=work.worktree,
-        env=environment(os.environ, {**work.config.env, **start.env, **_told(work)}),
+        env=environment(os.environ, additions, passed=(*start.variables, *work.config.env_pass)),
         folder=work.records,
         output=work.output,
-        stdin_file=prompt,
+        stdin_file=site.stdin,
     )
-    return JobSpawned(job=work.job.id, process=spawn(spec))
 
 
-def _launch_of(work: Work) -> Launch:
+def _launch_of(work: Work, site: Site) -> Launch:
     spec = work.job.spec
     if spec.kind is JobKind.COMMAND:
         return Launch(argv=("/bin/sh", "-c", spec.command), env=spec.env)
-    from lib.skills import read_skills
     from lib.templates import render_prompt
 
-    skills = read_skills(work.config.skills, work.project.dot / "skills")
-    values = {**spec.prompt, "worktree": str(work.worktree), "skills": skills}
+    values = {**spec.prompt, "worktree": str(work.worktree)}
     text = render_prompt(spec.role, values, work.project.dot / "prompts")
-    return adapter_of(work).launch(_turn(work, text))
+    replace_file(site.prompt, text.encode("utf-8", errors="replace"), durable=False)
+    return adapter_of(work).launch(_turn(work, site, text))
 
 
-def _turn(work: Work, text: str) -> Turn:
+def _turn(work: Work, site: Site, text: str) -> Turn:
     spec = work.job.spec
     name, variant = split(spec.assistant)
     return Turn(
         role=spec.role,
         prompt=text,
         worktree=str(work.worktree),
-        scratch=str(work.records),
+        scratch=str(site.scratch),
+        keep=str(site.keep),
+        job=work.mark,
+        prompt_file=str(site.prompt),
+        contained=site.contained,
         builder=spec.builder or "",
         attempt=work.job.attempt,
         variant=variant,

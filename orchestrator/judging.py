@@ -6,21 +6,26 @@ import os
 import signal
 from collections import deque
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from lib.assistants import LineReader, Tally, ended_by_force
 from lib.attempts import LOST
 from lib.config import Config
-from lib.contracts import AssistantEvent, Exit
+from lib.contracts import SIDE_OUTPUT, AssistantEvent, Exit
 from lib.display import Masker
 from lib.events import Event, JobEnded
 from lib.model import JobKind, JobResult, Usage
+from lib.plainfile import NotPlainError, read_plain
 from lib.process import exit_status, reap, sweep
+from lib.sandbox import scratch_of
 from orchestrator.jobs import Work, adapter_of
 
 TAIL_BYTES = 6_000
 READ_BYTES = 1 << 20
+SIDE_MAX_BYTES = 20_000_000
 #: So many of a turn's last events are judged; what it used is counted over all of them.
 KEPT_EVENTS = 20_000
 #: A shell's count of what ends a program by HUP, INT, KILL and TERM: somebody's doing (a machine that shuts down or is
@@ -70,10 +75,10 @@ def _assistant_result(work: Work, end: Exit) -> JobResult:
 
 
 def _told(work: Work) -> tuple[Sequence[AssistantEvent], Usage]:
-    """The last events of all that the turn printed, and what it used."""
+    """The last events of all that the turn told, and what it used."""
     adapter, tally = adapter_of(work), Tally()
     events: deque[AssistantEvent] = deque(maxlen=KEPT_EVENTS)
-    for line in lines_of(work.output / "output.log"):
+    for line in chain(lines_of(work.output / "output.log"), _side_lines(work)):
         for event in adapter.read(line):
             tally.add(event)
             events.append(event)
@@ -89,6 +94,17 @@ def _command_result(work: Work, end: Exit) -> JobResult:
     message = f"exit status {end.status}: {last.strip()[:200]}"
     code = LOST if end.status in _KILLED else "exit_nonzero"
     return JobResult(ok=False, code=code, message=message, exit_status=end.status)
+
+
+def _side_lines(work: Work) -> Iterator[str]:
+    """What the turn's program wrote into `SIDE_OUTPUT`, a file that anything could have been put in the place of."""
+    scratch = scratch_of(work.records)
+    if scratch is None:
+        return
+    with suppress(OSError, NotPlainError):  # none was written, or it is a link, a pipe, or beyond all bounds
+        lines = LineReader()
+        yield from lines.feed(read_plain(scratch / SIDE_OUTPUT, limit=SIDE_MAX_BYTES) or b"")
+        yield from lines.close()
 
 
 def lines_of(file: Path) -> Iterator[str]:

@@ -11,6 +11,7 @@ from lib.git.run import Repo
 from lib.paths import Project
 from lib.rundb import RunDB
 from lib.trust import trust_file
+from orchestrator.containment import clear_kept, clear_left
 from orchestrator.home import make_home
 
 
@@ -36,6 +37,8 @@ def clean_runs(project: Project, name: str) -> list[str]:
     for row in rows:
         base = db.load(row.id).header["base"]["branch"] if db else ""
         done = clean_run(Repo.of(project), project, row.id, base)
+        clear_left(project, row.id)
+        clear_kept(project, row.id)
         lines += [f"removed {what}" for what in done.removed]
         lines += [f"kept    {what}: {why}" for what, why in done.kept]
     return lines or ["Nothing to clean: no worktree or branch of a run that is over is left."]

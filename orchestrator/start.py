@@ -11,7 +11,7 @@ from lib.assistants import chain_of
 from lib.atomic import exchange
 from lib.config import Config
 from lib.errors import RelayError, UsageError
-from lib.events import RunStarted
+from lib.events import Event, Noted, RunStarted
 from lib.git.inspect import starting_point
 from lib.git.run import Repo
 from lib.model import Owner, State
@@ -20,6 +20,7 @@ from lib.process import now
 from lib.rundb import RunDB
 from lib.statefile import Raw, read_raw, render, set_aside
 from lib.trust import require
+from orchestrator.containment import settled
 from orchestrator.fold import Run
 from orchestrator.home import make_home
 from orchestrator.record import save
@@ -46,7 +47,7 @@ def create_run(project: Project, requirement: str, config: Config) -> Run:
         from lib.skills import read_skills
 
         read_skills(config.skills, project.dot / "skills")
-    config = with_assistants(config, requirement)
+    config, warning = settled(project, with_assistants(config, requirement))
     base = starting_point(Repo.of(project))
     with RunDB.open(project) as db:
         if active := db.active_run(project.instance_dir.name):
@@ -72,9 +73,10 @@ def create_run(project: Project, requirement: str, config: Config) -> Run:
         started = RunStarted(run=state.run, workflow=state.workflow, instance=state.instance,
                              requirement=requirement, base=base, phase=state.phase,
                              action=state.action_needed)  # fmt: skip
+        events: list[Event] = [started, Noted(message=warning, level="warning")] if warning else [started]
         written = render(state)
         previous = _previous_file(project, db)
-        save(db, None, run, [started], instant, file_bytes=written)
+        save(db, None, run, events, instant, file_bytes=written)
         exchange(project.state_file, written, previous)
     return run
 

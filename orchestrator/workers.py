@@ -23,6 +23,7 @@ from lib.process import (
     stop_trees,
     watch_fd,
 )
+from orchestrator.containment import clear, clear_left
 from orchestrator.effects import run_effect
 from orchestrator.fold import Run
 from orchestrator.jobs import Work, guarded, launch
@@ -82,6 +83,12 @@ class Workers:
             self._stopping.discard(job.id)
 
         self._pool.submit(job.id, end)
+
+    def clear(self, run: Run, job: str) -> None:
+        """Removes what a job needed only until its end was recorded."""
+        work = self._work(run, run.jobs[job])
+        if work.job.spec.kind is not JobKind.EFFECT:
+            self._pool.submit(job, lambda: clear(work))
 
     def results(self) -> list[Event]:
         """What has come of jobs since the last call. A process that was spawned is watched from here on."""
@@ -185,6 +192,7 @@ class Workers:
                 events.append(JobEnded(job=job.id, result=result))
             else:
                 self._judge(run, job, rebooted=not isinstance(found, Exited) and _rebooted(job))
+        clear_left(self._project, run.state.run, {job.id for job in run.live_jobs()})
         return adopted, events
 
     def _judge(self, run: Run, job: Job, *, rebooted: bool = False) -> None:

@@ -12,7 +12,6 @@ builder, attempt and the like are `RELAY_*` variables. What it prints is its fin
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from lib.assistants._outcome import check_settings, plain_events, plain_verdict
@@ -21,8 +20,6 @@ from lib.errors import UsageError
 from lib.model import JobResult
 
 ROLES = ("architect", "builder", "reviewer", "resolver")
-#: The name under which a turn's prompt is kept in its scratch folder.
-PROMPT_FILE = "prompt"
 
 
 class Command:
@@ -40,8 +37,7 @@ class Command:
         if not line:
             message = f"configuration: no assistants.command.{turn.role} and no assistants.command.command"
             raise UsageError(message, remedy="$EDITOR .project/config.yaml", code="config_invalid")
-        prompt_file = str(Path(turn.scratch) / PROMPT_FILE)
-        return Launch(argv=("/bin/sh", "-c", line), env={"RELAY_PROMPT_FILE": prompt_file}, stdin=turn.prompt)
+        return Launch(argv=("/bin/sh", "-c", line), env={"RELAY_PROMPT_FILE": turn.prompt_file}, stdin=turn.prompt)
 
     def read(self, line: str) -> Sequence[AssistantEvent]:
         return plain_events(line)

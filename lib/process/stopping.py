@@ -35,7 +35,7 @@ def stop_trees(targets: Targets, grace_s: float) -> Survivors:
     told: set[Member] = set()
     while members := tree.scan():
         for member in members:
-            if member not in told:
+            if member not in told and not member.holds:
                 _signal(member, signal.SIGTERM)
                 _signal(member, signal.SIGCONT)  # one that stands still would not hear it
         told.update(members)

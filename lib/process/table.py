@@ -20,7 +20,8 @@ _ENVIRON_BYTES: Final = 65_536
 
 class Row(NamedTuple):
     """One process. `start_ticks` tells it from a later one with the same pid, and `program` what it runs from what it
-    ran before it was replaced (execve(2)). `environ` is filled in by `ps` only.
+    ran before it was replaced (execve(2)). `name` is what it calls itself, at most 15 bytes. `environ` is filled in by
+    `ps` only.
     """
 
     pid: int
@@ -31,6 +32,7 @@ class Row(NamedTuple):
     ended: bool
     kernel: bool = False
     program: int = 0
+    name: bytes = b""
     environ: bytes | None = None
 
 
@@ -91,8 +93,10 @@ def parse_stat(pid: int, stat: bytes) -> Row:
     # The first thread of a process may end before the others: that alone looks like a zombie.
     ended = fields[0] in b"ZXx" and int(fields[17]) <= 1
     kernel = bool(int(fields[6]) & KERNEL_THREAD)
+    name = stat[stat.index(b"(") + 1 : stat.rindex(b")")]
+    ids = int(fields[1]), int(fields[2]), int(fields[3])
     # Each program gets its stack at a place of its own; a fork keeps it.
-    return Row(pid, int(fields[1]), int(fields[2]), int(fields[3]), int(fields[19]), ended, kernel, int(fields[25]))
+    return Row(pid, *ids, int(fields[19]), ended, kernel, int(fields[25]), name)
 
 
 def environ_of(process: Row) -> bytes | None:

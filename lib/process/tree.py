@@ -21,19 +21,25 @@ if TYPE_CHECKING:
 
 #: Jobs by their mark, each with its shim if that is known: then less has to be read, and its session is theirs.
 Targets = Mapping[str, "ProcessIdentity | None"]
+#: What bubblewrap calls itself. Another program by that name is not asked to end, and killed with the rest.
+HOLDER: Final = b"bwrap"
 MAX_WATCHED: Final = 64
 #: How long to look away where the end of a process can't be watched.
 BLIND_MS: Final = 10
 
 
 class Member(NamedTuple):
-    """A process of a job. `group` is None if processes that must be left alone share it."""
+    """A process of a job. `group` is None if processes that must be left alone share it.
+
+    One that `holds` others (bubblewrap) ends when they have, and they are killed when it is told to end.
+    """
 
     pid: int
     start_ticks: int
     job: str
     group: int | None
     program: int = 0
+    holds: bool = False
 
     def is_running(self) -> bool:
         return is_running(self.pid, self.start_ticks)
@@ -120,7 +126,7 @@ class Tree:
         if process.ended:
             return
         group = None if process.group in self._kept_groups else process.group
-        member = Member(process.pid, process.start_ticks, job, group, process.program)
+        member = Member(process.pid, process.start_ticks, job, group, process.program, process.name == HOLDER)
         self._found[process.pid] = self._known[process.pid] = member
         if act is not None:
             act(member)

@@ -5,7 +5,21 @@ works on this machine, and `make_scratch` gives a job its private folder for tem
 """
 
 from lib.sandbox.bubblewrap import Probe, probe, wrap
-from lib.sandbox.policy import Places, Policy, policy_of
-from lib.sandbox.scratch import drop_scratch, make_scratch, scratch_of
+from lib.sandbox.policy import Access, Places, Policy, granted_paths, policy_of, programs_on
+from lib.sandbox.scratch import drop_scratch, make_scratch, remove_whole, scratch_of
 
-__all__ = ["Places", "Policy", "Probe", "drop_scratch", "make_scratch", "policy_of", "probe", "scratch_of", "wrap"]
+__all__ = [
+    "Access",
+    "Places",
+    "Policy",
+    "Probe",
+    "drop_scratch",
+    "granted_paths",
+    "make_scratch",
+    "policy_of",
+    "probe",
+    "programs_on",
+    "remove_whole",
+    "scratch_of",
+    "wrap",
+]

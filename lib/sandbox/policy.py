@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from lib.errors import UsageError
-from lib.paths import Project
+from lib.paths import Project, user_state_dir
 
 
 class Access(Enum):
@@ -102,20 +102,15 @@ GUARDED: Final = (
 def policy_of(places: Places, *, memory_max: int | None = None, tasks_max: int | None = None) -> Policy:
     """The policy of a job. Looks at which files there are, and makes folders that `own` names and are missing.
 
-    Raises `UsageError` (`config_invalid`) if `granted` names what is Relay's or git's own.
+    Raises what `granted_paths` raises.
     """
     project, home = places.project, places.home
-    relays = [path.resolve() for path in (project.dot, project.common_dir, project.git_dir)]
-    seen = [project.root, *relays, home, *places.programs]
-    access = dict(_hidden(places, _real(seen)))
+    relays = relays_own(project)
+    access = dict(_hidden(places, _real([project.root, *relays, home, *places.programs])))
     for path in _real(_expanded(places.own, home), make=True):
         access[path] = Access.WRITE
         access |= dict.fromkeys(_real(path / name for name in GUARDED), Access.READ)
-    for path in _real(_expanded(places.granted, home)):
-        if any(path.is_relative_to(own) for own in relays):
-            message = f"sandbox_write names {path}, which no job may write"
-            raise UsageError(message, remedy="$EDITOR .project/config.yaml", code="config_invalid")
-        access[path] = Access.WRITE
+    access |= dict.fromkeys(granted_paths(project, places.granted, home), Access.WRITE)
     root = project.root.resolve()
     if _within(root, (path for path, kind in access.items() if kind is Access.WRITE)):
         access[root] = Access.READ
@@ -130,6 +125,21 @@ def policy_of(places: Places, *, memory_max: int | None = None, tasks_max: int |
     if memory_max is not None:
         access[SHARED_MEMORY] = Access.MEMORY
     return Policy(worktree, scratch, access, memory_max, tasks_max, is_root=os.geteuid() == 0)
+
+
+def relays_own(project: Project) -> list[Path]:
+    """What no job may ever write: the records and the state of Relay, and the repository itself."""
+    return list(_real((project.dot, project.common_dir, project.git_dir, user_state_dir())))
+
+
+def granted_paths(project: Project, names: Iterable[str], home: Path) -> list[Path]:
+    """The places that `sandbox_write` names and that are there. Raises `UsageError` (`config_invalid`)."""
+    found = list(_real(_expanded(names, home)))
+    for path in found:
+        if any(path.is_relative_to(own) for own in relays_own(project)):
+            message = f"configuration: sandbox_write: {path} is Relay's or git's own, and no job may write it"
+            raise UsageError(message, remedy="$EDITOR .project/config.yaml", code="config_invalid")
+    return found
 
 
 def programs_on(path: str) -> tuple[Path, ...]:

@@ -51,13 +51,21 @@ def drop_scratch(records: Path) -> None:
     folder = scratch_of(records)
     if folder is None:
         return
+    remove_whole(folder)
+    (records / RECORD).unlink()
+
+
+def remove_whole(folder: Path) -> None:
+    """Removes a folder with all that programs left in it. Raises `OSError` if something in it can't be removed."""
     try:
-        shutil.rmtree(folder)
+        if folder.is_symlink():  # not what we made
+            folder.unlink()
+        else:
+            shutil.rmtree(folder)
     except FileNotFoundError:
-        pass
+        return
     except (OSError, RecursionError):  # folders that may not be entered, or too deep for Python
         _remove_by_force(folder)
-    (records / RECORD).unlink()
 
 
 def _remove_by_force(folder: Path) -> None:

@@ -7,7 +7,6 @@ import subprocess
 from pathlib import Path
 
 from lib.assistants.ci import assistant as ci
-from lib.assistants.command import PROMPT_FILE
 from lib.assistants.command import assistant as command
 from lib.contracts import Assistant, Exit, Turn
 from lib.model import JobResult
@@ -17,9 +16,11 @@ PROMPT = "Build it; $(touch pasted) `touch pasted` 'quoted' {{ x }}"
 
 def play(adapter: Assistant, folder: Path, line: str = "", **env: str) -> JobResult:
     """One turn in `folder`, the prompt also in a file of its scratch folder."""
-    (folder / PROMPT_FILE).write_text(PROMPT)
+    prompt_file = folder / "prompt"
+    prompt_file.write_text(PROMPT)
     settings = {"command": line} if line else {}
-    turn = Turn(role="builder", prompt=PROMPT, worktree=str(folder), scratch=str(folder), settings=settings)
+    turn = Turn(role="builder", prompt=PROMPT, worktree=str(folder), scratch=str(folder),
+                prompt_file=str(prompt_file), settings=settings)  # fmt: skip
     launch = adapter.launch(turn)
     done = subprocess.run(launch.argv, cwd=folder, env={**os.environ, **launch.env, **env}, input=launch.stdin,
                           capture_output=True, text=True, check=False)  # fmt: skip
