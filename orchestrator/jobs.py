@@ -106,9 +106,11 @@ def _launch_of(work: Work, site: Site) -> Launch:
     spec = work.job.spec
     if spec.kind is JobKind.COMMAND:
         return Launch(argv=("/bin/sh", "-c", spec.command), env=spec.env)
+    from lib.skills import read_skills
     from lib.templates import render_prompt
 
-    values = {**spec.prompt, "worktree": str(work.worktree)}
+    skills = read_skills(work.config.skills, work.project.dot / "skills")
+    values = {**spec.prompt, "worktree": str(work.worktree), "skills": skills}
     text = render_prompt(spec.role, values, work.project.dot / "prompts")
     replace_file(site.prompt, text.encode("utf-8", errors="replace"), durable=False)
     return adapter_of(work).launch(_turn(work, site, text))
