@@ -80,7 +80,7 @@ def test_how_long_it_runs_is_counted_from_its_start_in_time_since_boot(jobs: Job
 def test_a_name_can_not_forge_the_line_that_it_stands_in(name: str) -> None:
     fields = "7 8 9 0 -1 4194560 1 1 0 0 0 0 0 0 20 0 1 0 4242 0 0 0 0 0 77 0 0"
     row = table.parse_stat(5, f"5 ({name}) S {fields}\n".encode())
-    assert row == table.Row(5, 7, 8, 9, 4242, ended=False, program=77)
+    assert row == table.Row(5, 7, 8, 9, 4242, ended=False, program=77, name=name.encode())
 
 
 @pytest.mark.parametrize(
@@ -138,11 +138,30 @@ def test_git_and_relay_variables_stay_behind_and_those_for_git_transport_go_alon
 
 
 def test_what_a_shell_can_not_pass_on_is_left_out_everywhere() -> None:
-    assert environment({"a-b": "1", "BASH_FUNC_x%%": "() { :; }", "_OK1": "2"}, {}) == {"_OK1": "2"}
+    base = {"a-b": "1", "BASH_FUNC_x%%": "() { :; }", "_OK1": "2"}
+    assert environment(base, {}, passed=["*"]) == {"_OK1": "2"}
+
+
+def test_only_ordinary_variables_and_those_that_are_asked_for_reach_a_job() -> None:
+    base = {"LC_TIME": "C", "https_proxy": "p", "NODE_ENV": "test", "DATABASE_PASSWORD": "s", "DATABASE_URL": "u",
+            "ANTHROPIC_API_KEY": "k", "SSH_AUTH_SOCK": "/run/a", "XDG_RUNTIME_DIR": "/run/user/1"}  # fmt: skip
+    ordinary = {"LC_TIME": "C", "https_proxy": "p", "NODE_ENV": "test"}
+    assert environment(base, {}) == ordinary
+    assert environment(base, {}, passed=["ANTHROPIC_*"]) == {**ordinary, "ANTHROPIC_API_KEY": "k"}
+
+
+@pytest.mark.parametrize("name", ["NODE_AUTH_TOKEN", "MISE_GITHUB_TOKEN", "CONDA_KEY", "LC_PASSWORD", "XDG_SECRET_HOME"])
+def test_an_ordinary_name_that_is_a_secrets_must_be_asked_for(name: str) -> None:
+    assert environment({name: "s"}, {}) == {}
+    assert environment({name: "s"}, {}, passed=[name]) == {name: "s"}
+
+
+def test_nobody_can_ask_for_relays_own_variables_or_those_that_choose_a_repository() -> None:
+    assert environment({"RELAY_POLL_S": "1", "GIT_DIR": "/x", "MAKEFLAGS": "-j"}, {}, passed=["*"]) == {}
 
 
 def test_additions_win() -> None:
-    assert environment({"A": "1"}, {"A": "2", "GIT_DIR": "z"}) == {"A": "2", "GIT_DIR": "z"}
+    assert environment({"A": "1"}, {"A": "2", "GIT_DIR": "z"}, passed=["A"]) == {"A": "2", "GIT_DIR": "z"}
 
 
 def test_our_checkouts_own_environment_is_taken_out(tmp_path: Path) -> None:
