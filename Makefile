@@ -17,6 +17,11 @@ MADE := $(VENV)/made
 RUNTIME := $(VENV)/runtime
 DEV := $(VENV)/dev
 
+# Real assistant programs, at the versions of their lock file, which says nothing of where they come from.
+ASSISTANTS := .assistants
+LISTED := tests/assistants/package.json tests/assistants/package-lock.json
+MODULES := $(ASSISTANTS)/node_modules
+
 # An environment works only where it was made, and as long as the Python that made it is there.
 ifneq ($(shell { $(BIN)/python -c '' && cat $(MADE); } 2>/dev/null),$(CURDIR))
 .PHONY: $(MADE)
@@ -27,10 +32,10 @@ unexport PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo setup test lint coverage bench lock programs wheel clean
+.PHONY: help demo setup test test-assistants lint coverage bench lock programs wheel clean
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(RUNTIME) ## show a whole run, with no AI assistant and nothing of yours touched
 	@$(BIN)/relay demo $(ARGS)
@@ -39,6 +44,9 @@ setup: $(RUNTIME) ## make .venv, so that ./start_workflow.py and ./status.py wor
 
 test: $(DEV) programs ## run all tests; make test ARGS='tests/unit -k graph'
 	$(BIN)/python -m pytest --numprocesses=auto --dist=worksteal $(ARGS)
+
+test-assistants: $(DEV) $(ASSISTANTS)/made ## drive the real claude, codex, gemini and opencode against a scripted model
+	$(BIN)/python -m pytest --numprocesses=2 --dist=worksteal $(or $(ARGS),tests/assistants)
 
 lint: $(DEV) ## check style, types and the direction of imports
 	$(BIN)/ruff check
@@ -69,7 +77,7 @@ programs: ## install the programs that tests drive: with apt-get as root, else i
 	@test -z "$(MISSING)" || { apt-get update && apt-get install --yes --no-install-recommends $(MISSING); }
 
 clean: ## remove all that these targets made
-	rm -rf $(VENV) build dist *.egg-info .coverage* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(ASSISTANTS) build dist *.egg-info .coverage* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -not -path './.*' -prune -exec rm -rf {} +
 
 $(MADE):
@@ -88,4 +96,16 @@ $(RUNTIME): $(MADE) requirements.lock pyproject.toml
 
 $(DEV): $(RUNTIME) requirements-dev.lock
 	@$(INSTALL) --require-hashes --requirement=requirements-dev.lock
+	@touch $@
+
+# `npm ci` would insist on packages for other systems. Two packages fetch their program in a script of theirs: those
+# two are run by name, as not every npm runs such scripts by itself.
+$(ASSISTANTS)/made: $(LISTED)
+	@command -v npm >/dev/null || test -n "$(CAN_INSTALL)" || { echo >&2 "The assistants are Node programs; type: sudo apt-get install nodejs npm"; exit 1; }
+	@command -v npm >/dev/null || { apt-get update && apt-get install --yes --no-install-recommends nodejs npm; }
+	@rm -rf $(ASSISTANTS) && mkdir $(ASSISTANTS) && cp $(LISTED) $(ASSISTANTS)
+	@echo "Installing the assistants into $(ASSISTANTS), once: 1.2 GB."
+	@npm install --prefix $(ASSISTANTS) --no-save --ignore-scripts --no-audit --no-fund --loglevel=error
+	@cd $(MODULES)/@anthropic-ai/claude-code && node install.cjs
+	@cd $(MODULES)/opencode-ai && node postinstall.mjs
 	@touch $@
