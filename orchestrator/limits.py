@@ -20,6 +20,8 @@ from orchestrator.turn import Output, Seen, Turn
 SILENT_AFTER_S = 60.0
 #: What a person has to mend: no time lifts it.
 LASTING = frozenset({"auth", "not_available"})
+#: Ends of what would take ever more while it is being asked to end.
+MEMORY_LIMIT, PROCESS_LIMIT = "memory_limit", "process_limit"
 #: Ends that are over soon as a rule: the first pauses are those of any retry.
 PASSING = frozenset({"server", "network"})
 
@@ -97,6 +99,10 @@ def _limit(turn: Turn, job: Job, output: Output | None) -> tuple[str, float | No
         return "", min(due, default=None)
     if output.output_bytes > config.output_max_mb * 1e6:
         return "output_limit", None
+    if config.memory_max_mb is not None and output.footprint.memory_bytes > config.memory_max_mb * 1e6:
+        return MEMORY_LIMIT, None
+    if config.processes_max is not None and output.footprint.processes > config.processes_max:
+        return PROCESS_LIMIT, None
     if output.progress.condition in _STUCK:
         due.append(now.mono_s + config.stuck_timeout_s - output.stuck_s)
         if output.stuck_s >= config.stuck_timeout_s:

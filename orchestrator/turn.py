@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from lib.events import Event, JobStarted, JobStopping
 from lib.model import Job, JobSpec, Now, Progress
+from lib.process import Footprint
 from orchestrator.fold import Run, apply
 
 
@@ -14,13 +15,14 @@ from orchestrator.fold import Run, apply
 class Output:
     """How long a job has printed nothing, how much it printed in all, and how its turn is doing by what it printed.
 
-    `stuck_s` is how long it has been in that condition.
+    `stuck_s` is how long it has been in that condition. `footprint` is measured only where the configuration limits it.
     """
 
     silent_s: float
     output_bytes: int
     progress: Progress = field(default_factory=Progress)
     stuck_s: float = 0.0
+    footprint: Footprint = field(default_factory=Footprint)
 
 
 @dataclass(frozen=True, slots=True)

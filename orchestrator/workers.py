@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lib.assistants import resolve
@@ -13,6 +13,7 @@ from lib.model import Job, JobKind, JobResult, Now, ProcessIdentity
 from lib.paths import Project
 from lib.process import (
     Exited,
+    Footprint,
     NotStarted,
     Running,
     alive,
@@ -26,8 +27,10 @@ from lib.process import (
 from orchestrator.containment import clear, clear_left
 from orchestrator.effects import run_effect
 from orchestrator.fold import Run
+from orchestrator.footprints import Footprints
 from orchestrator.jobs import Work, guarded, launch
 from orchestrator.judging import finish, masker_of
+from orchestrator.limits import MEMORY_LIMIT, PROCESS_LIMIT
 from orchestrator.pool import Pool
 from orchestrator.progress import LOOK_AGAIN_S, OutputWatch, TurnReader
 from orchestrator.turn import Output
@@ -35,6 +38,8 @@ from orchestrator.wake import Wake
 
 #: How often the output is looked at where nothing tells that it grew.
 LOOK_S = 1.0
+#: Such a job is not given time to end by itself.
+GREEDY = frozenset({MEMORY_LIMIT, PROCESS_LIMIT})
 
 
 @dataclass(slots=True)
@@ -58,6 +63,7 @@ class Workers:
         self._unwatched: dict[str, ProcessIdentity] = {}
         self._printed: dict[str, _Printed] = {}
         self._growth = OutputWatch()
+        self._footprints = Footprints()
         self._growth_watched = False
         self._look_at_mono_s = 0.0
         self.due_mono_s: float | None = None
@@ -74,7 +80,7 @@ class Workers:
         """Ends the job's process tree; an effect runs out by itself."""
         if job.spec.kind is JobKind.EFFECT:
             return
-        mark, grace_s = f"{run.state.run}/{job.id}", run.config.stop_grace_s
+        mark, grace_s = f"{run.state.run}/{job.id}", 0.0 if job.stopping in GREEDY else run.config.stop_grace_s
         self._stopping.add(job.id)
 
         def end() -> None:
@@ -120,18 +126,21 @@ class Workers:
         known: dict[str, Output] = {}
         self._growth.drain()
         printed = {}
+        taken = self._footprints.look(run, instant)
         for job in run.live_jobs():
             if job.process is None:
                 continue
             folder = self._project.output_dir(run.state.run, job.spec.builder, job.id)
             now = printed[job.id] = self._read(run, job, folder, instant)
             silent_s = instant.mono_s - now.changed_mono_s
-            known[job.id] = Output(silent_s, now.size)
+            known[job.id] = Output(silent_s, now.size, footprint=taken.get(job.id, Footprint()))
             if now.reader is not None:
                 stuck_s = instant.mono_s - now.reader.stuck_since_mono_s
-                known[job.id] = Output(silent_s, now.size, now.reader.progress, stuck_s)
+                known[job.id] = replace(known[job.id], progress=now.reader.progress, stuck_s=stuck_s)
         self._printed = printed
         self._follow_growth({now.reader.file for now in printed.values() if now.reader}, instant)
+        if (due := self._footprints.due_mono_s) is not None:
+            self.due_mono_s = min(due, self.due_mono_s or due)
         return known
 
     def _read(self, run: Run, job: Job, folder: Path, instant: Now) -> _Printed:

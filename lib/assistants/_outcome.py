@@ -26,6 +26,8 @@ _STOPPED = {
     "timeout": "it ran longer than its time limit",
     "idle": "it printed nothing for longer than its idle limit",
     "output_limit": "it printed more than output_max_mb",
+    "memory_limit": "its processes took more memory than memory_max_mb",
+    "process_limit": "it had more processes than processes_max",
     "asking": "it waited for an answer, and nobody is there to give it",
     "budget": "it used up what a builder may use",
     "run_budget": "the run's budget is used up",

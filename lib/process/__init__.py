@@ -7,6 +7,7 @@ system's table of processes.
 from lib.process.background import detach, occupy_stdio
 from lib.process.claim import claimed, revoke
 from lib.process.environ import environment
+from lib.process.footprint import Footprint, footprint
 from lib.process.identity import alive, boot_id, close_watch, identify, mono_s, now, reap, running_s, watch_fd
 from lib.process.recovery import Exited, Lost, NotStarted, Recovered, Running, recover
 from lib.process.shim import SpawnFailed, SpawnSpec, exit_status, output_size, spawn
@@ -14,6 +15,7 @@ from lib.process.stopping import freeze, stop_trees, survivors, sweep, thaw
 
 __all__ = [
     "Exited",
+    "Footprint",
     "Lost",
     "NotStarted",
     "Recovered",
@@ -27,6 +29,7 @@ __all__ = [
     "detach",
     "environment",
     "exit_status",
+    "footprint",
     "freeze",
     "identify",
     "mono_s",

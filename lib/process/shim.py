@@ -28,7 +28,8 @@ OUTPUT: Final = ("output.log", "stderr.log")
 
 #: $1 folder of records, $2 boot id, $3 working directory, then the program; descriptor 3 is its standard error.
 #: Signals to the whole group end the program and not the shim. The exit is recorded in a trap, since dash exits when
-#: it can't fork; `exec` in a subshell runs a program even if the shell has a builtin of its name.
+#: it can't fork. A machine that is out of memory is to end the program before all others. `exec` in a subshell runs a
+#: program even if the shell has a builtin of its name.
 SHIM: Final = f"""\
 trap : HUP INT QUIT PIPE ALRM TERM USR1 USR2
 set -C
@@ -37,7 +38,7 @@ echo "$2 $RELAY_STAT" >"$1/{CLAIM}" || exit
 trap 'echo $? >"$1/{EXIT}"' EXIT
 cd -- "$3" 2>&3 || exit 126
 unset RELAY_STAT OLDPWD
-(shift 3; exec 2>&3 3>&-; exec "$@")
+(shift 3; echo 500 >|/proc/self/oom_score_adj; exec 2>&3 3>&-; exec "$@")
 """
 
 _REMEDIES: Final = {

@@ -78,7 +78,10 @@ def _kill(tree: Tree) -> Survivors:
     """Stops what is there before killing it, so that nothing is forked meanwhile, until nothing is found any more."""
     deadline = mono_s() + KILL_TIMEOUT_S
     empty = 0
-    members: list[Member] = []
+    members = tree.scan()
+    for member in members:
+        if member.holds:  # what it holds ends with it, however fast that forks
+            _signal(member, signal.SIGKILL)
     while empty < EMPTY_SCANS and mono_s() < deadline:
         members = _stopped(tree)
         if not members:
