@@ -17,9 +17,17 @@ QUESTIONS: Final = {
     "approve_landing": "approve the landing",
     "extend_budget": "grant the run its budget again, or end it",
     "clear_the_way": "clear the way for the landing",
+    "check_branch": "look at your branch",
 }
 #: Where such a message begins to name commands, which are listed anyway.
-_THEN: Final = (", then: relay", "; then: relay", ". Then: relay", ". To land it on", ". To allow as much again")
+_THEN: Final = (
+    ", then: relay",
+    "; then: relay",
+    ". Then: relay",
+    ". To land it on",
+    ". To keep it as",
+    ". To allow as much again",
+)
 _DISCARD: Final = "relay resume --discard-edit"
 _HAND_BACK: Final = '"action_owner": "code"'
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from lib.atomic import replace_file
 from lib.events import Event, JobEnded
-from lib.git import clean, land, merge, worktrees
+from lib.git import clean, land, merge, strays, worktrees
 from lib.git.objects import delete_ref, refs_below, value
 from lib.git.run import Repo
 from lib.model import JobResult
@@ -59,9 +59,11 @@ def prepare(work: Work) -> JobResult:
         if merged.conflict is not None:
             return _conflict_of_needs(*merged.conflict)
         start = merged.head
-    made = not work.worktree.exists()
+    made, told = not work.worktree.exists(), None
+    if work.builder is not None and not work.builder.base_commit:  # it has never been prepared
+        told = strays.put_back(Repo.of(work.project), work.run, f"refs/heads/{args['branch']}", start)
     _prepare(work, args["branch"], start)
-    return JobResult(ok=True, data={"base": start, "made": made})
+    return JobResult(ok=True, data={"base": start, "made": made, "told": [told] if told else []})
 
 
 def _prepare(work: Work, branch: str, start: str) -> None:
@@ -76,13 +78,14 @@ def _conflict_of_needs(builder: str, found: merge.Conflict) -> JobResult:
 
 def collect(work: Work) -> JobResult:
     """All that the builder left, as a commit on its branch."""
-    args = work.job.spec.args
+    args, repo = work.job.spec.args, Repo.of(work.project)
+    told = strays.put_back_own(repo, work.run, f"refs/heads/{args['branch']}", work.worktree)
     taken = worktrees.snapshot(
-        Repo.of(work.project), work.worktree, args["branch"], args["base"],
+        repo, work.worktree, args["branch"], args["base"],
         author_name=f"{work.job.spec.builder} (relay builder)", message=f"{args['title']}\n\n{trailer(work)}\n",
     )  # fmt: skip
     return JobResult(ok=True, data={"commit": taken.commit, "changed": taken.changed[:100], "nested": taken.nested,
-                                    "left_out": taken.left_out[:100]})  # fmt: skip
+                                    "left_out": taken.left_out[:100], "told": told})  # fmt: skip
 
 
 def land_merged(work: Work) -> JobResult:

@@ -1,4 +1,4 @@
-"""What is pointed out before a landing: files in it that steer what is run, and whose they are."""
+"""What is not believed: branches that somebody else moved, and changes of files that steer what is run."""
 
 from __future__ import annotations
 
@@ -6,10 +6,37 @@ from collections.abc import Mapping
 from typing import Any
 
 from lib.flagged import ATTRIBUTES, kind_of, runs_programs
+from lib.git import strays
 from lib.git.inspect import changed_paths
 from lib.git.run import Repo, git
+from lib.model import JobResult
+from orchestrator.jobs import Work
 
+HEADS = "refs/heads/"
 NOTED = 200
+
+
+def branches_as_left(work: Work) -> list[str]:
+    """The run's branches are where Relay left them: sentences about those that were not."""
+    repo, args = Repo.of(work.project), work.job.spec.args
+    tips = {tip["id"]: tip["tip"] for tip in args["tips"]}
+    return [
+        *strays.put_back_builders(repo, work.run, tips),
+        *strays.put_back_own(repo, work.run, HEADS + args["branch"]),
+    ]
+
+
+def base_taken(work: Work) -> JobResult | None:
+    """The failure if the user's branch has commits of builders that Relay did not land there."""
+    repo, args = Repo.of(work.project), work.job.spec.args
+    if args["landed"]:
+        return None
+    branch, tips = args["base_branch"], [tip["tip"] for tip in args["tips"]]
+    found = strays.taken(repo, work.run, branch, args["base"], tips)
+    if found is None or found.tip in args["believed"]:
+        return None
+    message = f"{branch} has {found.count} commits of this run's builders, which Relay did not land there"
+    return JobResult(ok=False, code="branch_taken", message=message, remedy=found.remedy, data={"tip": found.tip})
 
 
 def steering(repo: Repo, args: Mapping[str, Any], base: str, head: str) -> list[dict[str, str]]:

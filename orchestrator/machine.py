@@ -59,6 +59,8 @@ def decide(run: Run, seen: Seen, handlers: Mapping[str, PhaseHandler], now: Now,
         if isinstance(fact, StateEdited):
             _handed_back(turn, run, fact.edit)
         elif isinstance(fact, JobEnded):
+            for words in fact.result.data.get("told", ()):
+                turn.emit(Noted(message=str(words), level="warning"))
             note_end(turn, turn.run.jobs[fact.job])
     if turn.run.state.outcome is None:
         if not turn.run.state.paused:

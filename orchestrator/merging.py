@@ -11,10 +11,8 @@ from lib.git.inspect import is_ancestor, resolve
 from lib.git.run import Repo
 from lib.model import JobResult
 from orchestrator.conflicts import RESOLVED, Note, leave, stage, take_back
-from orchestrator.guarding import steering
+from orchestrator.guarding import HEADS, base_taken, branches_as_left, steering
 from orchestrator.jobs import Work
-
-HEADS = "refs/heads/"
 
 
 def tips_of(work: Work) -> list[tuple[str, str, str]]:
@@ -32,6 +30,12 @@ def merge_all(work: Work) -> JobResult:
 
     The first conflict is left in the merged worktree, for ci to resolve; the next call takes the resolution up.
     """
+    told = branches_as_left(work)
+    done = base_taken(work) or _merge(work)
+    return done.model_copy(update={"data": {**done.data, "told": told}})
+
+
+def _merge(work: Work) -> JobResult:
     args, repo = work.job.spec.args, Repo.of(work.project)
     ref, base = HEADS + args["branch"], args["base_branch"]
     if left := _open_conflict(work, repo, ref):

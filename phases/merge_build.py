@@ -16,6 +16,7 @@ from lib.lineage import tips
 from lib.model import Builder, BuilderStatus, Job, JobKind, JobResult, JobSpec, Problem, RunOutcome
 from phases._resolve import MERGED_WORKTREE, SHOWN, all_of, resolve
 
+TAKEN = "branch_taken"
 STEPS = ("merge", "checkout_merged", "setup", "verify", "land", "clean")
 
 
@@ -35,6 +36,8 @@ class MergeBuildHandler:
         merge = done["merge"]
         if merge.result is None:
             return Wait()
+        if merge.result.code == TAKEN:
+            return _look(view, merge.result)
         if not merge.result.ok:
             return _fix(view, merge.result, "Merging failed")
         if changes := _changes(view, merge.result.data["merged"], BuilderStatus.BUILT, BuilderStatus.MERGED):
@@ -99,8 +102,16 @@ def _merge(view: PhaseView) -> JobSpec:
         "base_branch": view.state.base.branch,
         "base": view.state.base.commit,
         "tips": tips(builder for builder in view.builders.values() if _has_work(builder)),
+        "landed": any(builder.status is BuilderStatus.LANDED for builder in view.builders.values()),
+        "believed": _believed(view),
     }
     return JobSpec(kind=JobKind.EFFECT, name="merge", worktree=MERGED_WORKTREE, args=args)
+
+
+def _believed(view: PhaseView) -> list[str]:
+    """The commits that the user's branch was found at with work of builders, if ci said that this is right."""
+    found = [job.result for job in view.jobs.values() if job.result is not None and job.result.code == TAKEN]
+    return [str(result.data["tip"]) for result in found] if "check_branch" in view.answers else []
 
 
 def _has_work(builder: Builder) -> bool:
@@ -168,6 +179,16 @@ def _fix(view: PhaseView, result: JobResult, what: str) -> AskCi:
     problem = Problem(code=result.code or "failed", message=message, remedy=result.remedy or "relay retry",
                       action="merge_build")  # fmt: skip
     return AskCi("fix_failure", message, next_action="merge_build", error=problem)
+
+
+def _look(view: PhaseView, result: JobResult) -> AskCi:
+    """Commits of builders on the user's branch: only its owner knows whether they belong there."""
+    message = (
+        f"{result.message}. To put {view.state.base.branch} back: {result.remedy} (they are kept: relay recover). "
+        f"When it is as you want it, then: relay approve"
+    )
+    problem = Problem(code=result.code, message=message, remedy=result.remedy, action="merge")
+    return AskCi("check_branch", message, next_action="merge_build", error=problem)
 
 
 def _blocked(view: PhaseView, result: JobResult) -> AskCi:

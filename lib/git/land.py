@@ -15,6 +15,7 @@ from lib.git.inspect import Worktree, in_progress, is_ancestor, worktrees
 from lib.git.locks import remove_if_stale, wait_for_others
 from lib.git.objects import move_ref, value
 from lib.git.run import CHECKOUT_TIMEOUT_S, Repo, explained, git
+from lib.git.strays import left_behind
 from lib.git.way import Blocked, busy, in_the_way
 
 __all__ = ["Blocked", "Landed", "MovedOn", "land"]
@@ -50,8 +51,12 @@ def land(repo: Repo, branch: str, old: str, new: str, journal: Journal) -> Lande
     for place in places:
         _finish(_of(repo, place))
     tip = value(repo, ref) or tip
+    there = _of(repo, places[0]) if len(places) == 1 and places[0].branch == ref else None
+    behind = left_behind(there, tip) if there else None
     if is_ancestor(repo, new, tip):
-        return Landed(tip)
+        if behind is None:
+            return Landed(tip)
+        new = tip
     if not is_ancestor(repo, tip, new):
         return MovedOn(tip)
     if not places:
@@ -61,8 +66,21 @@ def land(repo: Repo, branch: str, old: str, new: str, journal: Journal) -> Lande
         folders = " and ".join(str(place.path) for place in places)
         return Blocked("checked_out_twice", f"{branch} is checked out in {folders}",
                        f"git -C '{places[1].path}' switch --detach", [])  # fmt: skip
-    journal({"branch": branch, "old": tip, "new": new, "worktree": str(places[0].path)})
+    journal({"branch": branch, "old": behind or tip, "new": new, "worktree": str(places[0].path)})
+    if there and behind:
+        return _land_behind(there, branch, behind, tip, new)
     return _land_there(_of(repo, places[0]), branch, tip, new)
+
+
+def _land_behind(there: Repo, branch: str, behind: str, tip: str, new: str) -> Landed | MovedOn | Blocked:
+    """Lands where somebody moved the branch on to `tip` and left the files `behind`: they come along from there."""
+    ref = f"refs/heads/{branch}"
+    if not move_ref(there, ref, behind, tip, "back to what is checked out"):
+        return MovedOn(value(there, ref) or tip)
+    done = _land_there(there, branch, behind, new)
+    if isinstance(done, Blocked):
+        move_ref(there, ref, tip, behind, "forward again")
+    return done
 
 
 def _of(repo: Repo, place: Worktree) -> Repo:

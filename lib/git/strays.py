@@ -1,0 +1,139 @@
+"""Refs that somebody moved who had no business to: noticed by git's own log of them, put back, and told.
+
+A builder outside a sandbox can move any branch of the repository. What it moved is never believed: a branch of Relay's
+goes back to where Relay or its own builder left it, the user's branch is for the user to judge.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from shlex import quote
+from typing import Final
+
+from lib.git import rescue
+from lib.git.checkout import Checkout, record_of
+from lib.git.inspect import is_ancestor, worktrees
+from lib.git.objects import move_ref, refs_below, value
+from lib.git.run import Repo, git
+
+#: Begins the reason of every move that Relay makes, in git's log of the ref.
+_OURS: Final = "relay: "
+_ENTRIES: Final = 200
+#: Names below a run that are no builder's; what is merged there may well be the user's own.
+_NO_BUILDERS: Final = frozenset({"merged", "architect", "base"})
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """The user's branch at `tip` has commits that builders made, `count` of them; before, it was at `before`.
+
+    `remedy` puts it back.
+    """
+
+    tip: str
+    before: str
+    count: int
+    remedy: str
+
+
+def put_back(repo: Repo, run: str, ref: str, wanted: str) -> str | None:
+    """Moves `ref` to the commit `wanted`, and rescues what it held; a sentence about it if it was elsewhere."""
+    found = value(repo, ref)
+    if found is None or found == wanted:
+        return None
+    branch = ref.removeprefix("refs/heads/")
+    kept = rescue.keep(repo, run, ref.rpartition("/")[2], found, f"{branch} was moved there by somebody else")
+    if not move_ref(repo, ref, wanted, found, "put back"):
+        return put_back(repo, run, ref, wanted)
+    return f"{branch} was moved by somebody else: it is back at {wanted[:10]}, and what it held is kept as {kept}"
+
+
+def put_back_builders(repo: Repo, run: str, tips: dict[str, str]) -> list[str]:
+    """The branches of builders, by id, that are no longer at what was collected of them."""
+    prefix = f"refs/heads/relay/{run}/"
+    found = dict(refs_below(repo, prefix))
+    moved = [name for name, tip in tips.items() if found.get(prefix + name, tip) != tip]
+    return [told for name in moved if (told := put_back(repo, run, prefix + name, tips[name]))]
+
+
+def put_back_own(repo: Repo, run: str, ref: str, path: Path | None = None) -> list[str]:
+    """`ref` as it was last moved by Relay, or in the worktree at `path`, which has it checked out."""
+    allowed: set[str] = set()
+    if path is not None and not (allowed := _moved_in(repo, path)):
+        return []
+    log = list(_log(repo, ref))
+    wanted = next((commit for commit, why in log if why.startswith(_OURS) or commit in allowed), None)
+    told = put_back(repo, run, ref, wanted) if wanted and log[0][0] != wanted else None
+    return [told] if told else []
+
+
+def taken(repo: Repo, run: str, branch: str, base: str, tips: Collection[str]) -> Taken | None:
+    """Whether `branch`, which was at `base` when the run began, has commits that builders of the run made."""
+    tip = value(repo, f"refs/heads/{branch}")
+    if tip is None or tip == base:
+        return None
+    theirs = _made_by_builders(repo, run, base, tips)
+    count = _count(repo, tip, base, theirs)
+    if not count:
+        return None
+    log = (commit for commit, _ in _log(repo, f"refs/heads/{branch}"))
+    before = next((commit for commit in log if commit != tip and not _count(repo, commit, base, theirs)), base)
+    rescue.keep(repo, run, "base", tip, f"{branch} when commits of builders were found on it")
+    return Taken(tip, before, count, _remedy(repo, f"refs/heads/{branch}", before, tip))
+
+
+def left_behind(there: Repo, tip: str) -> str | None:
+    """The commit that the work tree `there` shows, if its branch was moved on to `tip` from elsewhere meanwhile."""
+    last = next(reversed(list(_entries(there.git_dir))), None)
+    if last is None or last == tip or not is_ancestor(there, last, tip):
+        return None
+    return last if git(there, "diff-index", "--cached", "--quiet", last, ok=(0, 1)).status == 0 else None
+
+
+def _made_by_builders(repo: Repo, run: str, base: str, tips: Collection[str]) -> set[str]:
+    """Commits since `base` on builders' branches, kept of them, and that were checked out in their worktrees."""
+    roots = set(tips)
+    for prefix in (f"refs/heads/relay/{run}/", f"{rescue.PREFIX}{run}/"):
+        found = refs_below(repo, prefix)
+        roots |= {commit for ref, commit in found if ref.removeprefix(prefix).partition("/")[0] not in _NO_BUILDERS}
+    for place in worktrees(repo):
+        if place.path.parent.name == run and place.path.name not in _NO_BUILDERS:
+            roots |= set(_entries(place.git_dir))
+    known = git(repo, "rev-list", "--ignore-missing", *sorted(roots), f"^{base}", "--").text.split() if roots else []
+    return set(known)
+
+
+def _count(repo: Repo, tip: str, base: str, theirs: set[str]) -> int:
+    return len(theirs.intersection(git(repo, "rev-list", tip, f"^{base}", "--").text.split()))
+
+
+def _remedy(repo: Repo, ref: str, before: str, tip: str) -> str:
+    """What moves the branch back, also in a work tree whose files went along."""
+    for place in worktrees(repo):
+        there = Repo(place.path, place.git_dir, repo.common_dir)
+        if place.branch == ref and git(there, "diff-index", "--cached", "--quiet", tip, ok=(0, 1)).status == 0:
+            return f"git -C {quote(str(place.path))} reset --keep {before}"
+    return f"git update-ref {quote(ref)} {before} {tip}"
+
+
+def _moved_in(repo: Repo, path: Path) -> set[str]:
+    record = record_of(repo, Checkout.at(repo, path))
+    return set(_entries(record)) if record else set()
+
+
+def _entries(git_dir: Path) -> Iterator[str]:
+    """The commits that were checked out in a work tree, as its log of HEAD has them (git-reflog(1))."""
+    with suppress(FileNotFoundError):
+        for line in (git_dir / "logs" / "HEAD").read_bytes().splitlines()[-_ENTRIES:]:
+            yield line.split(b" ")[1].decode()
+
+
+def _log(repo: Repo, ref: str) -> Iterator[tuple[str, str]]:
+    """Where the ref was and why it was moved there, the newest first; nothing if git keeps no log of it."""
+    done = git(repo, "reflog", "show", f"-n{_ENTRIES}", "--format=%H%x00%gs", ref, "--", ok=(0, 128))
+    for line in done.text.splitlines():
+        commit, _, why = line.partition("\0")
+        yield commit, why
