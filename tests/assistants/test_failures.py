@@ -1,0 +1,110 @@
+"""What goes wrong with a model's service, and how a run with real programs comes through it."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterator, Sequence
+
+import pytest
+from assistants import parts
+from assistants.endpoint.mind import Script, Step, Task, Write
+from assistants.endpoint.talk import Hang, Refuse, Say
+from assistants.office import RUN_S, Office
+from assistants.pointing import PROGRAMS
+from eventually import eventually
+
+pytestmark = pytest.mark.timeout(RUN_S + 60)
+#: Who takes over, and how it is told by what it speaks.
+WIRES = {"claude": "anthropic", "codex": "responses", "gemini": "gemini", "opencode": "chat"}
+#: A person would wait longer.
+IMPATIENT = {"stuck_timeout_s": 3, "limit_delay_s": 1, "idle_timeout_s": 30, "attempts": 1}
+
+
+def other(program: str) -> str:
+    return "codex" if program == "claude" else "claude"
+
+
+def refused_to(program: str, refusal: Step) -> Script:
+    """That program gets an answer of another kind when it has written half of its work."""
+
+    def steps(task: Task) -> Sequence[Step]:
+        half = Write("half.txt", f"by {task.wire}\n")
+        return (half, refusal, *parts.built(task)) if task.wire == WIRES[program] else parts.built(task)
+
+    return parts.script({"one": steps})
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_a_limit_that_is_soon_lifted(program: str, office: Callable[[Script], Office]) -> None:
+    at = office(refused_to(program, Refuse(429, times=1, retry_after_s=1)))
+    at.start_parts(program, "one")
+    at.landed()
+    assert at.builder("one")["attempt"] == 1
+    assert (at.relay.root / "half.txt").read_text() == f"by {WIRES[program]}\n"
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_at_a_limit_for_ever_the_next_one_goes_on_in_the_same_worktree(
+    program: str, office: Callable[[Script], Office]
+) -> None:
+    at = office(refused_to(program, Refuse(429)))
+    at.start_parts(f"{program},{other(program)}", "one", **IMPATIENT | {"limit_delay_s": 600})
+    eventually(lambda: f"{program}: rate limited" in at.relay("status"), RUN_S)
+    at.landed()
+    builder = at.builder("one")
+    assert (builder["assistant"], builder["attempt"]) == (other(program), 1)
+    assert at.ends("one") == [(program, "rate_limit"), (other(program), "")]
+    assert (at.relay.root / "half.txt").read_text() == f"by {WIRES[program]}\n"
+    assert (at.relay.root / "one.txt").read_text() == "one is built\n"
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_one_that_is_logged_out(program: str, office: Callable[[Script], Office]) -> None:
+    at = office(refused_to(program, Refuse(401)))
+    at.start_parts(program, "one", **IMPATIENT)
+    state = at.asked()
+    assert f"{program}: logged out" in state["message"]
+    assert state["error"]["code"] == "auth"
+    assert state["error"]["remedy"]
+    assert at.builder("one")["attempt"] == 1
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_a_service_that_fails_for_ever(program: str, office: Callable[[Script], Office]) -> None:
+    at = office(refused_to(program, Refuse(500)))
+    at.start_parts(f"{program},{other(program)}", "one", **IMPATIENT)
+    at.landed()
+    assert at.ends("one")[0] == (program, "server")
+    assert at.builder("one")["attempt"] == 1
+    assert (at.relay.root / "half.txt").read_text() == f"by {WIRES[program]}\n"
+
+
+@pytest.fixture
+def closed_port() -> Iterator[int]:
+    """A port of ours on which nobody listens."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        yield bound.getsockname()[1]
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_a_network_that_is_down(program: str, office: Callable[[Script], Office], closed_port: int) -> None:
+    at = office(parts.script({}))
+    at.url = f"http://127.0.0.1:{closed_port}"
+    at.start_parts(program, "one", **IMPATIENT | {"idle_timeout_s": 8})
+    eventually(lambda: at.ends("one"), RUN_S)
+    assert at.ends("one")[0][1] in {"network", "idle"}
+    assert at.builder("one")["attempt"] == 1
+    at.relay("cancel")
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_a_hang_ends_by_our_clock_and_its_sibling_is_done_meanwhile(
+    program: str, office: Callable[[Script], Office]
+) -> None:
+    at = office(parts.script({"one": lambda _: (Hang(), Say("never said"))}))
+    at.start_parts(program, "one", "two", **IMPATIENT | {"idle_timeout_s": 12})
+    at.asked()
+    assert at.ends("one") == [(program, "idle")]
+    assert at.ends("two") == [(program, "")]
+    assert at.builder("two")["status"] == "built"
