@@ -178,7 +178,7 @@ def _real(paths: Iterable[Path], *, make: bool = False) -> Iterator[Path]:
     for path in paths:
         if make and not path.suffix and not os.path.lexists(path):
             path.mkdir(mode=0o700, parents=True)
-        if path.is_absolute() and path.exists():
+        if path.is_absolute() and os.path.exists(path):  # noqa: PTH110 - False where others' folders can't be entered
             yield path.resolve()
 
 
