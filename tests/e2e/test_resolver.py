@@ -21,6 +21,10 @@ def readme(line: str) -> list[dict[str, Any]]:
     return [{"write": {"README.md": f"{README}\n{line}\n"}}]
 
 
+#: Where nothing keeps a resolver from doing what it must not.
+UNCONTAINED = {"RELAY_SANDBOX": "off"}
+
+
 def begin(
     relay: Relay, folder: Path, resolver: Any, *, verify: str | None = None, env: dict[str, str] | None = None
 ) -> str:
@@ -73,11 +77,8 @@ def test_what_keeps_both_sides_lands_without_a_person(relay: Relay, tmp_path: Pa
 def test_what_is_refused_goes_back_with_the_reason(
     relay: Relay, tmp_path: Path, steps: list[dict[str, Any]], why: str
 ) -> None:
-    begin(
-        relay,
-        tmp_path,
-        {"attempts": {1: steps, 2: [{"write": {"README.md": BOTH}}, {"run": "chmod -x README.md"}, NOTHING]}},
-    )
+    good = [{"write": {"README.md": BOTH}}, {"run": "chmod -x README.md"}, NOTHING]
+    begin(relay, tmp_path, {"attempts": {1: steps, 2: good}}, env=UNCONTAINED)
     landed_with_both(relay)
     first, second = resolutions(relay)
     assert first["spec"]["prompt"]["reasons"] == []
@@ -158,7 +159,7 @@ def test_a_binary_conflict_is_for_a_person(relay: Relay, tmp_path: Path) -> None
 def test_words_for_the_resolver_ask_it_again(relay: Relay, tmp_path: Path) -> None:
     unless = {"run": f"test -e {tmp_path}/told || {{ echo '{{\"cannot\": \"which first?\"}}'; exit 0; }}; "
                      f"printf '%s' '{BOTH}' > README.md"}  # fmt: skip
-    begin(relay, tmp_path, [unless])
+    begin(relay, tmp_path, [unless], env=UNCONTAINED)
     relay.asked("resolve_conflict")
     (tmp_path / "told").touch()
     relay("retry", "left first, and keep both lines")

@@ -18,9 +18,12 @@ def jobs(relay: Relay, name: str) -> list[dict[str, Any]]:
     return [event["job"] for event in relay.events("job_started") if event["job"]["spec"]["name"] == name]
 
 
-def begin(relay: Relay, folder: Path, reviewer: Any, builder: Any = GOOD, **more: Any) -> None:
+def begin(
+    relay: Relay, folder: Path, reviewer: Any, builder: Any = GOOD, *, sandbox: str = "auto", **more: Any
+) -> None:
     roles = {"reviewer": reviewer} if reviewer else {}
-    relay.begin(playbook(folder / "book", {"one": builder}, **more, **roles), "parts", "--yes", env=REVIEW)
+    book = playbook(folder / "book", {"one": builder}, **more, **roles)
+    relay.begin(book, "parts", "--yes", env={**REVIEW, "RELAY_SANDBOX": sandbox})
 
 
 def test_the_reviewer_is_shown_the_diff_and_what_it_accepts_lands(relay: Relay, tmp_path: Path) -> None:
@@ -89,7 +92,7 @@ def test_what_the_reviewer_changed_is_taken_back_and_kept(relay: Relay, tmp_path
     ]
     second = {"run": "test $(cat one.txt) = wrong && test -e README.md && test ! -e extra.txt"}
     builder = {"attempts": {1: BAD, 2: [second, *GOOD]}}
-    begin(relay, tmp_path, {"attempts": {1: [*meddling, SEND_BACK], 2: [*meddling, ACCEPT]}}, builder)
+    begin(relay, tmp_path, {"attempts": {1: [*meddling, SEND_BACK], 2: [*meddling, ACCEPT]}}, builder, sandbox="off")
     relay.over()
     assert len(jobs(relay, "build")) == 2
     assert (relay.root / "one.txt").read_text() == "right\n"
