@@ -78,7 +78,8 @@ def _note_progress(turn: Turn, job: Job, output: Output) -> None:
     name = program(job.spec.assistant)
     hold = turn.run.engine.holds.get(name)
     if new.condition is Condition.RATE_LIMITED:
-        _hold(turn, name, JobResult(ok=False, code="rate_limit", message=new.reason, retry_at=new.until))
+        # Its own next try says little of when the limit is lifted; an answer to it frees the others at once.
+        _hold(turn, name, JobResult(ok=False, code="rate_limit", message=new.reason))
     elif hold is not None and (_recovered(old, new) or (new.answered and is_later(job, hold, turn.now))):
         turn.emit(AssistantFreed(assistant=name))
 

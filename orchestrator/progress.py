@@ -21,7 +21,7 @@ REASON_CHARS = 300
 #: How soon after a look at the output the next one follows at the earliest: a flood must not keep the loop busy.
 LOOK_AGAIN_S = 0.05
 
-_ANSWERS = frozenset({"text", "tool_start", "tool_end", "file_change", "usage"})
+_ANSWERS = frozenset({"text", "tool_start", "tool_end", "file_change"})
 
 
 class TurnReader:
@@ -68,7 +68,9 @@ class TurnReader:
                 self._set(Condition.ASKING, event.text)
             case "finished":
                 self.progress = self.progress.model_copy(update={"ended": True})
-            case "started" | "denied" | "text" | "tool_start" | "tool_end" | "file_change" | "usage":
+            case _ if event.error:  # words of an error, which are no answer
+                pass
+            case "started" | "denied" | "text" | "tool_start" | "tool_end" | "file_change":
                 self._set(Condition.WORKING, answered=self.progress.answered or event.kind in _ANSWERS)
 
     def _set(
