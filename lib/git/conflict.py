@@ -47,11 +47,12 @@ def stage(repo: Repo, path: Path, head: str, theirs: str, *, label: str = "", in
         raise GitError(f"git did not begin to merge {name} in {path}: {os.fsdecode(done.err).strip()}")
 
 
-def unresolved(repo: Repo, path: Path, head: str, theirs: str) -> list[str]:
+def unresolved(repo: Repo, path: Path, head: str, theirs: str, *, staging_counts: bool = True) -> list[str]:
     """What is still open of the merge of `theirs` into `head` in the worktree at `path`, a line each.
 
     Text is resolved when no conflict marker is left in it; what has no markers (a binary file, a deletion, a link)
-    when it was changed, staged with `git add` or `git rm`, or committed.
+    when it was changed, staged with `git add` or `git rm`, or committed. With `staging_counts` False that is not asked
+    for, as of somebody who can't write the index.
     """
     checkout = Checkout.at(repo, path)
     there = _there(repo, checkout)
@@ -66,7 +67,7 @@ def unresolved(repo: Repo, path: Path, head: str, theirs: str) -> list[str]:
         marker = next(_markers(repo, checkout.path / name, [side[name] for side in sides if name in side]), None)
         if marker:
             found.append(f"{name}: line {marker[0]} is a conflict marker: {marker[1]}")
-        elif name in unmerged and _untouched(there, name, left.get(name)):
+        elif staging_counts and name in unmerged and _untouched(there, name, left.get(name)):
             found.append(f"{name}: keep it with git add, or remove it with git rm")
     return found
 

@@ -42,7 +42,7 @@ def judge(
         tree = take(repo, checkout.path, checkout.index, head).tree
         predicted = _predicted(repo, head, theirs)
         found = entries(repo, tree)
-        problems = unresolved(repo, path, head, theirs) + _strays(repo, predicted, found)
+        problems = unresolved(repo, path, head, theirs, staging_counts=False) + _strays(repo, predicted, found)
         problems += check([_disputed(repo, each, found.get(each.path)) for each in predicted.paths])
         if not problems:
             commit = commit_tree(repo, tree, [head, theirs], message, identity_env(repo))

@@ -144,6 +144,17 @@ def test_with_conflicts_for_a_person_no_resolver_is_asked(relay: Relay, tmp_path
     assert resolutions(relay) == []
 
 
+MOVED = account(removed=[{"file": "README.md", "text": "", "why": "right moved it to right.txt"}])
+
+
+@pytest.mark.parametrize("resolver", [[NOTHING], [{"delete": "README.md"}, MOVED]], ids=["kept", "deleted"])
+def test_a_file_that_one_side_deleted_is_kept_or_accounted_for(relay: Relay, tmp_path: Path, resolver: Any) -> None:
+    builders = {"left": readme(LEFT), "right": [{"delete": "README.md"}, {"write": {"right.txt": "r\n"}}]}
+    relay.begin(playbook(tmp_path / "book", builders, resolver=resolver), "parts", "--yes")
+    relay.over()
+    assert (relay.root / "README.md").exists() is (resolver == [NOTHING])
+
+
 def test_a_binary_conflict_is_for_a_person(relay: Relay, tmp_path: Path) -> None:
     def blob(text: str) -> list[dict[str, Any]]:
         return [{"run": f"printf '\\000{text}' > data.bin"}]
