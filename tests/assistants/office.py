@@ -32,7 +32,11 @@ class Office:
         """Writes `.project/config.yaml`."""
         file = self.relay.root / ".project" / "config.yaml"
         file.parent.mkdir(exist_ok=True)
-        file.write_text(yaml.safe_dump({"assistants": pointing.settings(self.url), "limit_delay_s": 1, "env_pass": ["ANTHROPIC_*", "OPENAI_*", "GEMINI_*", "GOOGLE_*", "OPENCODE_*"], "sandbox_write": ["~/.claude", "~/.claude.json"], **config}))
+        plain = {
+            "assistants": pointing.settings(self.url),
+            "env_pass": ["ANTHROPIC_*", "OPENAI_*", "GEMINI_*", "GOOGLE_*", "OPENCODE_*"],
+        }
+        file.write_text(yaml.safe_dump(plain | config))
 
     def start(self, assistant: str, requirement: str) -> None:
         """Begins a run without gates."""

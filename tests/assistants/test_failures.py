@@ -66,7 +66,7 @@ def test_one_that_is_logged_out(program: str, office: Callable[[Script], Office]
     assert f"{program}: logged out" in state["message"]
     assert state["error"]["code"] == "auth"
     assert state["error"]["remedy"]
-    assert at.builder("one")["attempt"] == 1
+    assert at.builder("one")["attempt"] == 0
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
