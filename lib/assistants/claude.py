@@ -15,6 +15,9 @@ from lib.model import JobResult, Usage
 
 #: Its own retries of a request; waiting longer is Relay's business, in one place.
 MAX_RETRIES = 2
+#: Conversations are kept there, for resuming them.
+FOLDERS = ("~/.claude",)
+VARIABLES = ("ANTHROPIC_*", "CLAUDE_*")
 SETTINGS: Mapping[str, type | tuple[type, ...]] = {
     "model": str,
     "max_budget_usd": (int, float),
@@ -59,7 +62,10 @@ class Claude:
             if key in turn.settings:
                 argv += [f"--{key.replace('_', '-')}", str(turn.settings[key])]
         argv += [str(arg) for arg in turn.settings.get("args", ())]
-        return Launch(argv=tuple(argv), env=_environment(), stdin=turn.prompt, session=session)
+        return Launch(
+            argv=tuple(argv), env=_environment(), stdin=turn.prompt, session=session, folders=FOLDERS,
+            variables=VARIABLES,
+        )  # fmt: skip
 
     def read(self, line: str) -> Sequence[AssistantEvent]:
         try:
