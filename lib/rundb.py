@@ -282,8 +282,11 @@ class RunDB:
             or not os.path.lexists(self._path)
             or not os.path.samestat(self._file, self._path.lstat())
         ):
-            message = f"the run database {self._path} was deleted or replaced while it was open"
-            raise StoreError(message, remedy="relay doctor", code="store_gone")
+            message = (
+                f"the run database {self._path} was deleted or replaced while it was open: put it back and start the "
+                f"orchestrator anew (relay stop, relay resume), or end the run here; its branches are kept"
+            )
+            raise StoreError(message, remedy="relay stop && git branch --list 'relay/*'", code="store_gone")
 
     def _own_connection(self) -> sqlite3.Connection | None:
         if os.getpid() != self._pid:

@@ -70,6 +70,23 @@ def test_a_deleted_run_database_is_told(gated: Relay) -> None:
     gated("stop")
 
 
+@pytest.mark.parametrize("back", [True, False], ids=["put back", "given up"])
+def test_what_is_told_of_a_deleted_run_database_can_be_done(gated: Relay, book: str, back: bool) -> None:
+    database = gated.root / ".git" / "relay" / "relay.db"
+    aside = [file.rename(file.with_suffix(f".aside{file.suffix}")) for file in database.parent.glob("relay.db*")]
+    gated("approve")
+    eventually(lambda: "relay stop && git branch" in " ".join(gated("status").split()))
+    if back:
+        for file in aside:
+            file.rename(database.parent / file.name.replace(".aside", ""))
+    gated("stop")
+    if back:
+        gated("resume")
+    else:
+        gated("start", "--assistant", book, "parts", "--yes")
+    gated.over()
+
+
 def test_a_deleted_pid_file_is_there_again(gated: Relay) -> None:
     pid = gated.pid()
     (gated.home / "orchestrator.pid").unlink()
