@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum, auto
 from pathlib import Path
@@ -92,15 +93,27 @@ LOGINS: Final = (
 )
 #: In an assistant's own folder: what says which programs it starts, the next time without a sandbox.
 GUARDED: Final = (
-    *("settings.json", "settings.local.json", "config.toml", "opencode.json", "opencode.jsonc"),
-    *("mcp.json", "mcp-config.json", "hooks.json", "hooks", "commands", "command", "agents", "agent", "plugins"),
-    *("plugin", "skills", "extensions", "rules", "prompts", "tools", "CLAUDE.md", "AGENTS.md", "GEMINI.md", "QWEN.md"),
-    *(".env", "bin", "local"),
+    *("settings.json", "settings.local.json", "config.toml", "opencode.json", "opencode.jsonc", "mcp.json"),
+    *("mcp-config.json", "hooks.json", "hooks", "commands", "command", "agents", "agent", "plugins", "plugin"),
+    *("skills", "extensions", "rules", "prompts", "tool", "tools", "bin", "local", ".env"),
+    *("CLAUDE.md", "AGENTS.md", "GEMINI.md", "QWEN.md"),
 )
+#: Those that are made if they are missing, as what is not there can't be guarded: in the home directory, each with the
+#: text that says nothing.
+STARTERS: Final = {
+    ".claude/settings.json": "{}\n",
+    ".codex/config.toml": "",
+    ".gemini/settings.json": "{}\n",
+    ".gemini/.env": "",
+    ".qwen/settings.json": "{}\n",
+    ".qwen/.env": "",
+    ".copilot/mcp-config.json": '{"mcpServers": {}}\n',
+    ".config/opencode/opencode.json": "{}\n",
+}
 
 
 def policy_of(places: Places, *, memory_max: int | None = None, tasks_max: int | None = None) -> Policy:
-    """The policy of a job. Looks at which files there are, and makes folders that `own` names and are missing.
+    """The policy of a job. Looks at which files there are, and makes what is missing of `own` and of `STARTERS`.
 
     Raises what `granted_paths` raises.
     """
@@ -108,7 +121,9 @@ def policy_of(places: Places, *, memory_max: int | None = None, tasks_max: int |
     relays = relays_own(project)
     access = dict(_hidden(places, _real([project.root, *relays, home, *places.programs])))
     for path in _real(_expanded(places.own, home), make=True):
-        access[path] = Access.WRITE
+        # A file beside such folders (~/.claude.json) says what is started, too, and programs do without writing it.
+        access[path] = Access.WRITE if path.is_dir() else Access.READ
+        _guard(path, home)
         access |= dict.fromkeys(_real(path / name for name in GUARDED), Access.READ)
     access |= dict.fromkeys(granted_paths(project, places.granted, home), Access.WRITE)
     root = project.root.resolve()
@@ -125,6 +140,14 @@ def policy_of(places: Places, *, memory_max: int | None = None, tasks_max: int |
     if memory_max is not None:
         access[SHARED_MEMORY] = Access.MEMORY
     return Policy(worktree, scratch, access, memory_max, tasks_max, is_root=os.geteuid() == 0)
+
+
+def _guard(own: Path, home: Path) -> None:
+    for name, text in STARTERS.items():
+        file = home / name
+        if file.parent.resolve() == own and not os.path.lexists(file):
+            with suppress(FileExistsError), file.open("x") as stream:  # another job may be faster
+                stream.write(text)
 
 
 def relays_own(project: Project) -> list[Path]:
