@@ -102,7 +102,9 @@ def _judged(end: Exit, events: Sequence[AssistantEvent], final: AssistantEvent |
         return _failed(code, end, last_line(stderr) or "it ended without a final event")
     if not final.ok:
         told = next((event.error for event in reversed(events) if event.kind == "text" and event.error), "")
-        return _failed(told or final.error, end, last_line(final.text) or "it ended with an error")
+        # A service that never answered is told as one that fails, too.
+        code = final.error if (told, final.error) == ("server", "network") else told or final.error
+        return _failed(code, end, last_line(final.text) or "it ended with an error")
     if end.status != 0:
         return _failed("exit_nonzero", end, f"exit status {end.status}: {last_line(stderr) or last_line(final.text)}")
     denied = [event.text for event in events if event.kind == "denied"]

@@ -25,6 +25,7 @@ SEEN = {
     "api429": (1, "rate_limit"),
     "maxretries1-429": (1, "rate_limit"),
     "api500": (1, "server"),
+    "refused": (1, "network"),
     "budget": (1, "budget"),
     "sigterm-tool": (143, "exit_nonzero"),
 }
