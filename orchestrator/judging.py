@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from collections import deque
@@ -102,8 +103,11 @@ def _side_lines(work: Work) -> Iterator[str]:
     if scratch is None:
         return
     with suppress(OSError, NotPlainError):  # none was written, or it is a link, a pipe, or beyond all bounds
+        data = read_plain(scratch / SIDE_OUTPUT, limit=SIDE_MAX_BYTES) or b""
+        with suppress(ValueError, RecursionError):  # it is no single document, but one a line
+            data = json.dumps(json.loads(data)).encode()
         lines = LineReader()
-        yield from lines.feed(read_plain(scratch / SIDE_OUTPUT, limit=SIDE_MAX_BYTES) or b"")
+        yield from lines.feed(data)
         yield from lines.close()
 
 
