@@ -6,8 +6,7 @@ goes back to where Relay or its own builder left it, the user's branch is for th
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
-from contextlib import suppress
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
@@ -60,13 +59,16 @@ def put_back_builders(repo: Repo, run: str, tips: dict[str, str]) -> list[str]:
 
 
 def put_back_own(repo: Repo, run: str, ref: str, path: Path | None = None) -> list[str]:
-    """`ref` as it was last moved by Relay, or in the worktree at `path`, which has it checked out."""
-    allowed: set[str] = set()
-    if path is not None and not (allowed := _moved_in(repo, path)):
-        return []
-    log = list(_log(repo, ref))
+    """`ref` as it was last moved by Relay, or in the worktree at `path`, which has it checked out.
+
+    A branch that a builder at work has is only looked at in git's log of it.
+    """
+    log = _log(repo, ref)
+    allowed = _moved_in(repo, path) if path is not None else set()
     wanted = next((commit for commit, why in log if why.startswith(_OURS) or commit in allowed), None)
-    told = put_back(repo, run, ref, wanted) if wanted and log[0][0] != wanted else None
+    if wanted is None or (path is not None and (log[0][0] == wanted or not allowed)):
+        return []
+    told = put_back(repo, run, ref, wanted)
     return [told] if told else []
 
 
@@ -87,8 +89,8 @@ def taken(repo: Repo, run: str, branch: str, base: str, tips: Collection[str]) -
 
 def left_behind(there: Repo, tip: str) -> str | None:
     """The commit that the work tree `there` shows, if its branch was moved on to `tip` from elsewhere meanwhile."""
-    last = next(reversed(list(_entries(there.git_dir))), None)
-    if last is None or last == tip or not is_ancestor(there, last, tip):
+    last = next(reversed(_entries(there.git_dir)), tip)
+    if last == tip or not is_ancestor(there, last, tip):
         return None
     return last if git(there, "diff-index", "--cached", "--quiet", last, ok=(0, 1)).status == 0 else None
 
@@ -101,7 +103,7 @@ def _made_by_builders(repo: Repo, run: str, base: str, tips: Collection[str]) ->
         roots |= {commit for ref, commit in found if ref.removeprefix(prefix).partition("/")[0] not in _NO_BUILDERS}
     for place in worktrees(repo):
         if place.path.parent.name == run and place.path.name not in _NO_BUILDERS:
-            roots |= set(_entries(place.git_dir))
+            roots.update(_entries(place.git_dir))
     known = git(repo, "rev-list", "--ignore-missing", *sorted(roots), f"^{base}", "--").text.split() if roots else []
     return set(known)
 
@@ -124,16 +126,24 @@ def _moved_in(repo: Repo, path: Path) -> set[str]:
     return set(_entries(record)) if record else set()
 
 
-def _entries(git_dir: Path) -> Iterator[str]:
-    """The commits that were checked out in a work tree, as its log of HEAD has them (git-reflog(1))."""
-    with suppress(FileNotFoundError):
-        for line in (git_dir / "logs" / "HEAD").read_bytes().splitlines()[-_ENTRIES:]:
-            yield line.split(b" ")[1].decode()
+def _entries(git_dir: Path) -> list[str]:
+    """The commits that were checked out in a work tree, the newest last."""
+    return [commit for commit, _ in reversed(_read_log(git_dir / "logs" / "HEAD"))]
 
 
-def _log(repo: Repo, ref: str) -> Iterator[tuple[str, str]]:
+def _log(repo: Repo, ref: str) -> list[tuple[str, str]]:
     """Where the ref was and why it was moved there, the newest first; nothing if git keeps no log of it."""
-    done = git(repo, "reflog", "show", f"-n{_ENTRIES}", "--format=%H%x00%gs", ref, "--", ok=(0, 128))
-    for line in done.text.splitlines():
-        commit, _, why = line.partition("\0")
-        yield commit, why
+    return _read_log(repo.common_dir / "logs" / ref)
+
+
+def _read_log(file: Path) -> list[tuple[str, str]]:
+    """A log as git writes it (git's refs/files-backend.c): `OLD NEW NAME <MAIL> SECONDS ZONE`, a tab, the reason.
+
+    It is read without git, which takes longer than all the rest for a builder that did nothing wrong.
+    """
+    try:
+        lines = file.read_bytes().splitlines()[-_ENTRIES:]
+    except FileNotFoundError:
+        return []
+    parts = (line.partition(b"\t") for line in reversed(lines))
+    return [(head.split(b" ")[1].decode(), why.decode(errors="replace")) for head, _, why in parts]
