@@ -31,7 +31,7 @@ chmod 600 /proc/self/fd/0; echo forged >/proc/self/fd/0
 git update-ref refs/heads/main HEAD~0; git config core.fsmonitor "touch $OUT/config"
 rm -f .git; mkdir .git && printf '[core]\\n\\tfsmonitor = touch %s/dotgit\\n' "$OUT" >.git/config
 printf '#!/bin/sh\\ntouch %s/hook\\n' "$OUT" >"$ROOT/.git/hooks/reference-transaction"
-echo "touch $OUT/bashrc" >>~/.bashrc; kill -9 -1 & wait
+echo "touch $OUT/bashrc" >>~/.bashrc
 touch "$OUT/outside"; exit 0
 """
 
@@ -86,8 +86,10 @@ def test_only_asked_for_variables_reach_builders_and_commands(relay: Relay) -> N
         relay,
         [{"run": "env | sort >env.txt"}],
         verify='env | grep -q DATABASE_PASSWORD && exit 1; test -n "$WANTED_URL"',
-        **{"DATABASE_PASSWORD": "hunter2-hunter2", "WANTED_URL": "wanted", "RELAY_ENV_PASS": '["WANTED_*"]'},
-    )  # fmt: skip
+        DATABASE_PASSWORD="hunter2-hunter2",  # noqa: S106 - what must not get through
+        WANTED_URL="wanted",
+        RELAY_ENV_PASS='["WANTED_*"]',  # noqa: S106 - a name
+    )
     relay.over()
     seen = (relay.root / "env.txt").read_text()
     assert "hunter2" not in seen
@@ -114,6 +116,18 @@ def test_one_that_is_stopped_is_given_time_to_end_by_itself(relay: Relay) -> Non
     assert codes(relay, "bad-build") == ["idle"]
     worktree = next(line["worktree"] for line in state["builders"] if line["id"] == "bad")
     assert (relay.root / worktree / "bad.txt").read_text() == "ended\n"
+
+
+@pytest.mark.parametrize(("side", "tokens"), [('echo "$USAGE" >"$TMPDIR/side.jsonl"', 7),
+                                              ('echo "$USAGE" >real; ln -s "$PWD/real" "$TMPDIR/side.jsonl"', 0),
+                                              ('mkfifo "$TMPDIR/side.jsonl"', 0)])  # fmt: skip
+@pytest.mark.parametrize("sandbox", ["auto", "off"])
+def test_what_it_writes_beside_its_output_is_read_unless_it_leads_elsewhere(
+    relay: Relay, side: str, tokens: int, sandbox: str
+) -> None:
+    usage = '::usage {"input_tokens": 7}'
+    begin(relay, [{"write": {"bad.txt": "x\n"}}, {"run": f"USAGE='{usage}'; {side}"}], RELAY_SANDBOX=sandbox)
+    assert relay.over()["usage"]["input_tokens"] == tokens
 
 
 # --- limits --------------------------------------------------------------------------------------------------------
@@ -158,7 +172,7 @@ def tools(tmp_path: Path) -> Path:
 def test_without_bubblewrap_a_run_that_requires_it_is_refused(relay: Relay, tools: Path) -> None:
     (tools / "bwrap").unlink()
     env = {"RELAY_SANDBOX": "require", "PATH": str(tools)}
-    said = relay.refused("start", "--assistant", "scripted", "a calculator", env=env, code=1)
+    said = relay.refused("start", "--assistant", "scripted", "a calculator", env=env)
     assert "bubblewrap is not installed" in said
     assert "apt-get install bubblewrap" in said
     assert not relay.state_file.exists()
@@ -182,7 +196,7 @@ def test_where_the_kernel_refuses_it_the_reason_is_told(relay: Relay, tools: Pat
     (tools / "bwrap").write_text(refusing)
     (tools / "bwrap").chmod(0o755)
     env = {"RELAY_SANDBOX": "require", "PATH": str(tools)}
-    said = relay.refused("start", "--assistant", "scripted", "a calculator", env=env, code=1)
+    said = relay.refused("start", "--assistant", "scripted", "a calculator", env=env)
     assert "bubblewrap 0.8.0 does not work here: bwrap: No permissions" in said
 
 
