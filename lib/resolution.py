@@ -119,5 +119,5 @@ def _bare(line: str) -> str:
 
 
 def _shown(lines: Sequence[str]) -> str:
-    quoted = " | ".join(line[:_WIDTH] for line in lines[:SHOWN])
-    return quoted + (f" | and {len(lines) - SHOWN} more" if len(lines) > SHOWN else "")
+    quoted = ", ".join(f'"{line[:_WIDTH]}"' for line in lines[:SHOWN])
+    return quoted + (f" and {len(lines) - SHOWN} more" if len(lines) > SHOWN else "")

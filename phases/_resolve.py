@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from lib.chain import Choice, choose, nobody
+from lib.chain import Choice, choose, nobody, program
 from lib.config import Conflicts, Role
 from lib.contracts import AskCi, Fail, Outcome, PhaseView, Proceed, Wait
 from lib.model import Builder, Job, JobKind, JobSpec, Problem
@@ -153,7 +153,7 @@ def _why(view: PhaseView, done: Sequence[Job]) -> str:
         return f"No resolver can be had: {_choice(view).why}. "
     refused = next((reasons for job in reversed(done) if (reasons := _reasons(job))), ["no reason recorded"])
     said = refused[0].splitlines()[0]
-    tried = f"{turns[-1].spec.assistant} tried {'once' if len(turns) == 1 else f'{len(turns)} times'}"
+    tried = f"{program(turns[-1].spec.assistant)} tried {'once' if len(turns) == 1 else f'{len(turns)} times'}"
     again = 'With words, as in relay retry "keep both", it tries again. '
     return f"{tried}: {said[:_SAID]}. {again}" if turns[-1].process else f"No resolver: {said[:_SAID]}. "
 
@@ -164,7 +164,7 @@ def _judge(view: PhaseView, conflict: Mapping[str, Any], turn: Job) -> JobSpec:
     explained = [f"Left out of {path}: {' | '.join(sorted(lines))}" for path, lines in account.removed.items()]
     message = "\n\n".join(
         [
-            f"Merge {conflict['builder']}, conflicts resolved by {turn.spec.assistant.partition(':')[0]}",
+            f"Merge {conflict['builder']}, conflicts resolved by {program(turn.spec.assistant)}",
             *(["\n".join(explained)[:4000]] if explained else []),
             f"Relay-Run: {view.state.run}\n",
         ]
