@@ -1,9 +1,10 @@
 # What a user and a developer type. Everything is kept in .venv, made from the lock files; `make` lists the targets.
 
 PYTHON ?= python3
-# Programs that tests drive, under the names that Debian's packages and their commands share.
+# Programs that tests drive, under the names that Debian's packages and their commands share, and one that has two.
 PROGRAMS := strace vim nano tmux
-MISSING = $(strip $(shell for program in $(PROGRAMS); do command -v $$program >/dev/null || echo $$program; done))
+MISSING = $(strip $(shell for program in $(PROGRAMS); do command -v $$program >/dev/null || echo $$program; done) \
+	$(if $(shell command -v bwrap 2>/dev/null),,bubblewrap))
 CAN_INSTALL := $(and $(filter 0,$(shell id -u)),$(shell command -v apt-get))
 
 VENV := .venv
