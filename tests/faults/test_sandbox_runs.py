@@ -62,14 +62,16 @@ def test_a_run_lands_what_was_built_and_nothing_of_what_was_attacked(relay: Rela
     names = f"OUT={out} ROOT={relay.root}\n"
     head = relay.head()
     begin(relay, [{"write": {"bad.txt": "built\n"}}, {"run": names + PLANTED}, {"run": names + ATTACKS}])
+    assert "nested/.gitattributes" in relay.asked("approve_landing")["message"]
+    assert relay.events("state_edited") == []
+    relay("approve")
     relay.over()
     assert list(out.iterdir()) == []
     assert (relay.root / "bad.txt").read_text() == "built\n"
-    assert relay.events("state_edited") == []
     assert run_git(relay.root, "rev-list", "--first-parent", "main").split()[-1] == head
     assert not (Path.home() / ".bashrc").exists()
     assert not (relay.root / ".git" / "hooks" / "reference-transaction").exists()
-    assert "forged" not in (records(relay, "bad-build") / "prompt").read_text()
+    assert (records(relay, "bad-build") / "prompt").read_text() != "forged\n"
     assert "sandbox bubblewrap" in relay("status")
 
 
