@@ -183,7 +183,8 @@ class AssistantEvent:
 
     `kind`: started, text, tool_start, tool_end, file_change, retrying, denied, asking, usage, finished.
     `text` is what it said, or the tool, or the reason. `asking` is a question that it waits to have answered. For
-    `usage`, `cumulative` says that it counts from the turn's start, and so replaces the usage events before it.
+    `usage`, `cumulative` says that it counts from the turn's start, and so replaces the usage events before it; one
+    with a `part` replaces those before it of the same part (a message whose usage is told several times).
     For `finished`, `ok` is its own opinion. `error`, of `finished` and `retrying`, is one of auth, rate_limit, server,
     network, budget, timeout, cancelled, denied, no_result; `retry_at` (UTC) or `delay_s` (seconds) when it tries again,
     or when its limit is lifted.
@@ -194,6 +195,7 @@ class AssistantEvent:
     session: str | None = None
     usage: Usage | None = None
     cumulative: bool = False
+    part: str = ""
     ok: bool | None = None
     error: str = ""
     delay_s: float | None = None
@@ -215,8 +217,11 @@ class Assistant(Protocol):
     `install` is what to type on a machine that does not have it.
     """
 
-    name: str
-    install: str
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def install(self) -> str: ...
 
     def available(self, settings: Mapping[str, Any]) -> str | None:
         """None if it can be launched on this machine, else why not."""

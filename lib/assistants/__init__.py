@@ -21,8 +21,10 @@ from lib.errors import RelayError, UsageError
 GROUP = "relay.assistants"
 ATTRIBUTE = "assistant"
 AUTO = "auto"
+#: The setting that makes an assistant of any name in the configuration.
+COMMAND = "command"
 #: What `auto` asks first; others follow by name.
-PREFERRED = ("claude", "ci")
+PREFERRED = ("claude", "codex", "gemini", "opencode", "copilot", "qwen", "aider", "ci")
 #: What `auto` never picks: a rehearsal is not the work that was asked for.
 REHEARSED = "scripted"
 
@@ -35,6 +37,15 @@ class Pins(Protocol):
 
     def pinned(self, variant: str, requirement: str) -> str:
         """The variant that a whole run keeps to. Raises `RelayError` when none fits."""
+        ...
+
+
+@runtime_checkable
+class Configurable(Protocol):
+    """An assistant that reads its output by what the configuration says."""
+
+    def configured(self, settings: Mapping[str, Any]) -> Assistant:
+        """The same, with these settings. Raises `UsageError`."""
         ...
 
 
@@ -57,20 +68,26 @@ def assistants() -> dict[str, Assistant]:
 def resolve(spec: str, settings: Settings) -> Assistant:
     """The adapter of `NAME`, `NAME:VARIANT` or `auto`; `settings` are those of the configuration, by name.
 
-    Raises `RelayError` (`unknown_assistant`, `not_available`, `plugin_broken`).
+    A name that is only in the configuration, with a `command`, is that command. Raises `RelayError`
+    (`unknown_assistant`, `not_available`, `plugin_broken`, `config_invalid`).
     """
     name, _ = split(spec)
     found = _built_in()
     if name == AUTO:
         return _first_installed(found, settings)
+    own = settings.get(name, {})
     if name not in found:
+        if COMMAND in own:
+            from lib.assistants.command import Command
+
+            return Command(name).configured(own)
         found = _all()  # reading entry points takes longer than all else here
     if name not in found:
         near = difflib.get_close_matches(name, found, n=1)
         hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(sorted(found))} and auto"
         remedy = f"relay start --assistant {near[0] if near else AUTO} …"
         raise UsageError(f"there is no assistant called {name}; {hint}", remedy=remedy, code="unknown_assistant")
-    return load(found[name], Assistant, ATTRIBUTE)
+    return _loaded(found[name], own)
 
 
 def chosen(spec: str, settings: Settings, requirement: str) -> str:
@@ -115,11 +132,17 @@ def _all() -> dict[str, Source]:
     return sources(sys.modules[__name__], GROUP)
 
 
+def _loaded(source: Source, settings: Mapping[str, Any]) -> Assistant:
+    adapter = load(source, Assistant, ATTRIBUTE)
+    return adapter.configured(settings) if isinstance(adapter, Configurable) else adapter
+
+
 def _first_installed(found: Mapping[str, Source], settings: Settings) -> Assistant:
     missing = []
     for name in _by_preference(found):
-        adapter = load(found[name], Assistant, ATTRIBUTE)
-        why_not = adapter.available(settings.get(name, {}))
+        own = settings.get(name, {})
+        adapter = _loaded(found[name], own)
+        why_not = adapter.available(own)
         if why_not is None:
             return adapter
         missing.append(f"{name}: {why_not}")

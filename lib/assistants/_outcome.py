@@ -15,6 +15,8 @@ from lib.model import JobResult, Usage
 MAX_MESSAGE = 300
 #: Exit status of a POSIX shell that did not find the command.
 NOT_FOUND = 127
+#: The types of a setting that is a number.
+NUMBER = (int, float)
 
 _QUESTION = re.compile(
     r"(?:[\[(]\s*y(?:es)?\s*/\s*n(?:o)?\s*[\])]|pass(?:word|phrase)[^:\n]*:|(?:allow|proceed|continue|approve)\b[^\n]*\?)"
@@ -70,14 +72,31 @@ def _by_status(end: Exit, text: str, stderr: str) -> JobResult:
 
 
 class Tally:
-    """What a turn has used, by its events so far: a cumulative one replaces all before it, others are added."""
+    """What a turn has used, by its events so far: a cumulative one replaces all before it, one with a `part` those of
+    the same part, others are added.
+    """
 
     def __init__(self) -> None:
-        self.usage = Usage()
+        self._whole = Usage()
+        self._parts: dict[str, Usage] = {}
 
     def add(self, event: AssistantEvent) -> None:
-        if event.usage is not None:
-            self.usage = event.usage if event.cumulative else self.usage.plus(event.usage)
+        if event.usage is None:
+            return
+        if event.cumulative:
+            self._whole = event.usage
+            self._parts.clear()
+        elif event.part:
+            self._parts[event.part] = event.usage
+        else:
+            self._whole = self._whole.plus(event.usage)
+
+    @property
+    def usage(self) -> Usage:
+        total = self._whole
+        for part in self._parts.values():
+            total = total.plus(part)
+        return total
 
 
 def usage_of(events: Sequence[AssistantEvent]) -> Usage:
@@ -105,10 +124,11 @@ def check_settings(settings: Mapping[str, Any], name: str, known: Mapping[str, t
         if key not in known:
             near = difflib.get_close_matches(key, known, n=1)
             hint = f"; did you mean {near[0]}?" if near else f"; known: {', '.join(known)}"
-            raise _invalid(f"unknown key assistants.{name}.{key}{hint}")
+            raise invalid(f"unknown key assistants.{name}.{key}{hint}")
         if not isinstance(value, known[key]) or isinstance(value, bool):
-            raise _invalid(f"assistants.{name}.{key}: {value!r} is not of the right type")
+            raise invalid(f"assistants.{name}.{key}: {value!r} is not of the right type")
 
 
-def _invalid(problem: str) -> UsageError:
+def invalid(problem: str) -> UsageError:
+    """What is wrong with the configuration, as an error."""
     return UsageError(f"configuration: {problem}", remedy="$EDITOR .project/config.yaml", code="config_invalid")

@@ -1,0 +1,204 @@
+"""What the programs that tell their events have in common. Each is a record of what differs, and a parser."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sys
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from lib.assistants._outcome import NUMBER, check_settings
+from lib.assistants._reading import Parser
+from lib.assistants._verdict import streamed_verdict
+from lib.contracts import AssistantEvent, Exit, Launch, Turn
+from lib.model import JobResult
+
+#: What every program takes: a model, further arguments, and what its tokens cost if it does not tell.
+SETTINGS: Mapping[str, type | tuple[type, ...]] = {
+    "model": str,
+    "args": list,
+    "usd_per_million_input": NUMBER,
+    "usd_per_million_output": NUMBER,
+}
+#: Variables of model providers, for programs that work with any of them.
+PROVIDERS = (
+    *(
+        "ANTHROPIC_*",
+        "AZURE_*",
+        "CEREBRAS_*",
+        "COHERE_*",
+        "DASHSCOPE_*",
+        "DEEPSEEK_*",
+        "FIREWORKS_*",
+        "GEMINI_*",
+        "GROQ_*",
+    ),
+    *(
+        "LITELLM_*",
+        "LM_STUDIO_*",
+        "MISTRAL_*",
+        "MOONSHOT_*",
+        "OLLAMA_*",
+        "OPENAI_*",
+        "OPENROUTER_*",
+        "TOGETHERAI_*",
+        "XAI_*",
+    ),
+)
+PROBE_S = 20.0
+
+_VERSION = re.compile(r"\d+(?:\.\d+)+")
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """What was found of a program on this machine. `logged_in` is None where that can't be told without asking it."""
+
+    version: str | None
+    supported: bool
+    logged_in: bool | None
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Program:
+    """An assistant program. `arguments` makes its command line, without the name, of a turn and its session's id.
+
+    `login` is what to type when it is not logged in; `credentials` are variables and files (`~/…`) one of which is
+    there when it is. `tested` are the first and last version that were tried. `env` is what makes it quiet and lets
+    it run unasked, `env_as_root` what it needs beside as root. `folders` are those that it keeps, and `homes` too,
+    each under the variable that moves it; `variables` what it needs of the environment, and `variables_if` what
+    beside if another variable is set. `names_session` says that its caller chooses the id. `remedies` are commands by
+    failure code; `joint` stands between the pieces of a message.
+    """
+
+    name: str
+    install: str
+    login: str
+    tested: tuple[str, str]
+    arguments: Callable[[Turn, str], Sequence[str]]
+    parser: Parser
+    credentials: tuple[str, ...]
+    env: Mapping[str, str] = field(default_factory=dict)
+    env_as_root: Mapping[str, str] = field(default_factory=dict)
+    homes: Mapping[str, str] = field(default_factory=dict)
+    folders: tuple[str, ...] = ()
+    variables: tuple[str, ...] = ()
+    variables_if: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    settings: Mapping[str, type | tuple[type, ...]] = field(default_factory=dict)
+    remedies: Mapping[str, str] = field(default_factory=dict)
+    names_session: bool = False
+    joint: str = "\n"
+    prices: tuple[float, float] = (0.0, 0.0)
+
+    def available(self, settings: Mapping[str, Any]) -> str | None:
+        del settings
+        return None if shutil.which(self.name) else f"no program called {self.name} is on the PATH"
+
+    def configured(self, settings: Mapping[str, Any]) -> Program:
+        """With the prices of the configuration, in dollars for a million tokens in and out."""
+        inward, outward = (settings.get(f"usd_per_million_{way}", 0) for way in ("input", "output"))
+        if not inward and not outward:
+            return self
+        check_settings(settings, self.name, {**SETTINGS, **self.settings})
+        return replace(self, prices=(float(inward), float(outward)))
+
+    def launch(self, turn: Turn) -> Launch:
+        check_settings(turn.settings, self.name, {**SETTINGS, **self.settings})
+        chosen = (
+            str(uuid.uuid5(uuid.NAMESPACE_URL, f"relay:{turn.job or turn.scratch}")) if self.names_session else None
+        )
+        session = turn.session or chosen
+        return Launch(
+            argv=(self.name, *self.arguments(turn, session or "")),
+            env={**self.env, **(self.env_as_root if os.geteuid() == 0 else {})},
+            stdin=turn.prompt,
+            session=session,
+            folders=(*self.folders, *(os.environ.get(name) or folder for name, folder in self.homes.items())),
+            variables=(*self.variables, *self.homes, *self._conditional()),
+        )
+
+    def read(self, line: str) -> Sequence[AssistantEvent]:
+        events = self.parser(line)
+        return [self._priced(event) for event in events] if any(self.prices) else events
+
+    def verdict(
+        self, end: Exit, events: Sequence[AssistantEvent], stderr: str, *, now: datetime | None = None
+    ) -> JobResult:
+        remedies = {"not_available": self.install, "auth": self.login, "rate_limit": "relay retry", **self.remedies}
+        return streamed_verdict(end, events, stderr, remedies=remedies, joint=self.joint, now=now)
+
+    def probe(self) -> Probe:
+        """Asks the program for its version, and looks for a login. Takes up to `PROBE_S` seconds."""
+        if why_not := self.available({}):
+            return Probe(None, supported=False, logged_in=None, detail=why_not)
+        version = _version_of(self.name)
+        if version is None:
+            return Probe(None, supported=False, logged_in=self._logged_in(), detail=f"{self.name} --version tells none")
+        supported = parts(self.tested[0]) <= parts(version) <= parts(self.tested[1])
+        detail = "" if supported else f"tried with {' to '.join(dict.fromkeys(self.tested))}"
+        return Probe(version, supported, self._logged_in(), detail)
+
+    def _logged_in(self) -> bool | None:
+        if any(
+            Path(place).expanduser().exists() if place[0] in "~/" else os.environ.get(place) for place in self._places()
+        ):
+            return True
+        # There a keychain may hold it; and others have models that need no login.
+        return None if sys.platform == "darwin" or not self.login else False
+
+    def _places(self) -> list[str]:
+        moved = {folder: os.environ[variable] for variable, folder in self.homes.items() if os.environ.get(variable)}
+        return [
+            next((place.replace(old, new, 1) for old, new in moved.items() if place.startswith(f"{old}/")), place)
+            for place in self.credentials
+        ]
+
+    def _conditional(self) -> list[str]:
+        return [name for variable, names in self.variables_if.items() if os.environ.get(variable) for name in names]
+
+    def _priced(self, event: AssistantEvent) -> AssistantEvent:
+        used = event.usage
+        if used is None or used.cost_usd:
+            return event
+        cost = (used.input_tokens * self.prices[0] + used.output_tokens * self.prices[1]) / 1e6
+        return replace(event, usage=used.model_copy(update={"cost_usd": round(cost, 6)}))
+
+
+def model_of(turn: Turn, flag: str = "--model") -> tuple[str, ...]:
+    """The model as arguments: the variant, else the setting, else none."""
+    model = turn.variant or turn.settings.get("model")
+    return (flag, model) if model else ()
+
+
+def further(turn: Turn) -> tuple[str, ...]:
+    """The arguments that the configuration adds."""
+    return tuple(str(arg) for arg in turn.settings.get("args", ()))
+
+
+def resumed_or_named(turn: Turn, session: str) -> tuple[str, str]:
+    """The arguments that resume a session, or give a new one its id."""
+    return ("--resume" if turn.session else "--session-id", session)
+
+
+def parts(version: str) -> tuple[int, ...]:
+    """A version as numbers that compare."""
+    return tuple(int(part) for part in re.findall(r"\d+", version)[:3])
+
+
+def _version_of(name: str) -> str | None:
+    import subprocess
+
+    try:
+        done = subprocess.run([name, "--version"], capture_output=True, text=True, timeout=PROBE_S, check=False,
+                              stdin=subprocess.DEVNULL, errors="replace")  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    found = _VERSION.search(done.stdout or done.stderr)
+    return found[0] if found else None
