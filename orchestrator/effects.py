@@ -84,6 +84,11 @@ def collect(work: Work) -> JobResult:
         repo, work.worktree, args["branch"], args["base"],
         author_name=f"{work.job.spec.builder} (relay builder)", message=f"{args['title']}\n\n{trailer(work)}\n",
     )  # fmt: skip
+    if not taken.intact:
+        aside = work.project.store / "indexes" / work.run
+        told.append(
+            f"{work.job.spec.builder} had replaced the .git of its worktree; that is mended, and kept in {aside}"
+        )
     return JobResult(ok=True, data={"commit": taken.commit, "changed": taken.changed[:100], "nested": taken.nested,
                                     "left_out": taken.left_out[:100], "told": told})  # fmt: skip
 

@@ -228,3 +228,45 @@ def test_what_is_relays_or_gits_own_can_not_be_granted(relay: Relay, place: str)
     said = relay.refused("start", "--assistant", "scripted", "a calculator", env=env, code=2)
     assert "sandbox_write" in said
     assert not relay.state_file.exists()
+
+
+# --- without it: told ----------------------------------------------------------------------------------------------
+
+
+EDIT = """s="$RELAY_WORKTREE/../../../state.json"; sed 's/{}/{}/' "$s" >bad.txt; cat bad.txt >"$s\""""
+
+
+@pytest.mark.parametrize(
+    "replaced",
+    [
+        "echo 'gitdir: /nowhere' >.git",
+        "rm .git && git init -q",
+        "rm .git && git init -q && git config core.fsmonitor 'touch pwned'",
+    ],
+)
+def test_outside_of_a_sandbox_a_replaced_git_file_is_mended_and_told(relay: Relay, replaced: str) -> None:
+    begin(relay, [{"write": {"bad.txt": "built\n"}}, {"run": replaced}], RELAY_SANDBOX="off")
+    relay.over()
+    assert (relay.root / "bad.txt").exists()
+    assert not (relay.root / "pwned").exists()
+    told = [event["message"] for event in relay.events("noted")]
+    assert any("bad had replaced the .git of its worktree" in message for message in told)
+    assert "sandbox off" in relay("status")
+
+
+def test_outside_of_a_sandbox_an_edit_of_the_state_file_is_told(relay: Relay) -> None:
+    edited = (
+        's="$RELAY_WORKTREE/../../../state.json"; sed \'s/"paused": false/"paused": true/\' "$s" >new; cat new >"$s"'
+    )
+    begin(relay, [{"run": f"{edited}; mv new bad.txt"}], RELAY_SANDBOX="off")
+    relay.wait(lambda state: state["paused"] and relay.events("state_edited"))
+    relay("resume")
+    relay.over()
+    assert "state.json was edited: paused=true" in (relay.home / "logs" / "workflow.log").read_text()
+
+
+def test_outside_of_a_sandbox_a_status_that_a_builder_made_up_is_refused(relay: Relay) -> None:
+    made_up = EDIT.format('"status": "running"', '"status": "landed"')
+    begin(relay, [{"run": f"{made_up}; sleep 2"}, {"fail": {"status": 1}}], RELAY_SANDBOX="off")
+    state = relay.asked("fix_failure")
+    assert [line["status"] for line in state["builders"]] == ["built", "failed"]
