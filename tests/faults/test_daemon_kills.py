@@ -7,17 +7,14 @@ from __future__ import annotations
 
 import os
 import random
-import signal
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import suppress
-from functools import partial
 from pathlib import Path
 
 import pytest
 from conftest import run_git
 from driver import Relay, playbook
 from eventually import eventually
+from killing import disturbed
 
 RUNS = int(os.environ.get("KILL_RUNS", "2"))
 BUILDERS = 10
@@ -57,43 +54,6 @@ def expected() -> str:
 def landed_tree(relay: Relay) -> str:
     files = run_git(relay.root, "ls-tree", "-r", "--name-only", "main", "parts/").splitlines()
     return "\n".join(f"{file} {run_git(relay.root, 'show', f'main:{file}')}" for file in files)
-
-
-def builders_of(relay: Relay) -> Iterator[int]:
-    """The pids of everything that a job of this run's started."""
-    mark = f"RELAY_JOB={relay.state()['run']}/".encode()
-    for entry in os.scandir("/proc"):
-        with suppress(OSError):  # it has ended, or is another user's
-            if entry.name.isdigit() and mark in Path(entry.path, "environ").read_bytes():
-                yield int(entry.name)
-
-
-def kill(relay: Relay, whom: str) -> None:
-    if whom in {"builders", "both"}:
-        victims = list(builders_of(relay))
-        if whom == "both":
-            relay.kill()
-        for pid in victims:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-    else:
-        relay.kill()
-
-
-def reached(relay: Relay, count: int) -> bool:
-    return relay.is_over() or len(relay.events()) >= count
-
-
-def disturbed(relay: Relay, moments: list[tuple[int, str]]) -> None:
-    """Kills at each of these moments, counted in events, and resumes; then lets the run end."""
-    for count, whom in moments:
-        eventually(partial(reached, relay, count), 60)
-        kill(relay, whom)
-        if relay.is_over():
-            break
-        if relay.pid() is None:
-            relay.process("resume")
-    relay.over()
 
 
 def check(relay: Relay, expected: str) -> None:
