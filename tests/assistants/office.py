@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -32,14 +33,11 @@ class Office:
         """Writes `.project/config.yaml`."""
         file = self.relay.root / ".project" / "config.yaml"
         file.parent.mkdir(exist_ok=True)
-        plain = {
-            "assistants": pointing.settings(self.url),
-            "env_pass": ["ANTHROPIC_*", "OPENAI_*", "GEMINI_*", "GOOGLE_*", "OPENCODE_*"],
-        }
-        file.write_text(yaml.safe_dump(plain | config))
+        file.write_text(yaml.safe_dump({"assistants": pointing.settings(self.url), **config}))
 
     def start(self, assistant: str, requirement: str) -> None:
         """Begins a run without gates."""
+        pointing.log_in(Path.home())
         self.relay("trust")
         self.relay.begin(assistant, requirement, "--yes", env=self.environment)
 
