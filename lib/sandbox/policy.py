@@ -171,7 +171,7 @@ def programs_on(path: str) -> tuple[Path, ...]:
     for entry in filter(os.path.isabs, path.split(os.pathsep)):
         folder = Path(entry)
         found += [folder.parent, folder] if folder.name in {"bin", "sbin", ".bin"} else [folder]
-    return tuple(found)
+    return tuple(dict.fromkeys(found))
 
 
 def _hidden(places: Places, seen: Iterable[Path]) -> Iterator[tuple[Path, Access]]:
