@@ -22,8 +22,9 @@ SILENT_AFTER_S = 60.0
 LASTING = frozenset({"auth", "not_available"})
 #: Ends of what would take ever more while it is being asked to end.
 MEMORY_LIMIT, PROCESS_LIMIT = "memory_limit", "process_limit"
-#: Ends that are over soon as a rule: the first pauses are those of any retry.
+#: Ends that are over soon as a rule: the first pause after them is this much shorter.
 PASSING = frozenset({"server", "network"})
+PASSING_SHARE = 6
 
 
 def enforce_limits(turn: Turn, seen: Seen) -> None:
@@ -160,7 +161,7 @@ def _delay_s(turn: Turn, name: str, result: JobResult, strikes: int) -> float:
     if result.retry_after_s is not None:
         return result.retry_after_s
     config = turn.run.config
-    first_s = config.retry_delay_s if result.code in PASSING else config.limit_delay_s
+    first_s = config.limit_delay_s / PASSING_SHARE if result.code in PASSING else config.limit_delay_s
     plain_s = min(config.limit_delay_max_s, first_s * 2.0 ** min(strikes, 60))
     return plain_s * (1 + zlib.crc32(f"{name}.{strikes}".encode()) % 256 / 1024)
 

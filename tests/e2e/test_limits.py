@@ -158,6 +158,28 @@ def test_a_builder_that_has_used_its_budget_is_not_launched_again_until_a_person
     relay.over()
 
 
+def test_a_turn_that_passes_its_budget_in_its_middle_is_ended_within_an_event_of_it(
+    relay: Relay, programs: Programs
+) -> None:
+    programs.make(
+        "claude",
+        CLAUDE,
+        """
+for number in range(1, 60):
+    Path('said.txt').write_text(str(number))
+    say(type="assistant", message={"id": f"m{number}", "content": [{"type": "text", "text": "more"}],
+                                   "usage": {"input_tokens": 1000, "output_tokens": 1}})
+    time.sleep(0.5)
+ends()""",
+    )
+    begin(relay, programs, "claude", builder_max_tokens="3000")
+    state = relay.asked("fix_failure")
+    assert ends(relay) == ["budget"]
+    assert "of 3,000 tokens" in state["message"]
+    said = next((relay.home / "worktrees").glob("*/one/said.txt")).read_text()
+    assert said in {"3", "4"}
+
+
 def test_a_run_that_has_used_its_budget_asks_before_it_spends_more(relay: Relay, programs: Programs) -> None:
     programs.make("claude", CLAUDE, "Path('rest.txt').write_text('rest')\nends(cost=0.6)")
     begin(relay, programs, "claude", max_cost_usd="0.5", verify="test -e granted")
