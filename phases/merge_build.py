@@ -59,10 +59,11 @@ def _landing(view: PhaseView, done: Mapping[str, Job], merged: Mapping[str, Any]
     mode, head, steering = view.config.land, str(merged["head"]), _steering(view, merged)
     if (mode is Land.ASK or steering) and "approve_landing" not in view.answers:
         where = f"keep it as {_branch(view)}" if mode is Land.BRANCH else f"land it on {view.state.base.branch}"
-        message = f"{_branch(view)} is merged and verified{steering}. To {where}: relay approve"
+        verified = "merged and verified" if _verification(view) else "merged, without a verify command,"
+        message = f"{_branch(view)} is {verified}{steering}. To {where}: relay approve"
         return AskCi("approve_landing", message, next_action="merge_build")
     if mode is Land.BRANCH:
-        return Finish(RunOutcome.STORED, f"Verified on {_branch(view)}: git merge {_branch(view)}")
+        return Finish(RunOutcome.STORED, f"Merged on {_branch(view)}: git merge {_branch(view)}")
     land = done.get("land")
     if land is None:
         args = {"branch": view.state.base.branch, "base": view.state.base.commit, "head": head}

@@ -144,6 +144,31 @@ def test_with_conflicts_for_a_person_no_resolver_is_asked(relay: Relay, tmp_path
     assert resolutions(relay) == []
 
 
+def gone(*names: str) -> dict[str, str]:
+    return account(removed=[{"file": name, "text": "", "why": "its other name is kept"} for name in names])
+
+
+RENAMED = {
+    "add/add": (
+        {"write": {"new.txt": "l\n"}}, {"write": {"new.txt": "r\n"}}, [{"write": {"new.txt": "l\nr\n"}}, NOTHING],
+    ),
+    "rename/rename": (
+        {"run": "mv README.md l.md"}, {"run": "mv README.md r.md"}, [{"run": "rm -f r.md README.md"}, gone("r.md")],
+    ),
+    "rename/delete": ({"run": "mv README.md l.md"}, {"delete": "README.md"}, [{"delete": "l.md"}, gone("l.md")]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", RENAMED)
+def test_other_kinds_with_lines_are_resolved_too(relay: Relay, tmp_path: Path, kind: str) -> None:
+    left, right, resolver = RENAMED[kind]
+    relay.begin(playbook(tmp_path / "book", {"left": [left], "right": [right]}, resolver=resolver), "parts", "--yes")
+    relay.over()
+    assert kind in {path["kind"] for path in resolutions(relay)[0]["spec"]["prompt"]["paths"]}
+    tree = run_git(relay.root, "ls-tree", "--name-only", "main").split()
+    assert tree == {"add/add": ["README.md", "new.txt", "src"], "rename/rename": ["l.md", "src"]}.get(kind, ["src"])
+
+
 MOVED = account(removed=[{"file": "README.md", "text": "", "why": "right moved it to right.txt"}])
 
 
