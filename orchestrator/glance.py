@@ -63,9 +63,10 @@ def _view(project: Project, stored: Stored, pid: int | None) -> View:
     header, problem = (stored.header, standing(project)) if pid is not None else _as_edited(project, stored)
     builders = [json.loads(row.data) for row in stored.builders]
     jobs = [json.loads(row.data) for row in stored.jobs if not row.ended]
-    lines = {job["id"]: last_line(_output(project, header["run"], job)) for job in jobs}
+    masker = Masker.from_environ({**os.environ, **stored.options.get("env", {})})
+    masked = masker.masked_data
+    lines = {job["id"]: last_line(_output(project, header["run"], job), masker.safe_end) for job in jobs}
     problem = stored.row.problem or problem
-    masked = Masker.from_environ(os.environ).masked_data
     header = {**header, "sandbox": SANDBOXES.get(stored.options.get("sandbox", ""))}
     return status_view(masked(header), masked(builders), jobs, masked(problem), pid, datetime.now(UTC), masked(lines))
 

@@ -6,7 +6,6 @@ import os
 import select
 from collections import deque
 from collections.abc import Callable, Sequence
-from functools import cache
 from pathlib import Path
 
 from lib.display import Masker, escaped
@@ -18,8 +17,11 @@ from lib.rundb import RunDB
 FOLLOW_S = 0.3
 
 
-def builder_logs(project: Project, builder: str) -> list[Path]:
-    """The output files of a builder's newest turn or command. Raises `RelayError` (`unknown_builder`, `no_output`)."""
+def builder_logs(project: Project, builder: str) -> tuple[list[Path], bool]:
+    """The output files of a builder's newest turn or command, and whether more may be printed to them.
+
+    Raises `RelayError` (`unknown_builder`, `no_output`).
+    """
     db = RunDB.open_readonly(project.database)
     run = db.latest_run(project.instance_dir.name) if db else None
     if db is None or run is None:
@@ -30,34 +32,59 @@ def builder_logs(project: Project, builder: str) -> list[Path]:
         message = f"there is no builder {builder}; there are: {', '.join(known) or 'none yet'}"
         raise RelayError(message, remedy="relay status", code="unknown_builder")
     jobs = [Job.model_validate_json(row.data) for row in stored.jobs]
-    folders = [project.output_dir(run, builder, job.id) for job in jobs if job.spec.builder == builder]
-    for folder in reversed(folders):
+    for job in reversed([job for job in jobs if job.spec.builder == builder]):
+        folder = project.output_dir(run, builder, job.id)
         files = [file for name in ("output.log", "stderr.log") if (file := folder / name).exists()]
         if files:
-            return files
+            return files, job.result is None
     raise RelayError(f"{builder} has printed nothing yet", remedy="relay status", code="no_output")
 
 
-def show_logs(files: Sequence[Path], *, lines: int, follow: bool, echo: Callable[[str], object]) -> None:
-    """Prints the last `lines` of each file, and with `follow` all that is added until interrupted."""
-    at = {file: _show_end(file, lines, echo) for file in files}
+def known_secrets(project: Project) -> Masker:
+    """A masker of the secrets of this environment and of the newest run's configuration."""
+    db = RunDB.open_readonly(project.database)
+    run = db.latest_run(project.instance_dir.name) if db else None
+    configured = db.load(run).options.get("env", {}) if db and run else {}
+    return Masker.from_environ({**os.environ, **configured})
+
+
+def show_logs(
+    files: Sequence[Path], masker: Masker, *, lines: int, growing: bool, follow: bool, echo: Callable[[str], object]
+) -> None:
+    """Prints the last `lines` of each file, and with `follow` all that is added until interrupted.
+
+    The end of a line that is still being written is held back while it may be half of a secret.
+    """
+
+    def show(line: bytes) -> None:
+        text = line.decode("utf-8", errors="replace")
+        if growing and not text.endswith("\n"):
+            text = text[: masker.safe_end(text)]
+        echo(escaped(masker.masked(text.rstrip("\n"))))
+
+    at = {file: _show_end(file, lines, show, whole=follow and growing) for file in files}
     while follow:
         for file in files:
-            at[file] = _show_more(file, at[file], echo)
+            at[file] = _show_more(file, at[file], show)
         select.select([], [], [], FOLLOW_S)
 
 
-def _show_end(file: Path, lines: int, echo: Callable[[str], object]) -> int:
+def _show_end(file: Path, lines: int, show: Callable[[bytes], None], *, whole: bool) -> int:
+    """Where it ended; with `whole`, a last line that is not complete is left for later."""
     try:
         with file.open("rb") as stream:
-            for line in deque(stream, maxlen=lines):
-                echo(_shown(line))
-            return stream.tell()
+            last = deque(stream, maxlen=lines)
+            end = stream.tell()
+        if whole and last and not last[-1].endswith(b"\n"):
+            end -= len(last.pop())
+        for line in last:
+            show(line)
+        return end
     except FileNotFoundError:
         return 0
 
 
-def _show_more(file: Path, offset: int, echo: Callable[[str], object]) -> int:
+def _show_more(file: Path, offset: int, show: Callable[[bytes], None]) -> int:
     """Prints the complete lines after `offset`; a file that shrank was begun anew."""
     try:
         with file.open("rb") as stream:
@@ -67,17 +94,8 @@ def _show_more(file: Path, offset: int, echo: Callable[[str], object]) -> int:
             for line in stream:
                 if not line.endswith(b"\n"):
                     break
-                echo(_shown(line))
+                show(line)
                 offset += len(line)
     except FileNotFoundError:
         return 0
     return offset
-
-
-def _shown(line: bytes) -> str:
-    return escaped(_masker().masked(line.decode("utf-8", errors="replace").rstrip("\n")))
-
-
-@cache
-def _masker() -> Masker:
-    return Masker.from_environ(os.environ)

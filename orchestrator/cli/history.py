@@ -105,8 +105,8 @@ def logs(
     instance: Instance = "default",
 ) -> None:
     """Show the log of the run, or what a builder printed."""
-    from orchestrator.logs import builder_logs, show_logs
+    from orchestrator.logs import builder_logs, known_secrets, show_logs
 
     project = project_of(instance)
-    files = builder_logs(project, builder) if builder else [project.logs / "workflow.log"]
-    show_logs(files, lines=lines, follow=follow, echo=typer.echo)
+    files, growing = builder_logs(project, builder) if builder else ([project.logs / "workflow.log"], False)
+    show_logs(files, known_secrets(project), growing=growing, lines=lines, follow=follow, echo=typer.echo)
