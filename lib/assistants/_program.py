@@ -72,10 +72,10 @@ class Program:
 
     `login` is what to type when it is not logged in; `credentials` are variables and files (`~/…`) one of which is
     there when it is. `tested` are the first and last version that were tried. `env` is what makes it quiet and lets
-    it run unasked, `env_as_root` what it needs beside as root. `folders` are those that it keeps, and `homes` too,
-    each under the variable that moves it; `variables` what it needs of the environment, and `variables_if` what
-    beside if another variable is set. `names_session` says that its caller chooses the id. `remedies` are commands by
-    failure code; `joint` stands between the pieces of a message.
+    it run unasked, `env_as_root` what it needs beside as root, `env_if` if a variable is set. `folders` are those that
+    it keeps, and `homes` too, each under the variable that moves it; `variables` what it needs of the environment, and
+    `variables_if` what beside if another variable is set. `names_session` says that its caller chooses the id.
+    `remedies` are commands by failure code; `joint` stands between the pieces of a message.
     """
 
     name: str
@@ -87,6 +87,7 @@ class Program:
     credentials: tuple[str, ...]
     env: Mapping[str, str] = field(default_factory=dict)
     env_as_root: Mapping[str, str] = field(default_factory=dict)
+    env_if: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     homes: Mapping[str, str] = field(default_factory=dict)
     folders: tuple[str, ...] = ()
     variables: tuple[str, ...] = ()
@@ -117,7 +118,7 @@ class Program:
         session = turn.session or chosen
         return Launch(
             argv=(self.name, *self.arguments(turn, session or "")),
-            env={**self.env, **(self.env_as_root if os.geteuid() == 0 else {})},
+            env=self._environment(),
             stdin=turn.prompt,
             session=session,
             folders=(*self.folders, *(os.environ.get(name) or folder for name, folder in self.homes.items())),
@@ -159,6 +160,12 @@ class Program:
             next((place.replace(old, new, 1) for old, new in moved.items() if place.startswith(f"{old}/")), place)
             for place in self.credentials
         ]
+
+    def _environment(self) -> dict[str, str]:
+        env = {**self.env, **(self.env_as_root if os.geteuid() == 0 else {})}
+        for variable, more in self.env_if.items():
+            env |= more if os.environ.get(variable) else {}
+        return env
 
     def _conditional(self) -> list[str]:
         return [name for variable, names in self.variables_if.items() if os.environ.get(variable) for name in names]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -20,8 +21,9 @@ STDERR_CHARS = 2000
 _WORK = frozenset({"tool_start", "tool_end", "file_change"})
 _ANSWERS = _WORK | {"text", "usage"}
 _WITHOUT_ANSWER = frozenset({"exit_nonzero", "no_result"})
+_ESCAPES = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _GONE = ("no conversation found", "no rollout found", "session not found", "invalid session", "no saved session",
-         "session identifier", "notfounderror", "no session")  # fmt: skip
+         "session identifier", "error resuming session", "notfounderror", "no session")  # fmt: skip
 
 
 def streamed_verdict(
@@ -73,7 +75,7 @@ def _judged(end: Exit, events: Sequence[AssistantEvent], stderr: str) -> JobResu
     wrong = next((event for event in ends if not event.ok), None) or _gave_up(end, events)
     if wrong is not None:
         return _failed(_code_of(wrong, end), end, one_line(wrong.text) or "it ended with an error")
-    said = last_line(stderr)
+    said = _last_words(stderr)
     if end.status in KILLED:
         return _failed(LOST, end, f"it was killed by somebody else, with exit status {end.status}")
     if not ends:
@@ -119,6 +121,12 @@ def _lifted(events: Sequence[AssistantEvent], now: datetime) -> dict[str, Any]:
 def _nothing_to_resume(result: JobResult, events: Sequence[AssistantEvent]) -> bool:
     """A turn that failed before its model answered leaves no session worth resuming, or could not resume one."""
     return result.code in _WITHOUT_ANSWER and not any(event.kind in _ANSWERS - {"usage"} for event in events)
+
+
+def _last_words(stderr: str) -> str:
+    """Of what stands on standard error: the line that names an error, else the last ones."""
+    lines = _ESCAPES.sub("", stderr[-STDERR_CHARS:]).strip().splitlines()
+    return one_line(next((line for line in lines if "error" in line.lower()), "\n".join(lines[-3:])))
 
 
 def one_line(text: str) -> str:

@@ -50,6 +50,7 @@ def arguments(turn: Turn, session: str) -> Sequence[str]:
     argv = ["--message-file", "/dev/stdin", "--yes-always", "--no-auto-commits", "--no-dirty-commits", "--no-gitignore"]
     argv += ["--no-check-update", "--no-show-release-notes", "--analytics-disable", "--no-pretty", "--no-stream"]
     argv += ["--no-show-model-warnings", "--no-detect-urls", "--no-suggest-shell-commands"]
+    argv += ["--map-tokens", "0"]  # its map of the repository would be kept in the worktree
     argv += ["--analytics-log", str(scratch / SIDE_OUTPUT), "--chat-history-file", str(keep / "aider.chat.md")]
     argv += ["--input-history-file", str(scratch / "aider.input")]
     argv += ["--restore-chat-history"] if session else []

@@ -35,8 +35,9 @@ def _read_system(data: Mapping[str, Any]) -> Iterator[AssistantEvent]:
 
 
 def _read_result(data: Mapping[str, Any]) -> Iterator[AssistantEvent]:
-    ok = data["is_error"] is False and data["subtype"] == "success"
+    """Errors of its service are told as if they were an answer, with or without an error flag."""
     text = str(data.get("result") or mapping(data.get("error")).get("message") or data["subtype"])
+    ok = data["is_error"] is False and data["subtype"] == "success" and not text.startswith("[API Error: ")
     error = "" if ok else _limits.kind_of(text) or "no_result"
     yield AssistantEvent(kind="finished", text=text, session=str(data["session_id"]), ok=ok, error=error,
                          delay_s=None if ok else _limits.delay_of(text))  # fmt: skip
