@@ -21,6 +21,9 @@ pytestmark = pytest.mark.timeout(RUN_S + 60)
 #: Found by its argument, which nothing else has.
 TOOL = f"sleep 86{os.getpid()}"
 
+#: They keep what they were asked only once they are answered: of a first turn that is killed, nothing is resumed.
+FORGETFUL = {"gemini"}
+
 
 def interrupted(task: Task) -> Sequence[Step]:
     """Runs a tool that takes a day, unless it was here before."""
@@ -72,4 +75,6 @@ def test_a_kill_in_mid_tool(name: str, office: Callable[[Script], Office]) -> No
     at.landed()
     assert not tools()
     assert (at.relay.root / "one.txt").exists()
-    assert has_history(at.model.tasks("builder", "one")[-1].talk.messages)
+    first, *_, last = at.model.tasks("builder", "one")
+    assert not has_history(first.talk.messages)
+    assert has_history(last.talk.messages) or name in FORGETFUL
