@@ -9,7 +9,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from lib.assistants import assistants
 from lib.errors import RelayError
 from lib.git.inspect import git_version, starting_point
 from lib.git.run import Repo
@@ -52,9 +51,18 @@ def _machine() -> Iterator[Finding]:
 
 
 def _assistants() -> Iterator[Finding]:
-    for name, adapter in assistants().items():
-        why_not = adapter.available({})
-        yield Finding(name, why_not is None, why_not or "ready", adapter.install, optional=True)
+    from orchestrator.probing import configuration, survey
+
+    try:
+        found = survey(configuration(Path.cwd()))
+    except RelayError as error:
+        yield Finding("assistants", ok=False, detail=error.message, remedy=error.remedy)
+        return
+    for one in found:
+        login = ", not logged in" if one.logged_in is False else ""
+        detail = f"{one.version or 'ready'}{login}" if one.version or one.ready else one.detail
+        tried = f" ({one.detail})" if one.version and one.detail else ""
+        yield Finding(one.name, one.ready, f"{detail}{tried}", one.remedy, optional=True)
 
 
 def _project(folder: Path, instance: str) -> Iterator[Finding]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from lib.assistants._outcome import Tally as Tally
 from lib.assistants._outcome import asks as asks
@@ -17,6 +17,9 @@ from lib.assistants._stream import LineReader as LineReader
 from lib.contracts import Assistant
 from lib.discover import Source, load, sources
 from lib.errors import RelayError, UsageError
+
+if TYPE_CHECKING:
+    from lib.assistants._program import Probe
 
 GROUP = "relay.assistants"
 ATTRIBUTE = "assistant"
@@ -46,6 +49,18 @@ class Configurable(Protocol):
 
     def configured(self, settings: Mapping[str, Any]) -> Assistant:
         """The same, with these settings. Raises `UsageError`."""
+        ...
+
+
+@runtime_checkable
+class Probing(Protocol):
+    """An assistant that is a program of its own, with a version, and a login that `login` is to be typed for."""
+
+    @property
+    def login(self) -> str: ...
+
+    def probe(self) -> Probe:
+        """Its version and login on this machine; takes up to 30 s."""
         ...
 
 

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
-from zoneinfo import ZoneInfo
 
 #: Further ahead than any limit is: then it was something else.
 FURTHEST = timedelta(days=40)
@@ -118,6 +117,8 @@ def lifted_at(text: str, now: datetime) -> datetime | None:
 
 
 def _resolved(found: re.Match[str], now: datetime) -> datetime | None:
+    from zoneinfo import ZoneInfo
+
     try:
         local = now.astimezone(ZoneInfo(found["zone"])) if found["zone"] else now
         hour = int(found["hour"] or found["hour24"] or 0)

@@ -6,7 +6,6 @@ import os
 import re
 import shutil
 import sys
-import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -51,7 +50,7 @@ PROVIDERS = (
         "XAI_*",
     ),
 )
-PROBE_S = 20.0
+PROBE_S = 30.0
 
 _VERSION = re.compile(r"\d+(?:\.\d+)+")
 
@@ -112,10 +111,7 @@ class Program:
 
     def launch(self, turn: Turn) -> Launch:
         check_settings(turn.settings, self.name, {**SETTINGS, **self.settings})
-        chosen = (
-            str(uuid.uuid5(uuid.NAMESPACE_URL, f"relay:{turn.job or turn.scratch}")) if self.names_session else None
-        )
-        session = turn.session or chosen
+        session = turn.session or (_session_of(turn) if self.names_session else None)
         return Launch(
             argv=(self.name, *self.arguments(turn, session or "")),
             env=self._environment(),
@@ -141,7 +137,7 @@ class Program:
             return Probe(None, supported=False, logged_in=None, detail=why_not)
         version = _version_of(self.name)
         if version is None:
-            return Probe(None, supported=False, logged_in=self._logged_in(), detail=f"{self.name} --version tells none")
+            return Probe(None, supported=True, logged_in=self._logged_in(), detail="its version can't be told")
         supported = parts(self.tested[0]) <= parts(version) <= parts(self.tested[1])
         detail = "" if supported else f"tried with {' to '.join(dict.fromkeys(self.tested))}"
         return Probe(version, supported, self._logged_in(), detail)
@@ -176,6 +172,13 @@ class Program:
             return event
         cost = (used.input_tokens * self.prices[0] + used.output_tokens * self.prices[1]) / 1e6
         return replace(event, usage=used.model_copy(update={"cost_usd": round(cost, 6)}))
+
+
+def _session_of(turn: Turn) -> str:
+    """An id that no other turn has: one that is used twice is refused."""
+    import uuid
+
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"relay:{turn.job or turn.scratch}"))
 
 
 def model_of(turn: Turn, flag: str = "--model") -> tuple[str, ...]:

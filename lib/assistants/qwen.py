@@ -1,4 +1,4 @@
-"""`qwen`: Qwen Code, whose stream of JSON events is much like that of claude. Behaviour as seen with 0.24.4.
+"""`qwen`: Qwen Code, whose stream of JSON events is much like claude's. Behaviour as seen with 0.15.10 and 0.24.4.
 
 Variant: a model. The caller names the session. The usage of its final event counts from the session's start on a
 resumed one, so that the sum over its messages is taken.
@@ -47,7 +47,7 @@ assistant = Program(
     name="qwen",
     install="npm install -g @qwen-code/qwen-code",
     login="qwen",
-    tested=("0.24.4", "0.24.4"),
+    tested=("0.15.10", "0.24.4"),
     arguments=arguments,
     parser=by_type({**READERS, "system": _read_system, "result": _read_result}),
     credentials=("OPENAI_API_KEY", "DASHSCOPE_API_KEY", "~/.qwen/oauth_creds.json"),
