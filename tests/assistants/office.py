@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 import yaml
@@ -37,13 +37,20 @@ class Office:
 
     def start(self, assistant: str, requirement: str) -> None:
         """Begins a run without gates."""
-        pointing.log_in(Path.home())
         self.relay("trust")
         self.relay.begin(assistant, requirement, "--yes", env=self.environment)
 
-    def start_parts(self, assistant: str, *parts: str, verify: str | None = None, **config: Any) -> None:
-        """Begins a run whose design is given: components of these names that know nothing of each other."""
-        book = playbook(self.relay.root.parent / "book", {part: [] for part in parts}, verify=verify)
+    def start_parts(
+        self, assistant: str, parts: Mapping[str, str | None], verify: str | None = None, **config: Any
+    ) -> None:
+        """Begins a run whose design is given: by part, an assistant of its own or none."""
+        components = [
+            {"id": part, "title": f"Part {part}", "verify": verify, **({"assistant": own} if own else {})}
+            for part, own in parts.items()
+        ]
+        design = {"summary": "parts", "components": components}
+        architect = {"say": "Parts.", "design": design}
+        book = playbook(self.relay.root.parent / "book", {part: [] for part in parts}, architect=architect)
         self.configure(roles={"architect": book}, **config)
         self.start(assistant, "parts")
 

@@ -16,8 +16,10 @@ from eventually import eventually
 pytestmark = pytest.mark.timeout(RUN_S + 60)
 #: Who takes over, and how it is told by what it speaks.
 WIRES = {"claude": "anthropic", "codex": "responses", "gemini": "gemini", "opencode": "chat"}
+#: Those that tell when they try again by themselves; opencode is silent for up to 80 s, and may seem to hang.
+TELLING = [name for name in PROGRAMS if name != "opencode"]
 #: A person would wait longer.
-IMPATIENT = {"stuck_timeout_s": 3, "limit_delay_s": 1, "idle_timeout_s": 30, "attempts": 1}
+IMPATIENT = {"stuck_timeout_s": 3, "limit_delay_s": 1, "idle_timeout_s": 90, "attempts": 1}
 
 
 def other(program: str) -> str:
@@ -37,18 +39,18 @@ def refused_to(program: str, refusal: Step) -> Script:
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_a_limit_that_is_soon_lifted(program: str, office: Callable[[Script], Office]) -> None:
     at = office(refused_to(program, Refuse(429, times=1, retry_after_s=1)))
-    at.start_parts(program, "one")
+    at.start_parts(program, {"one": None})
     at.landed()
     assert at.builder("one")["attempt"] == 1
     assert (at.relay.root / "half.txt").read_text() == f"by {WIRES[program]}\n"
 
 
-@pytest.mark.parametrize("program", PROGRAMS)
+@pytest.mark.parametrize("program", TELLING)
 def test_at_a_limit_for_ever_the_next_one_goes_on_in_the_same_worktree(
     program: str, office: Callable[[Script], Office]
 ) -> None:
     at = office(refused_to(program, Refuse(429)))
-    at.start_parts(f"{program},{other(program)}", "one", **IMPATIENT | {"limit_delay_s": 600})
+    at.start_parts(f"{program},{other(program)}", {"one": None}, **IMPATIENT | {"limit_delay_s": 600})
     eventually(lambda: f"{program}: rate limited" in at.relay("status"), RUN_S)
     at.landed()
     builder = at.builder("one")
@@ -61,7 +63,7 @@ def test_at_a_limit_for_ever_the_next_one_goes_on_in_the_same_worktree(
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_one_that_is_logged_out(program: str, office: Callable[[Script], Office]) -> None:
     at = office(refused_to(program, Refuse(401)))
-    at.start_parts(program, "one", **IMPATIENT)
+    at.start_parts(program, {"one": None}, **IMPATIENT)
     state = at.asked()
     assert f"{program}: logged out" in state["message"]
     assert state["error"]["code"] == "auth"
@@ -69,10 +71,10 @@ def test_one_that_is_logged_out(program: str, office: Callable[[Script], Office]
     assert at.builder("one")["attempt"] == 0
 
 
-@pytest.mark.parametrize("program", PROGRAMS)
+@pytest.mark.parametrize("program", TELLING)
 def test_a_service_that_fails_for_ever(program: str, office: Callable[[Script], Office]) -> None:
     at = office(refused_to(program, Refuse(500)))
-    at.start_parts(f"{program},{other(program)}", "one", **IMPATIENT)
+    at.start_parts(f"{program},{other(program)}", {"one": None}, **IMPATIENT)
     at.landed()
     assert at.ends("one")[0] == (program, "server")
     assert at.builder("one")["attempt"] == 1
@@ -91,10 +93,10 @@ def closed_port() -> Iterator[int]:
 def test_a_network_that_is_down(program: str, office: Callable[[Script], Office], closed_port: int) -> None:
     at = office(parts.script({}))
     at.url = f"http://127.0.0.1:{closed_port}"
-    at.start_parts(program, "one", **IMPATIENT | {"idle_timeout_s": 8})
+    at.start_parts(program, {"one": None}, **IMPATIENT | {"idle_timeout_s": 8})
     eventually(lambda: at.ends("one"), RUN_S)
-    assert at.ends("one")[0][1] in {"network", "idle"}
-    assert at.relay.state()["action_owner"] == "code"
+    assert at.ends("one") == [(program, "network" if program in TELLING else "idle")]
+    assert at.builder("one")["attempt"] == (0 if program in TELLING else 1)
     at.relay("cancel")
 
 
@@ -103,8 +105,8 @@ def test_a_hang_ends_by_our_clock_and_its_sibling_is_done_meanwhile(
     program: str, office: Callable[[Script], Office]
 ) -> None:
     at = office(parts.script({"one": lambda _: (Hang(), Say("never said"))}))
-    at.start_parts(program, "one", "two", **IMPATIENT | {"idle_timeout_s": 12})
+    at.start_parts(program, {"one": None, "two": other(program)}, **IMPATIENT | {"idle_timeout_s": 15})
     at.asked()
     assert at.ends("one") == [(program, "idle")]
-    assert at.ends("two") == [(program, "")]
+    assert at.ends("two") == [(other(program), "")]
     assert at.builder("two")["status"] == "built"

@@ -22,7 +22,7 @@ def careless(task: Task) -> Sequence[Step]:
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_a_failure_goes_back_into_the_same_session(program: str, office: Callable[[Script], Office]) -> None:
     at = office(parts.script({"one": careless}))
-    at.start_parts(program, "one", verify="grep right one.txt || { echo it must be right; exit 1; }")
+    at.start_parts(program, {"one": None}, verify="grep right one.txt || { echo it must be right; exit 1; }")
     at.landed()
     assert (at.relay.root / "one.txt").read_text() == "right\n"
     assert at.builder("one")["attempt"] == 2

@@ -61,7 +61,7 @@ def program(name: str, worktree: str) -> list[int]:
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_a_kill_in_mid_tool(name: str, office: Callable[[Script], Office]) -> None:
     at = office(parts.script({"one": interrupted}))
-    at.start_parts(name, "one")
+    at.start_parts(name, {"one": None})
     worktree = at.relay.root / at.relay.wait(lambda state: state["builders"])["builders"][0]["worktree"]
     eventually((worktree / "started.txt").exists, RUN_S)
     assert tools()
