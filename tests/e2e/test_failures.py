@@ -121,14 +121,14 @@ def test_one_that_says_done_and_changed_nothing_is_not_done(relay: Relay) -> Non
 
 
 def test_one_that_deletes_its_own_worktree_gets_another(relay: Relay) -> None:
-    begin(relay, {"attempts": {1: [{"run": 'rm -rf "$RELAY_WORKTREE"'}], 2: GOOD}})
+    begin(relay, {"attempts": {1: [{"run": 'rm -rf "$RELAY_WORKTREE"'}], 2: GOOD}}, sandbox="off")
     relay.over()
     assert failures(relay, "bad-collect") == ["worktree_gone"]
 
 
 def test_one_that_commits_and_leaves_its_branch_loses_nothing(relay: Relay) -> None:
     away = "git switch -qc elsewhere && echo on > bad.txt && git add . && git commit -qm mine && git switch -q --detach"
-    begin(relay, [{"run": away}, {"write": {"more.txt": "more\n"}}])
+    begin(relay, [{"run": away}, {"write": {"more.txt": "more\n"}}], sandbox="off")
     relay.over()
     assert (relay.root / "bad.txt").read_text() == "on\n"
     assert (relay.root / "more.txt").exists()

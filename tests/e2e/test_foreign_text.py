@@ -44,7 +44,7 @@ def test_a_secret_that_is_printed_is_shown_nowhere(repo: Path, tmp_path: Path) -
     assistant = playbook(
         tmp_path, {"a": [{"run": 'echo "the token is $MY_API_TOKEN"; echo "$MY_API_TOKEN" >&2; exit 1'}]}
     )
-    env = {"MY_API_TOKEN": PRINTED, "RELAY_ATTEMPTS": "1"}
+    env = {"MY_API_TOKEN": PRINTED, "RELAY_ATTEMPTS": "1", "RELAY_ENV_PASS": '["MY_*"]'}
     relay("start", "parts", "--assistant", assistant, "--yes", env=env)
     relay.asked("fix_failure")
     shown = relay("status", env=env) + relay("show", env=env) + relay("logs", "a", env=env)

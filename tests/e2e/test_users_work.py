@@ -103,7 +103,7 @@ def test_work_that_stands_in_the_way_of_landing_is_never_overwritten(busy: Path,
     files, seen, head = fingerprint(busy), git_sees(busy), relay.head()
     theirs = [{"write": {mine[where]: "the builder's\n"}}, {"run": f"git add -f '{mine[where]}' 2>/dev/null || true"},
               {"commit": "Everything"}, {"write": {"other.txt": "o\n"}}]  # fmt: skip
-    relay.begin(playbook(tmp_path / "book", {"one": theirs}), "parts", "--yes")
+    relay.begin(playbook(tmp_path / "book", {"one": theirs}), "parts", "--yes", env={"RELAY_SANDBOX": "off"})
     state = relay.asked("clear_the_way")
     assert mine[where] in state["message"]
     assert fingerprint(busy) == files
