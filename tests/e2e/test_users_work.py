@@ -98,7 +98,12 @@ def test_uncommitted_staged_untracked_and_ignored_work_is_as_it_was(busy: Path, 
 
 @pytest.mark.parametrize("where", ["changed", "staged", "untracked", "ignored"])
 def test_work_that_stands_in_the_way_of_landing_is_never_overwritten(busy: Path, tmp_path: Path, where: str) -> None:
-    mine = {"changed": "many/1/file 1.txt", "staged": "staged-new.txt", "untracked": "new.txt", "ignored": ".env"}
+    mine = {
+        "changed": "many/1/file 1.txt",
+        "staged": "staged-new.txt",
+        "untracked": "new.txt",
+        "ignored": "build/out.log",
+    }
     relay = Relay(busy)
     files, seen, head = fingerprint(busy), git_sees(busy), relay.head()
     theirs = [{"write": {mine[where]: "the builder's\n"}}, {"run": f"git add -f '{mine[where]}' 2>/dev/null || true"},

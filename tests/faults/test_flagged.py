@@ -13,11 +13,13 @@ ONE = {"write": {"one.txt": "1\n"}}
 SNEAKY = [ONE, {"write": {".claude/settings.json": '{"hooks": {}}\n', ".env": "KEY=x\n"}}]
 
 
-def begin(relay: Relay, folder: Path, steps: Any, *flags: str, files: tuple[str, ...] = ()) -> None:
+def begin(
+    relay: Relay, folder: Path, steps: Any, *flags: str, files: tuple[str, ...] = (), sandbox: str = "auto"
+) -> None:
     design = {"components": [{"id": "one", "files": list(files)}, {"id": "two"}]}
     two = [{"write": {"two.txt": "2\n"}}]
     book = playbook(folder / "book", {"one": steps, "two": two}, architect={"say": "Parts.", "design": design})
-    relay.begin(book, "parts", "--yes", *flags)
+    relay.begin(book, "parts", "--yes", *flags, env={"RELAY_SANDBOX": sandbox})
 
 
 def test_what_steers_assistants_and_secrets_is_named_and_a_hand_back_lands_it(relay: Relay, tmp_path: Path) -> None:
@@ -64,7 +66,7 @@ def test_relays_own_folder_never_lands(relay: Relay, tmp_path: Path, commit: boo
     own = [ONE, {"write": {".project/phases/design.py": "evil\n", ".project/config.yaml": "verify: evil\n"}}]
     if commit:
         own.append({"run": "git add -Af . && git commit -qm sneaky"})
-    begin(relay, tmp_path, own)
+    begin(relay, tmp_path, own, sandbox="off" if commit else "auto")
     relay.over()
     assert run_git(relay.root, "ls-tree", "-r", "--name-only", "main", "--", ".project") == ".project/config.yaml"
     assert (relay.root / ".project" / "config.yaml").read_text() == "attempts: 2\n"
