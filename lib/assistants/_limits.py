@@ -123,6 +123,8 @@ def _resolved(found: re.Match[str], now: datetime) -> datetime | None:
         local = now.astimezone(ZoneInfo(found["zone"])) if found["zone"] else now
         hour = int(found["hour"] or found["hour24"] or 0)
         if found["half"]:
+            if hour > 12:  # noqa: PLR2004 - of a clock with two halves
+                return None
             hour = hour % 12 + (12 if found["half"].lower() == "p" else 0)
         at = local.replace(hour=hour, minute=int(found["minute"] or found["minute24"] or 0), second=0, microsecond=0)
         if found["month"]:

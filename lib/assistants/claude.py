@@ -141,7 +141,6 @@ assistant = Program(
     # As root it refuses to skip permissions without being told that it is contained.
     env_as_root={"IS_SANDBOX": "1"},
     homes={"CLAUDE_CONFIG_DIR": "~/.claude"},
-    folders=("~/.claude.json",),
     variables=("ANTHROPIC_*", "CLAUDE_*", "MAX_THINKING_TOKENS", "BASH_*_TIMEOUT_MS", "MCP_*TIMEOUT"),
     variables_if={
         "CLAUDE_CODE_USE_BEDROCK": ("AWS_*",),

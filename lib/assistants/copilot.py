@@ -108,7 +108,7 @@ assistant = Program(
     ),
     env={"COPILOT_AUTO_UPDATE": "false"},
     homes={"COPILOT_HOME": "~/.copilot"},
-    folders=("~/.cache/copilot", "~/.config/github-copilot"),
+    folders=("~/.cache/copilot",),
     variables=("COPILOT_*", "GH_TOKEN", "GITHUB_TOKEN", "GH_HOST", *PROVIDERS),
     names_session=True,
 )
