@@ -63,7 +63,7 @@ Script = Callable[[Task], Sequence[Step]]
 
 def task_of(talk: Talk) -> Task | None:
     """The newest task in the conversation; None if it holds none, or is one that the program has with itself."""
-    if not talk.tools and "file listing" not in talk.system:
+    if not talk.tools and not talk.system.startswith("Act as an expert"):  # as aider, which has none, begins
         return None
     for at in range(len(talk.messages) - 1, -1, -1):
         message = talk.messages[at]

@@ -8,15 +8,15 @@ from typing import Any
 
 from assistants.endpoint.talk import Call, Talk, Tool
 
-WRITERS = ("Write", "write_file", "write", "create")
+WRITERS = ("Write", "write_file", "write")
 SHELLS = ("Bash", "bash", "run_shell_command", "exec_command", "shell_command", "shell")
 PATHS = ("file_path", "filePath", "path")
-TEXTS = ("content", "file_text")
+TEXTS = ("content",)
 COMMANDS = ("command", "cmd")
 
 
 def write(talk: Talk, path: str, text: str) -> Call:
-    """Writes a file, by its absolute path; with the shell where there is no tool for whole files."""
+    """Writes a file, by its absolute path; with the shell where no tool makes its folder, too."""
     tool = _first(talk, WRITERS)
     if tool is None:
         return run(talk, f"mkdir -p {shlex.quote(path.rpartition('/')[0])} && printf %s {shlex.quote(text)} > {path}")
