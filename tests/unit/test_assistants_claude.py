@@ -12,8 +12,8 @@ from lib.errors import RelayError
 from lib.model import JobResult
 
 WRITTEN = (
-    "File created successfully at: /repo/worktrees/claude-ok/calc/add.py (file state is current in your context — no need "
-    "to Read it back)"
+    "File created successfully at: /repo/worktrees/claude-ok/calc/add.py (file state is current in your context — no "
+    "need to Read it back)"
 )
 CAPTURES = Path(__file__).parent.parent / "captures"
 #: Exit status and verdict of each.

@@ -197,7 +197,8 @@ class TestCommand:
 @pytest.mark.parametrize(
     ("line", "is_question"),
     [("Overwrite a.py? [y/N] ", True), ("Continue? (yes/no): ", True), ("Allow this command?", True),
-     ("Password: ", True), ("Wrote a.py", False), ("Is this right? I think so.", False), ("see [y/N] above, then go on", False)],
+     ("Password: ", True), ("Wrote a.py", False), ("Is this right? I think so.", False),
+     ("see [y/N] above, then go on", False)],
 )  # fmt: skip
 def test_a_question_at_the_end_of_the_output(line: str, is_question: bool) -> None:
     assert asks(line) is is_question
