@@ -33,6 +33,7 @@ _STOPPED = {
     "asking": "it waited for an answer, and nobody is there to give it",
     "budget": "it used up what a builder may use",
     "run_budget": "the run's budget is used up",
+    "auth": "its service refuses its login",
     "rate_limit": "it was waiting for a rate limit to be lifted",
     "server": "its service went on failing",
     "network": "its service could not be reached",

@@ -93,7 +93,7 @@ def closed_port() -> Iterator[int]:
 def test_a_network_that_is_down(program: str, office: Callable[[Script], Office], closed_port: int) -> None:
     at = office(parts.script({}))
     at.url = f"http://127.0.0.1:{closed_port}"
-    at.start_parts(program, {"one": None}, **IMPATIENT | {"idle_timeout_s": 8})
+    at.start_parts(program, {"one": None}, **IMPATIENT | ({} if program in TELLING else {"idle_timeout_s": 10}))
     eventually(lambda: at.ends("one"), RUN_S)
     assert at.ends("one") == [(program, "network" if program in TELLING else "idle")]
     assert at.builder("one")["attempt"] == (0 if program in TELLING else 1)
