@@ -68,7 +68,7 @@ def _assistant_result(work: Work, end: Exit) -> JobResult:
     forced = ended_by_force(end)
     if forced is None:
         return result
-    changes: dict[str, Any] = {"session": result.session, "usage": usage}
+    changes: dict[str, Any] = {"session": result.session, "usage": usage, "remedy": result.remedy}
     last = events[-1] if events else None
     if end.stopped in _OUT_OF_TIME and last is not None and last.kind == "retrying" and last.error:
         changes |= {"code": last.error, "message": last.text, "retry_at": last.retry_at}

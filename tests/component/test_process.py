@@ -150,7 +150,7 @@ def test_only_ordinary_variables_and_those_that_are_asked_for_reach_a_job() -> N
     assert environment(base, {}, passed=["ANTHROPIC_*"]) == {**ordinary, "ANTHROPIC_API_KEY": "k"}
 
 
-@pytest.mark.parametrize("name", ["NODE_AUTH_TOKEN", "MISE_GITHUB_TOKEN", "CONDA_KEY", "LC_PASSWORD", "XDG_SECRET_HOME"])
+@pytest.mark.parametrize("name", ["NODE_AUTH_TOKEN", "MISE_GITHUB_TOKEN", "CONDA_KEY", "LC_PASSWORD"])
 def test_an_ordinary_name_that_is_a_secrets_must_be_asked_for(name: str) -> None:
     assert environment({name: "s"}, {}) == {}
     assert environment({name: "s"}, {}, passed=[name]) == {name: "s"}
