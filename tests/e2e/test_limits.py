@@ -116,7 +116,7 @@ def test_a_turn_whose_service_goes_on_failing_is_ended_and_the_next_assistant_ta
 ) -> None:
     programs.make("claude", CLAUDE, "while True:\n    retries(None, 'unknown')\n    time.sleep(0.2)")
     programs.make("ci", CI, WRITES)
-    begin(relay, programs, "claude,ci", stuck_timeout_s="1.5", limit_delay_s="600")
+    begin(relay, programs, "claude,ci", stuck_timeout_s="5", limit_delay_s="600")
     eventually(lambda: "retrying" in relay("status"))
     assert relay.over()["builders"][0]["attempt"] == 1
     assert ends(relay) == ["network", ""]
@@ -124,7 +124,7 @@ def test_a_turn_whose_service_goes_on_failing_is_ended_and_the_next_assistant_ta
 
 def test_a_turn_that_waits_for_a_permission_is_told_and_ended(relay: Relay, programs: Programs) -> None:
     programs.make("ci", CI, "echo looking; printf 'Allow writing rest.txt? [y/N] '; sleep 600")
-    begin(relay, programs, "ci", stuck_timeout_s="2", attempts="1")
+    begin(relay, programs, "ci", stuck_timeout_s="5", attempts="1")
     eventually(lambda: "asks: Allow writing rest.txt? [y/N]" in relay("status"))
     state = relay.asked("fix_failure")
     assert ends(relay) == ["asking"]
@@ -169,7 +169,7 @@ for number in range(1, 60):
     Path('said.txt').write_text(str(number))
     say(type="assistant", message={"id": f"m{number}", "content": [{"type": "text", "text": "more"}],
                                    "usage": {"input_tokens": 1000, "output_tokens": 1}})
-    time.sleep(0.5)
+    time.sleep(1.5)
 ends()""",
     )
     begin(relay, programs, "claude", builder_max_tokens="3000")
