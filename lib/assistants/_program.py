@@ -70,11 +70,11 @@ class Program:
     """An assistant program. `arguments` makes its command line, without the name, of a turn and its session's id.
 
     `login` is what to type when it is not logged in; `credentials` are variables and files (`~/…`) one of which is
-    there when it is. `tested` are the first and last version that were tried. `env` is what makes it quiet and lets
-    it run unasked, `env_as_root` what it needs beside as root, `env_if` if a variable is set. `folders` are those that
-    it keeps, and `homes` too, each under the variable that moves it; `variables` what it needs of the environment, and
-    `variables_if` what beside if another variable is set. `names_session` says that its caller chooses the id.
-    `remedies` are commands by failure code; `joint` stands between the pieces of a message.
+    there when it is. `tested` are the first and last version that were tried. `env` is what makes it quiet and lets it
+    run unasked, `env_as_root` what it needs beside as root. `folders` are those that it keeps, and `homes` too, each
+    under the variable that moves it; `variables` what it needs of the environment, and `variables_if` what beside if
+    another variable is set. `names_session` says that its caller chooses the id. `remedies` are commands by failure
+    code; `joint` stands between the pieces of a message.
     """
 
     name: str
@@ -86,7 +86,6 @@ class Program:
     credentials: tuple[str, ...]
     env: Mapping[str, str] = field(default_factory=dict)
     env_as_root: Mapping[str, str] = field(default_factory=dict)
-    env_if: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     homes: Mapping[str, str] = field(default_factory=dict)
     folders: tuple[str, ...] = ()
     variables: tuple[str, ...] = ()
@@ -114,7 +113,7 @@ class Program:
         session = turn.session or (_session_of(turn) if self.names_session else None)
         return Launch(
             argv=(self.name, *self.arguments(turn, session or "")),
-            env=self._environment(),
+            env={**self.env, **(self.env_as_root if os.geteuid() == 0 else {})},
             stdin=turn.prompt,
             session=session,
             folders=(*self.folders, *(os.environ.get(name) or folder for name, folder in self.homes.items())),
@@ -156,12 +155,6 @@ class Program:
             next((place.replace(old, new, 1) for old, new in moved.items() if place.startswith(f"{old}/")), place)
             for place in self.credentials
         ]
-
-    def _environment(self) -> dict[str, str]:
-        env = {**self.env, **(self.env_as_root if os.geteuid() == 0 else {})}
-        for variable, more in self.env_if.items():
-            env |= more if os.environ.get(variable) else {}
-        return env
 
     def _conditional(self) -> list[str]:
         return [name for variable, names in self.variables_if.items() if os.environ.get(variable) for name in names]

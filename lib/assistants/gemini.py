@@ -70,13 +70,9 @@ assistant = Program(
     env={
         "GEMINI_CLI_TRUST_WORKSPACE": "true",
         "GEMINI_CLI_NO_RELAUNCH": "true",
-        # Defaults beneath the user's own settings: quiet, and few retries of its own.
-        "GEMINI_CLI_SYSTEM_DEFAULTS_PATH": str(shipped("assistants") / "gemini.json"),
     },
-    # Without a choice in its settings, an address of the user's own makes it forget the key.
-    env_if={
-        "GEMINI_API_KEY": {"GEMINI_CLI_SYSTEM_DEFAULTS_PATH": str(shipped("assistants") / "gemini-with-key.json")},
-    },
+    # Defaults beneath the user's own settings: quiet, and few retries of its own. It reads only what is root's.
+    env_as_root={"GEMINI_CLI_SYSTEM_DEFAULTS_PATH": str(shipped("assistants") / "gemini.json")},
     folders=("~/.gemini",),
     variables=("GEMINI_*", "GOOGLE_API_KEY", "GOOGLE_GEMINI_BASE_URL", "GOOGLE_GENAI_*", "GOOGLE_CLOUD_*"),
     variables_if={"GOOGLE_GENAI_USE_VERTEXAI": ("GOOGLE_APPLICATION_CREDENTIALS",)},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -24,6 +25,7 @@ class Office:
         self.relay = relay
         self.model = model
         self.url = model.url
+        pointing.log_in(Path.home())
 
     @property
     def environment(self) -> dict[str, str]:

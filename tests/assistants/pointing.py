@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 PROGRAMS = ("claude", "codex", "gemini", "opencode")
@@ -34,3 +35,10 @@ def settings(url: str) -> dict[str, dict[str, Any]]:
         "gemini": {"model": MODEL},
         "opencode": {"model": f"local/{MODEL}"},
     }
+
+
+def log_in(home: Path) -> None:
+    """What gemini has asked its user before: with an address of one's own, a key alone does not tell it how."""
+    file = home / ".gemini" / "settings.json"
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(json.dumps({"security": {"auth": {"selectedType": "gemini-api-key"}}}))
