@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from lib.design import order
+from lib.globs import overlap
 from lib.model import Builder
+
+#: How many paths a sentence names.
+SHOWN = 5
 
 
 def ancestors(builder: Builder, builders: Mapping[str, Builder]) -> list[Builder]:
@@ -29,3 +33,16 @@ def tips(builders: Iterable[Builder]) -> list[dict[str, Any]]:
     known = {builder.id: builder for builder in builders if builder.tip}
     ordered = order([builder.component for builder in known.values()])
     return [{"id": name, "tip": known[name].tip, "title": known[name].component.title or name} for name in ordered]
+
+
+def trespasses(builder: Builder, changed: Sequence[str], builders: Iterable[Builder]) -> list[str]:
+    """A sentence for each other builder whose files, and not its own, are among those that `builder` changed."""
+    own = builder.component.files
+    foreign = [path for path in changed if not any(overlap(pattern, path) for pattern in own)]
+    found = []
+    for other in builders:
+        theirs = [path for path in foreign if any(overlap(pattern, path) for pattern in other.component.files)]
+        if theirs and other.id != builder.id:
+            more = f" and {len(theirs) - SHOWN} more" if len(theirs) > SHOWN else ""
+            found.append(f"{builder.id} changed files of {other.id}: {', '.join(theirs[:SHOWN])}{more}")
+    return found

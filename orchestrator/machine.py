@@ -7,11 +7,12 @@ observed facts ──► fold ──► held? ──no──► handler.step(vie
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from pydantic import TypeAdapter
 
 from lib.attempts import another_round
+from lib.config import Sandbox
 from lib.contracts import (
     Advance,
     AskCi,
@@ -35,7 +36,8 @@ from lib.events import (
     StateEdited,
     VerbDone,
 )
-from lib.model import Action, Builder, BuilderStatus, Edit, Now, Owner, Problem, RunOutcome
+from lib.lineage import trespasses
+from lib.model import Action, Builder, BuilderStatus, Edit, JobKind, Now, Owner, Problem, RunOutcome
 from orchestrator.fold import AT_WORK, SETTLED, Run
 from orchestrator.limits import enforce_limits, free_all, note_end
 from orchestrator.turn import Decision, Seen, Turn
@@ -57,10 +59,10 @@ def decide(run: Run, seen: Seen, handlers: Mapping[str, PhaseHandler], now: Now,
     for fact in seen.facts:
         turn.emit(fact)
         if isinstance(fact, StateEdited):
+            _warn(turn, _doubts(turn.run))
             _handed_back(turn, run, fact.edit)
         elif isinstance(fact, JobEnded):
-            for words in fact.result.data.get("told", ()):
-                turn.emit(Noted(message=str(words), level="warning"))
+            _warn(turn, [*map(str, fact.result.data.get("told", ())), *_trespasses(turn.run, fact)])
             note_end(turn, turn.run.jobs[fact.job])
     if turn.run.state.outcome is None:
         if not turn.run.state.paused:
@@ -68,6 +70,29 @@ def decide(run: Run, seen: Seen, handlers: Mapping[str, PhaseHandler], now: Now,
         if not _held(turn.run):
             _dispatch(turn, handlers, read)
     return turn.decision
+
+
+def _warn(turn: Turn, sentences: Sequence[str]) -> None:
+    for words in sentences:
+        turn.emit(Noted(message=words, level="warning"))
+
+
+def _doubts(run: Run) -> list[str]:
+    """Whether an edit of state.json may be another's than a person's: what runs without a sandbox can write it."""
+    at_work = [job.spec.builder for job in run.live_jobs() if job.spec.kind is not JobKind.EFFECT and job.process]
+    if run.config.sandbox is Sandbox.REQUIRE or not at_work:
+        return []
+    names = ", ".join(sorted({name or "the run" for name in at_work}))
+    return [f"state.json was edited while {names} worked without a sandbox: if it was not you, relay pause"]
+
+
+def _trespasses(run: Run, fact: JobEnded) -> list[str]:
+    """What a builder changed that is others' by the design."""
+    spec = run.jobs[fact.job].spec
+    if spec.name != "collect" or spec.builder is None:
+        return []
+    changed = [str(path) for path in fact.result.data.get("changed", ())]
+    return trespasses(run.builders[spec.builder], changed, run.builders.values())
 
 
 def _held(run: Run) -> bool:

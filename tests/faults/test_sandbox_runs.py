@@ -262,7 +262,9 @@ def test_outside_of_a_sandbox_an_edit_of_the_state_file_is_told(relay: Relay) ->
     relay.wait(lambda state: state["paused"] and relay.events("state_edited"))
     relay("resume")
     relay.over()
-    assert "state.json was edited: paused=true" in (relay.home / "logs" / "workflow.log").read_text()
+    log = (relay.home / "logs" / "workflow.log").read_text()
+    assert "state.json was edited: paused=true" in log
+    assert "worked without a sandbox: if it was not you" in log
 
 
 def test_outside_of_a_sandbox_a_status_that_a_builder_made_up_is_refused(relay: Relay) -> None:

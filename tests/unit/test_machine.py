@@ -6,7 +6,7 @@ import pytest
 from world import HANDLERS, World, bad, new_run, ok
 
 from lib.contracts import Advance, Proceed
-from lib.events import Asked, BuilderChanged, JobEnded
+from lib.events import Asked, BuilderChanged, JobEnded, Noted
 from lib.model import BuilderStatus, JobKind, Owner, RunOutcome
 from orchestrator.fold import IllegalTransitionError, apply
 from orchestrator.machine import decide, legal_actions
@@ -353,3 +353,26 @@ def test_every_job_of_an_assistant_has_limits() -> None:
     jobs = [job for job in world.started if job.spec.kind is JobKind.ASSISTANT]
     assert jobs
     assert all(job.spec.timeout_s and job.spec.idle_timeout_s for job in jobs)
+
+
+def warnings_of(world: World) -> list[str]:
+    return [event.message for event in world.events if isinstance(event, Noted) and event.level == "warning"]
+
+
+def test_what_a_builder_changed_of_anothers_files_is_told() -> None:
+    parts = [{"id": "one", "files": ["one/**"]}, {"id": "two", "files": ["two.py", "shared.py"]}]
+    world = World(new_run(gates={"design": "none"}), design={"components": parts})
+    changed = {"one": ["one/a.py", "two.py", "free.txt"], "two": ["two.py"]}
+    world.answers["collect"] = lambda job: ok(commit=f"c-{job.spec.builder}", changed=changed[job.spec.builder or ""])
+    world.settle()
+    assert warnings_of(world) == ["one changed files of two: two.py"]
+
+
+@pytest.mark.parametrize(("sandbox", "told"), [("off", 1), ("auto", 1), ("require", 0)])
+def test_an_edit_that_a_builder_without_a_sandbox_may_have_made_is_told(sandbox: str, told: int) -> None:
+    world = World(new_run(gates={"design": "none"}, sandbox=sandbox))
+    world.answers["build"] = None
+    world.settle()
+    world.edit(paused=True)
+    assert len(warnings_of(world)) == told
+    assert all("one worked without a sandbox" in words for words in warnings_of(world))
