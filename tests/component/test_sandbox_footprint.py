@@ -35,7 +35,7 @@ def test_memory_and_processes_of_a_job_are_counted_without_its_shim(jobs: Jobs) 
 def test_what_is_shared_after_a_fork_counts_once_when_it_matters(jobs: Jobs) -> None:
     forked = (
         f"import os, time; held = b'x' * {HELD}; [os.fork() for _ in range(2)]; "
-        "print('ready', flush=True); time.sleep(100)"
+        "os.write(1, b'ready\\n'); time.sleep(100)"
     )
     job = jobs.python(forked).says("ready\nready\nready\nready\n")
     assert footprint({job.id: job.shim})[job.id].memory_bytes > 4 * HELD
