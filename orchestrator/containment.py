@@ -14,6 +14,7 @@ from lib.contracts import Launch
 from lib.errors import RelayError
 from lib.model import JobKind
 from lib.paths import Project
+from lib.removal import remove_whole
 from lib.sandbox import (
     Places,
     drop_scratch,
@@ -22,7 +23,6 @@ from lib.sandbox import (
     policy_of,
     probe,
     programs_on,
-    remove_whole,
     wrap,
 )
 

@@ -6,7 +6,7 @@ works on this machine, and `make_scratch` gives a job its private folder for tem
 
 from lib.sandbox.bubblewrap import Probe, probe, wrap
 from lib.sandbox.policy import Access, Places, Policy, granted_paths, policy_of, programs_on
-from lib.sandbox.scratch import drop_scratch, make_scratch, remove_whole, scratch_of
+from lib.sandbox.scratch import drop_scratch, make_scratch, scratch_of
 
 __all__ = [
     "Access",
@@ -19,7 +19,6 @@ __all__ = [
     "policy_of",
     "probe",
     "programs_on",
-    "remove_whole",
     "scratch_of",
     "wrap",
 ]

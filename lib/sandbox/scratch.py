@@ -5,18 +5,20 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import shutil
+import re
 import stat
-import subprocess
 from pathlib import Path
 from shlex import quote
 from typing import Final
 
+from lib.atomic import replace_file
 from lib.errors import RelayError
+from lib.removal import remove_whole
 
 #: The file in a job's folder of records that tells where its scratch folder is.
 RECORD: Final = "scratch"
-REMOVE_TIMEOUT_S: Final = 120.0
+_DIGITS: Final = 12
+_NAME: Final = re.compile(rf"[0-9a-f]{{{_DIGITS}}}")
 
 
 def make_scratch(records: Path, mark: str) -> Path:
@@ -26,8 +28,8 @@ def make_scratch(records: Path, mark: str) -> Path:
     something in its place.
     """
     base = Path(os.environ.get("TMPDIR") or "/tmp").resolve()  # noqa: S108 - what is made there is checked
-    shared = base / f"relay-{os.geteuid()}"
-    folder = shared / hashlib.sha256(mark.encode()).hexdigest()[:12]
+    shared = base / _shared_name()
+    folder = shared / hashlib.sha256(mark.encode()).hexdigest()[:_DIGITS]
     for path in (shared, folder):
         with contextlib.suppress(FileExistsError):
             path.mkdir(mode=0o700)
@@ -35,43 +37,27 @@ def make_scratch(records: Path, mark: str) -> Path:
         if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o077:
             message = f"{path} is not a private folder of this user"
             raise RelayError(message, remedy=f"ls -ld {quote(str(path))}", code="scratch_refused")
-    (records / RECORD).write_bytes(os.fsencode(folder))
+    replace_file(records / RECORD, os.fsencode(folder), durable=False)  # half a name would be another folder's
     return folder
 
 
 def scratch_of(records: Path) -> Path | None:
-    """Where the scratch folder of a job is that has not been removed yet."""
-    with contextlib.suppress(FileNotFoundError):
-        return Path(os.fsdecode((records / RECORD).read_bytes()))
-    return None
+    """Where the scratch folder of a job is that has not been removed yet; None for what no `make_scratch` wrote."""
+    try:
+        folder = Path(os.fsdecode((records / RECORD).read_bytes()))
+    except FileNotFoundError:
+        return None
+    ours = folder.is_absolute() and _NAME.fullmatch(folder.name) and folder.parent.name == _shared_name()
+    return folder if ours else None
 
 
 def drop_scratch(records: Path) -> None:
     """Removes it, whatever a job has made of it. Raises `OSError` if something in it can't be removed."""
     folder = scratch_of(records)
-    if folder is None:
-        return
-    remove_whole(folder)
-    (records / RECORD).unlink()
+    if folder is not None:
+        remove_whole(folder)
+    (records / RECORD).unlink(missing_ok=True)
 
 
-def remove_whole(folder: Path) -> None:
-    """Removes a folder with all that programs left in it. Raises `OSError` if something in it can't be removed."""
-    try:
-        if folder.is_symlink():  # not what we made
-            folder.unlink()
-        else:
-            shutil.rmtree(folder)
-    except FileNotFoundError:
-        return
-    except (OSError, RecursionError):  # folders that may not be entered, or too deep for Python
-        _remove_by_force(folder)
-
-
-def _remove_by_force(folder: Path) -> None:
-    for command in (["chmod", "-R", "u+rwX"], ["rm", "-rf"]):
-        done = subprocess.run(
-            [*command, "--", str(folder)], check=False, capture_output=True, text=True, timeout=REMOVE_TIMEOUT_S
-        )
-    if done.returncode:
-        raise OSError(f"{folder} can't be removed: {done.stderr.strip()[:200]}")
+def _shared_name() -> str:
+    return f"relay-{os.geteuid()}"

@@ -14,6 +14,7 @@ from containing import World
 from lib.errors import RelayError, UsageError
 from lib.sandbox import drop_scratch, granted_paths, make_scratch, policy_of, probe, scratch_of, wrap
 from lib.sandbox.policy import STARTERS
+from lib.sandbox.scratch import RECORD
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -164,6 +165,19 @@ def test_the_private_folder_is_its_users_alone_and_known_by_the_records(tmp_path
     assert not folder.exists()
     assert scratch_of(tmp_path) is None
     drop_scratch(tmp_path)
+
+
+@pytest.mark.parametrize("torn", ["", "tmp", "FOLDER/kept", "FOLDER/kept/relay", "FOLDER/kept/relay-USER/0123"])
+def test_a_record_that_no_whole_write_made_removes_nothing(
+    tmp_path: Path, torn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = tmp_path / "kept" / f"relay-{os.geteuid()}" / "0123"
+    kept.mkdir(parents=True)
+    monkeypatch.chdir(kept)
+    (tmp_path / RECORD).write_text(torn.replace("FOLDER", str(tmp_path)).replace("USER", str(os.geteuid())))
+    drop_scratch(tmp_path)
+    assert kept.is_dir()
+    assert scratch_of(tmp_path) is None
 
 
 @pytest.mark.parametrize(
