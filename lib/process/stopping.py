@@ -19,7 +19,8 @@ RESCAN_S: Final = 0.1
 #: For how long to go on killing what does not die: it waits for a device, or belongs to another user.
 KILL_TIMEOUT_S: Final = 10.0
 FREEZE_ROUNDS: Final = 100
-EMPTY_SCANS: Final = 2
+#: For how long to look again where processes come and go faster than they can be read, and nothing is found.
+UNCERTAIN_S: Final = 2.0
 
 Survivors = dict[str, list["ProcessIdentity"]]
 
@@ -77,20 +78,20 @@ def thaw(targets: Targets) -> None:
 def _kill(tree: Tree) -> Survivors:
     """Stops what is there before killing it, so that nothing is forked meanwhile, until nothing is found any more."""
     deadline = mono_s() + KILL_TIMEOUT_S
-    empty = 0
+    seen_mono_s = mono_s()
     members = tree.scan()
     for member in members:
         if member.holds:  # what it holds ends with it, however fast that forks
             _signal(member, signal.SIGKILL)
-    while empty < EMPTY_SCANS and mono_s() < deadline:
+    while mono_s() < deadline:
         members = _stopped(tree)
-        if not members:
-            empty += EMPTY_SCANS if tree.is_certain else 1
-            continue
-        empty = 0
+        if not members and (tree.is_certain or mono_s() > seen_mono_s + UNCERTAIN_S):
+            break
         for member in members:
             _signal(member, signal.SIGKILL)
         await_ends(members, deadline - mono_s())
+        if members:
+            seen_mono_s = mono_s()
     return tree.by_job(members)
 
 

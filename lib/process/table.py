@@ -48,11 +48,13 @@ def row(pid: int) -> Row | None:
         return None
 
 
-def rows(since_pid: int = 0, age_s: float = 0) -> Iterator[Row | None]:
+def rows(again: set[int], since_pid: int = 0, age_s: float = 0) -> Iterator[Row | None]:
     """All processes, those included that were started meanwhile. Raises `OSError`.
 
-    None stands for some that came and went faster than they could be read, and may have left others. Those that were
-    started before `since_pid`, which was started `age_s` seconds ago, may be left out.
+    One that is found to have ended may have started another after the table was listed, so that is listed until all
+    that is new in it lives. Those that the caller puts into `again` are given once more. None at the end stands for
+    some that came and went faster than they could be read, and may have left others. Those that were started before
+    `since_pid`, which was started `age_s` seconds ago, may be left out.
     """
     if not HAS_PROC:
         from lib.process import ps
@@ -61,15 +63,18 @@ def rows(since_pid: int = 0, age_s: float = 0) -> Iterator[Row | None]:
         return
     seen: set[int] = set()
     for _ in range(PASSES):
-        is_lost = False
+        is_settled = True
         for pid in sorted(_pids(since_pid, age_s) - seen):
             seen.add(pid)
-            if process := row(pid):
+            process = row(pid)
+            if process is not None:
                 yield process
-            else:
-                is_lost = True
-        if not is_lost:
+            if process is None or process.ended:
+                is_settled = False
+        if is_settled and not again:
             return
+        seen -= again
+        again.clear()
     yield None
 
 
@@ -100,16 +105,25 @@ def parse_stat(pid: int, stat: bytes) -> Row:
 
 
 def environ_of(process: Row) -> bytes | None:
-    """The environment that a process was started with, NUL between entries.
+    """The environment that a process was started with, NUL between entries; empty also if it may not be read.
 
-    None if it may not be read; empty also for a moment while the process replaces its program.
+    None while it has none: for the moment in which it replaces its program, or ends.
     """
     if process.environ is not None:
         return process.environ
     try:
-        return read(f"/proc/{process.pid}/environ", _ENVIRON_BYTES)
-    except (FileNotFoundError, ProcessLookupError, PermissionError):
+        environ = read(f"/proc/{process.pid}/environ", _ENVIRON_BYTES)
+        return environ if environ or _has_environ(process.pid) else None
+    except PermissionError:
+        return b""
+    except (FileNotFoundError, ProcessLookupError):
         return None
+
+
+def _has_environ(pid: int) -> bool:
+    """By `env_end` of proc_pid_stat(5), which is 0 until the new program has got its own."""
+    stat = read(f"/proc/{pid}/stat")
+    return stat[stat.rindex(b")") + 2 :].split()[48] != b"0"
 
 
 def mark_in(environ: bytes) -> bytes:

@@ -74,16 +74,17 @@ class Tree:
         """
         self._found, self._sessions, self.is_certain = {}, {}, True
         others: list[Row] = []
-        listed = rows(self._since.pid, running_s(self._since)) if self._since else rows()
-        for process in listed:
+        again: set[int] = set()
+        since = (self._since.pid, running_s(self._since)) if self._since else ()
+        for process in rows(again, *since):
             if process is None:
                 self.is_certain = False
             elif self._concerns(process):
-                job = self._job_of(process) or self._marked(process)
-                if job is None:
-                    others.append(process)
-                else:
+                job = self._job_of(process) or self._marked(process, again)
+                if job is not None:
                     self._add(process, job, act)
+                elif process.pid not in again:
+                    others.append(process)
         # Pids start over: a child may have been listed before its parent.
         while related := {process: job for process in others if (job := self._job_of(process))}:
             for process, job in related.items():
@@ -115,10 +116,11 @@ class Tree:
             return self._found[process.ppid].job
         return self._sessions.get(process.session)
 
-    def _marked(self, process: Row) -> str | None:
-        environ = None if process.ended else environ_of(process)
-        if environ == b"":
-            self.is_certain = False
+    def _marked(self, process: Row, again: set[int]) -> str | None:
+        """The job by the environment; a process that has none just now is to be read `again`."""
+        environ = b"" if process.ended else environ_of(process)
+        if environ is None:
+            again.add(process.pid)
         return self._jobs.get(mark_in(environ)) if environ else None
 
     def _add(self, process: Row, job: str, act: Callable[[Member], None] | None) -> None:
