@@ -50,10 +50,21 @@ def _append(path: str, content: str) -> None:
 
 
 def _run(line: str) -> int:
+    import signal
     import subprocess
 
     _say(f"::run {line}")
-    return subprocess.run(["/bin/sh", "-c", line], check=False).returncode
+    asked_to_end = []
+
+    def pass_on(number: int, _frame: object) -> None:
+        asked_to_end.append(number)
+        child.terminate()
+
+    with subprocess.Popen(["/bin/sh", "-c", line]) as child:
+        if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+            signal.signal(signal.SIGTERM, pass_on)  # a sandbox ends with its program: the command is to end before
+        status = child.wait()
+    return 128 + asked_to_end[0] if asked_to_end else status
 
 
 def _commit(message: str) -> int:

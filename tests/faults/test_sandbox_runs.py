@@ -111,9 +111,11 @@ def test_temporary_files_are_gone_when_their_job_is_over(relay: Relay, sandbox: 
     assert not list((relay.root / ".git" / "relay" / "jobs").rglob(RECORD))
 
 
-def test_one_that_is_stopped_is_given_time_to_end_by_itself(relay: Relay) -> None:
+@pytest.mark.parametrize("sandbox", ["auto", "off"])
+def test_one_that_is_stopped_is_given_time_to_end_by_itself(relay: Relay, sandbox: str) -> None:
     steps = [{"run": "trap 'echo ended >bad.txt; exit 0' TERM; while :; do sleep 0.1; done"}]
-    begin(relay, {"attempts": {1: steps, 2: GOOD}}, RELAY_IDLE_TIMEOUT_S="1", RELAY_STOP_GRACE_S="20")
+    begin(relay, {"attempts": {1: steps, 2: GOOD}}, RELAY_IDLE_TIMEOUT_S="1", RELAY_STOP_GRACE_S="20",
+          RELAY_SANDBOX=sandbox)  # fmt: skip
     state = relay.asked("fix_failure")
     assert codes(relay, "bad-build") == ["idle"]
     worktree = next(line["worktree"] for line in state["builders"] if line["id"] == "bad")
