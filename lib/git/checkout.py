@@ -6,7 +6,6 @@ import os
 import re
 import shutil
 import stat
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
@@ -15,7 +14,9 @@ from typing import Final
 
 from lib.atomic import replace_file
 from lib.git.inspect import resolve
+from lib.git.records import records
 from lib.git.run import Repo
+from lib.removal import remove_whole
 
 #: What git keeps in its record while a merge, rebase or pick is not ended.
 _BEGUN: Final = (
@@ -59,18 +60,12 @@ class Checkout:
 
 def record_of(repo: Repo, checkout: Checkout) -> Path | None:
     """Git's folder about the worktree, found by what is written there and not by the worktree's own `.git` file."""
-    return next((record for record, path in _records(repo) if path == checkout.path), None)
+    return next((record for record, path in records(repo.common_dir) if path == checkout.path), None)
 
 
 def recorded(repo: Repo, folder: Path) -> set[str]:
     """The names of the worktrees in `folder` that git has a record of, also when they are gone themselves."""
-    return {path.name for _, path in _records(repo) if path.parent == folder.resolve()}
-
-
-def _records(repo: Repo) -> Iterator[tuple[Path, Path]]:
-    """Git's folder about each worktree, and the worktree that it is about."""
-    for pointer in (repo.common_dir / "worktrees").glob("*/gitdir"):
-        yield pointer.parent, Path(os.fsdecode(pointer.read_bytes()).strip()).parent
+    return {path.name for _, path in records(repo.common_dir) if path.parent == folder.resolve()}
 
 
 def head_of(repo: Repo, checkout: Checkout) -> str | None:
@@ -161,15 +156,3 @@ def _set_aside(thing: Path, beside: Path) -> None:
     beside.parent.mkdir(parents=True, exist_ok=True)
     places = (beside.with_name(f"{beside.name}-replaced-git-{number}") for number in count(1))
     shutil.move(thing, next(place for place in places if not os.path.lexists(place)))
-
-
-def remove_whole(thing: Path) -> None:
-    """Removes a file, a link, or a folder, also where a builder has taken away its own permission to write."""
-    if thing.is_symlink() or not thing.is_dir():
-        thing.unlink(missing_ok=True)
-        return
-    for base, _, _ in os.walk(thing):
-        mode = os.lstat(base).st_mode
-        if mode & stat.S_IRWXU != stat.S_IRWXU:
-            os.chmod(base, mode | stat.S_IRWXU)  # noqa: PTH101 - as os.walk gives it
-    shutil.rmtree(thing)

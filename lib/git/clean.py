@@ -8,13 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from lib.git.checkout import TRASH, Checkout, drop, head_of, recorded, remove_whole
+from lib.git.checkout import TRASH, Checkout, drop, head_of, recorded
 from lib.git.inspect import is_ancestor
 from lib.git.merge import Clean, merge
 from lib.git.objects import at, commit_tree, delete_refs, refs_below, value
 from lib.git.run import Repo, git, identity_env
 from lib.git.snapshot import take, tree_of
 from lib.paths import Project
+from lib.removal import remove_whole
 
 #: A file or a link in the index, as `git ls-files -t --stage` lists it.
 _PLAIN: Final = re.compile(rb"H 1(00644|00755|20000) ")

@@ -12,6 +12,7 @@ from shlex import quote
 from typing import Final
 
 from lib.errors import RelayError
+from lib.git.records import records
 from lib.git.run import Repo, environment, git
 from lib.model import Base
 
@@ -130,12 +131,11 @@ def worktrees(repo: Repo) -> list[Worktree]:
 
     The git directory of each is told by git's records: a builder may have replaced the `.git` file of its own.
     """
-    pointers = (repo.common_dir / "worktrees").glob("*/gitdir")
-    records = {Path(os.fsdecode(pointer.read_bytes()).strip()).parent: pointer.parent for pointer in pointers}
+    git_dirs = {tree: record for record, tree in records(repo.common_dir)}
     found = []
     for block in git(repo, "worktree", "list", "--porcelain", "-z").out.split(b"\0\0"):
         lines = dict(line.partition(" ")[::2] for line in block.decode(errors="surrogateescape").split("\0"))
         path = Path(lines.get("worktree", ""))
         if "HEAD" in lines and path.is_dir():
-            found.append(Worktree(path, lines["HEAD"], lines.get("branch"), records.get(path, repo.common_dir)))
+            found.append(Worktree(path, lines["HEAD"], lines.get("branch"), git_dirs.get(path, repo.common_dir)))
     return found

@@ -9,6 +9,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from lib.git.records import records
+
 _PROC: Final = Path("/proc")
 #: How far the start of a process, in ticks since boot, may be off a file's time stamp.
 _SLACK_S: Final = 2.0
@@ -89,9 +91,7 @@ def _is_git_dir(folder: Path) -> bool:
 def _places(git_dir: Path) -> set[Path]:
     """A git directory, the one it shares, and all work trees of the repository."""
     common = git_dir.parent.parent if (git_dir / "commondir").is_file() else git_dir
-    pointers = (common / "worktrees").glob("*/gitdir")
-    trees = {Path(os.fsdecode(pointer.read_bytes().strip())).parent for pointer in pointers}
-    return {git_dir, common, common.parent} | trees
+    return {git_dir, common, common.parent} | {tree for _, tree in records(common)}
 
 
 def _works_in(pid: str, words: list[str], places: set[Path]) -> bool:

@@ -41,6 +41,7 @@ SETTINGS: Final = (
     "log.showSignature=false",
     "submodule.recurse=false",
     "protocol.ext.allow=never",
+    "worktree.useRelativePaths=false",
     "i18n.commitEncoding=UTF-8",
 )
 _OPTIONS: Final = tuple(part for setting in SETTINGS for part in ("-c", setting))
@@ -54,6 +55,8 @@ _VARIABLES: Final = {
 }
 _UNWRITTEN: Final = b"Unable to write index"
 _LOCKED: Final = re.compile(rb"Unable to create '([^\n]+\.lock)': File exists")
+#: A record of a worktree that another git is making; a file in it without content is as good as its lock.
+_HALF_MADE: Final = re.compile(rb"failed to read ([^\n]+/worktrees/[^\n/]+/commondir): ")
 #: Pauses between tries while another process holds a lock: 5 s together.
 _PAUSES_S: Final = (0.01, 0.02, 0.05, 0.1, 0.2, 0.4, *(0.5,) * 9)
 _NEARLY_FULL_BYTES: Final = 1 << 20
@@ -106,7 +109,8 @@ def git(
     """Runs git on `repo`, in its own root unless `work_tree` names another one, with a private `index` if given.
 
     The git directory is always given, so no `.git` file of a work tree is ever read. A lock held by another process
-    is waited for, at most some seconds; one that nobody holds any more is removed. Exit statuses other than `ok`
+    is waited for, at most some seconds, as is a worktree that another git is making; one that nobody holds any more is
+    removed. Exit statuses other than `ok`
     raise `GitError` with git's own words, or a `RelayError` that says what to mend (`git_missing`, `disk_full`,
     `filter_missing`, `git_locked`).
     """
@@ -128,7 +132,7 @@ def git(
 
 def _held(index: Path, said: bytes) -> Path | None:
     """The lock that git met; `git merge` does not name the one of the index."""
-    if found := _LOCKED.search(said):
+    if found := _LOCKED.search(said) or _HALF_MADE.search(said):
         return Path(os.fsdecode(found[1]))
     lock = index.with_name(f"{index.name}.lock")
     return lock if _UNWRITTEN in said and lock.exists() else None

@@ -13,7 +13,9 @@ import pytest
 from eventually import eventually
 
 from lib.errors import GitError, RelayError
+from lib.git.inspect import worktrees
 from lib.git.locks import remove_if_stale
+from lib.git.records import records
 from lib.git.run import GitTimeoutError, Repo, git, identity_env
 from lib.git.worktrees import prepare, remove, snapshot
 from lib.paths import find_project
@@ -122,9 +124,6 @@ def test_an_unexpected_exit_is_an_error_in_git_s_words_and_an_expected_one_is_da
     assert git(handle, "cat-file", "-p", "nope", ok=(128,)).status == 128
 
 
-# --- locks ---
-
-
 @contextmanager
 def program(script: str, *arguments: str | Path, cwd: Path) -> Iterator[subprocess.Popen[str]]:
     """A process that has said that it is ready."""
@@ -136,6 +135,65 @@ def program(script: str, *arguments: str | Path, cwd: Path) -> Iterator[subproce
             yield process
         finally:
             process.kill()
+
+
+# --- worktrees that are made at once ---
+
+
+FILL_IN = """
+import sys, time
+with open(sys.argv[1], "w") as file:
+    print("ready", flush=True)
+    time.sleep(0.5)
+    file.write("../..\\n")
+"""
+
+
+def half_made(repo: Path, run_git: Git) -> Path:
+    """The file without which git can't use the record of a worktree, before `git worktree add` has filled it in."""
+    run_git(repo, "worktree", "add", "-q", "-b", "other", "../other")
+    run_git(repo, "branch", "mine")
+    file = repo / ".git" / "worktrees" / "other" / "commondir"
+    file.write_text("")
+    return file
+
+
+def test_a_worktree_that_another_git_is_making_is_waited_for(repo: Path, handle: Repo, run_git: Git) -> None:
+    file = half_made(repo, run_git)
+    with program(FILL_IN, file, cwd=repo) as maker:
+        git(handle, "worktree", "add", "-q", "../mine", "mine")
+        assert file.read_text() == "../..\n"
+        assert maker.wait(60) == 0
+    assert {place.path.name for place in worktrees(handle)} == {repo.name, "other", "mine"}
+
+
+def test_a_worktree_that_a_killed_git_left_half_made_hinders_nothing(repo: Path, handle: Repo, run_git: Git) -> None:
+    half_made(repo, run_git)
+    git(handle, "worktree", "add", "-q", "../mine", "mine")
+    assert {"mine", repo.name} <= {place.path.name for place in worktrees(handle)}
+
+
+@pytest.mark.parametrize("pointer", ["", "/some/where/.gi"])
+def test_records_that_are_half_made_or_gone_are_left_out(repo: Path, handle: Repo, run_git: Git, pointer: str) -> None:
+    run_git(repo, "worktree", "add", "-q", "-b", "other", "../other")
+    torn, gone = repo / ".git" / "worktrees" / "torn", repo / ".git" / "worktrees" / "gone"
+    torn.mkdir()
+    (torn / "gitdir").write_text(pointer)
+    gone.mkdir()
+    (gone / "gitdir").symlink_to("nothing")
+    assert [path for _, path in records(handle.common_dir)] == [repo.parent / "other"]
+    assert round_trip(repo, handle, run_git)
+
+
+def test_a_pointer_may_be_relative(repo: Path, handle: Repo, run_git: Git) -> None:
+    """As git 2.48 writes it with worktree.useRelativePaths."""
+    run_git(repo, "worktree", "add", "-q", "-b", "other", "../other")
+    record = repo / ".git" / "worktrees" / "other"
+    (record / "gitdir").write_text(f"{os.path.relpath(repo.parent / 'other', record)}/.git\n")
+    assert list(records(handle.common_dir)) == [(record, repo.parent / "other")]
+
+
+# --- locks ---
 
 
 HOLD = """
