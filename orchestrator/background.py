@@ -2,29 +2,87 @@
 
 from __future__ import annotations
 
+import json
 import os
 import traceback
+from contextlib import suppress
+from pathlib import Path
+from shlex import quote
 
 from lib.errors import EXIT_BUG, RelayError
 from lib.lock import InstanceLock
 from lib.paths import Project
 from lib.process import detach
 
+STARTED = b"started"
 
-def start_detached(project: Project, run_name: str, lock: InstanceLock) -> None:
-    """Forks the orchestrator, which keeps the lock, and returns at once in the caller, which lets go of it."""
+
+def start_detached(project: Project, run_name: str, lock: InstanceLock, *, confirmed: bool = False) -> None:
+    """Forks the orchestrator, which keeps the lock, and returns at once in the caller, which lets go of it.
+
+    With `confirmed`, it returns once the run has been taken up, some tenths of a second later. Raises `RelayError`:
+    what kept the orchestrator from that, or `not_started`.
+    """
     log = project.logs / "orchestrator.log"
-    if detach(log) == 0:
-        code = 0
+    hear, tell = os.pipe()
+    with os.fdopen(hear, "rb") as answer:
         try:
-            from orchestrator.daemon import drive
+            if detach(log) == 0:
+                code = EXIT_BUG
+                try:
+                    os.close(hear)
+                    code = _driven(project, run_name, lock, _Starter(tell))
+                finally:
+                    os._exit(code)
+        except OSError as error:
+            message = f"the orchestrator could not be started: {error.strerror}"
+            remedy = f"df -h {quote(str(project.dot))}; ulimit -a"
+            raise RelayError(message, remedy=remedy, code="not_started") from error
+        finally:
+            os.close(tell)
+            lock.release()
+        said = answer.read() if confirmed else STARTED
+    if said != STARTED:
+        raise _refusal(said, log)
 
-            drive(project, run_name, lock)
-        except RelayError as error:
+
+class _Starter:
+    """Whoever started the orchestrator, and may be waiting to hear once how that went."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor: int | None = descriptor
+
+    def hears(self, said: bytes) -> None:
+        if self._descriptor is not None:
+            with suppress(BrokenPipeError):  # it did not wait
+                os.write(self._descriptor, said)
+            os.close(self._descriptor)
+            self._descriptor = None
+
+
+def _driven(project: Project, run_name: str, lock: InstanceLock, starter: _Starter) -> int:
+    """Drives the run in this process, from here on the orchestrator; its exit code."""
+    try:
+        from orchestrator.daemon import drive
+
+        drive(project, run_name, lock, started=lambda: starter.hears(STARTED))
+    except RelayError as error:
+        told = {"message": error.message, "remedy": error.remedy, "code": error.code, "exit_code": error.exit_code}
+        starter.hears(json.dumps(told).encode())
+        with suppress(OSError):  # the disk may be full
             os.write(2, f"{error.message}\n  try: {error.remedy}\n".encode(errors="replace"))
-            code = error.exit_code
-        except BaseException:  # noqa: BLE001 - the last thing that can be told of a bug, in orchestrator.log
+        return error.exit_code
+    except BaseException:  # noqa: BLE001 - the last thing that can be told of a bug, in orchestrator.log
+        with suppress(OSError):
             traceback.print_exc()
-            code = EXIT_BUG
-        os._exit(code)
-    lock.release()
+        return EXIT_BUG
+    return 0
+
+
+def _refusal(said: bytes, log: Path) -> RelayError:
+    if not said:
+        return RelayError("the orchestrator ended at once", remedy=f"tail -n 30 {quote(str(log))}", code="not_started")
+    told = json.loads(said)
+    error = RelayError(told["message"], remedy=told["remedy"], code=told["code"])
+    error.exit_code = told["exit_code"]
+    return error

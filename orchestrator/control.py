@@ -78,7 +78,7 @@ def active_run(project: Project) -> str:
 
 
 def ensure_daemon(project: Project) -> bool:
-    """Starts the orchestrator of a run that is not over, unless one is there; whether it did."""
+    """Starts the orchestrator of a run that is not over, unless one is there; whether it did. Raises `RelayError`."""
     if holder(project) is not None:
         return False
     from orchestrator.background import start_detached
@@ -86,7 +86,7 @@ def ensure_daemon(project: Project) -> bool:
     run = active_run(project)
     lock = InstanceLock(project)
     lock.acquire()
-    start_detached(project, run, lock)
+    start_detached(project, run, lock, confirmed=True)
     return True
 
 
@@ -132,6 +132,8 @@ def pause(project: Project, *, freeze_builders: bool) -> None:
 
 def resume(project: Project, *, discard_edit: bool) -> list[str]:
     """Ends a pause, thaws builders, starts the orchestrator if need be; lines that say what was done."""
+    if ended := _published_end(project):
+        return [ended]
     run = active_run(project)
     done = []
     if discard_edit and isinstance(read_raw(project.state_file), Raw | Refused):
@@ -143,6 +145,18 @@ def resume(project: Project, *, discard_edit: bool) -> list[str]:
     if ensure_daemon(project):
         done.append(f"Going on with {run}.")
     return [*(done or ["The orchestrator is running already."]), "Watch it with: relay status --watch"]
+
+
+def _published_end(project: Project) -> str:
+    """What is said where the newest run is over, and only state.json did not say so yet."""
+    from orchestrator.ending import publish_end
+
+    db = RunDB.open_readonly(project.database)
+    newest = db.latest_run(project.instance_dir.name) if db else None
+    if db is None or newest is None or holder(project) is not None:
+        return ""
+    stored = db.load(newest)
+    return f"{newest} is over ({stored.row.outcome}); state.json says so now." if publish_end(project, stored) else ""
 
 
 def _targets(project: Project) -> dict[str, ProcessIdentity | None]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Callable
 from dataclasses import replace
 
 from lib.contracts import PhaseHandler
@@ -209,12 +210,16 @@ def _own_identity() -> ProcessIdentity:
     return identity
 
 
-def drive(project: Project, run_name: str, lock: InstanceLock) -> None:
-    """Drives a run in this process until it is over or a signal comes; the lock is held, and released at the end."""
+def drive(project: Project, run_name: str, lock: InstanceLock, *, started: Callable[[], None] = lambda: None) -> None:
+    """Drives a run in this process until it is over or a signal comes; the lock is held, and released at the end.
+
+    `started` is called once it has taken up what an earlier orchestrator left.
+    """
     try:
         with RunDB.open(project) as db, Wake(SIGNALS) as wake:
             daemon = Daemon(project, restore(db.load(run_name)), db, lock, wake)
             daemon.start()
+            started()
             daemon.serve()
     finally:
         lock.release()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lib.atomic import Changed, Late, WriteError, exchange, late_write, sweep_temporaries
+from lib.atomic import Changed, Late, exchange, late_write, sweep_temporaries
+from lib.errors import RelayError
 from lib.events import Event, Noted, ProblemFound, ProblemMended, StateEdited, StateRestored
 from lib.handback import Bad, Behind, Edited, Footprint, Known, Settling, judge
 from lib.lock import state_lock
@@ -53,6 +55,7 @@ class Handover:
         self._settling = Settling()
         self._late_settling = Settling()
         self._late: Path | None = None
+        self._spent: Path | None = None
         self._watch: Watch | None = None
         self.due_mono_s: float | None = None
 
@@ -74,7 +77,7 @@ class Handover:
         known = Known(self._written, self._published, self._earlier, legal, tuple(run.builders), self._name)
         with state_lock(self._project):
             late = late_write(self._path)
-            if late is not None:
+            if late is not None and late.path != self._spent:
                 return self._taken_late(late, known, instant)
         found = read_raw(self._path)
         standing = run.engine.problem
@@ -148,11 +151,12 @@ class Handover:
     def publish(self, draft: Draft) -> list[Event]:
         """Writes what was committed. A file that can't be used is left alone; one that can't be written is tried again.
 
-        The state lock is held.
+        The state lock is held. Raises nothing that could keep from being done what was committed.
         """
         if self._late is not None:
-            self._late.unlink(missing_ok=True)
-            self._late = None
+            self._spent, self._late = self._late, None
+            with suppress(OSError):  # it is known, and not taken up again
+                self._spent.unlink(missing_ok=True)
         if draft.data is None:
             return []
         self._written, self._shown, self._published = draft.data, draft.shown, False
@@ -167,7 +171,7 @@ class Handover:
             exchange(self._path, self._written, self._seen)
         except Changed:
             return None
-        except WriteError as error:
+        except RelayError as error:  # it can't be written, or what stands there is no plain file any more
             return Problem(code=UNWRITABLE, message=error.message, remedy=error.remedy, action="write")
         self._seen, self._published = self._written, True
         return None

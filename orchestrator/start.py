@@ -21,6 +21,7 @@ from lib.rundb import RunDB
 from lib.statefile import Raw, read_raw, render, set_aside
 from lib.trust import require
 from orchestrator.containment import settled
+from orchestrator.ending import publish_end
 from orchestrator.fold import Run
 from orchestrator.home import make_home
 from orchestrator.record import save
@@ -97,11 +98,14 @@ def run_id(requirement: str, at: datetime) -> str:
 
 def _previous_file(project: Project, db: RunDB) -> bytes | None:
     """The bytes that the new state.json replaces: those of the run before; anything else is set aside first."""
+    last = db.latest_run(project.instance_dir.name)
+    stored = db.load(last) if last is not None else None
+    if stored is not None:
+        publish_end(project, stored)
     found = read_raw(project.state_file)
     if not isinstance(found, Raw):
         return None
-    last = db.latest_run(project.instance_dir.name)
-    if last is not None and db.load(last).file_bytes == found.data:
+    if stored is not None and stored.file_bytes == found.data:
         return found.data
     set_aside(project.state_file)
     return None

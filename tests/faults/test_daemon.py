@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,14 @@ from conftest import run_git
 from driver import COMMAND, QUICK, Relay, environ, playbook, running
 from eventually import eventually
 
-from lib.errors import EXIT_REFUSED
+from lib.errors import EXIT_FAILED, EXIT_REFUSED
+from lib.events import ProblemFound
+from lib.lock import state_lock
+from lib.paths import find_project
+from lib.process import now
+from lib.rundb import RunDB
+from orchestrator.handover import Handover
+from orchestrator.record import restore
 
 ONE = {"one": [{"write": {"one.txt": "1\n"}}]}
 
@@ -275,6 +283,42 @@ def test_a_link_in_the_place_of_our_folders_is_refused_before_anything_is_writte
     assert list(outside.iterdir()) == []
 
 
+# --- between the record and the file ---
+
+
+def test_killed_between_the_end_of_a_run_and_state_json_the_next_command_writes_it(gated: Relay, book: str) -> None:
+    earlier = gated.state_file.read_bytes()
+    gated("approve")
+    gated.over()
+    last = gated.state_file.read_bytes()
+    gated.state_file.write_bytes(earlier)  # as it stood when the kill came
+    assert "is over (landed); state.json says so now" in gated("resume")
+    assert gated.state_file.read_bytes() == last
+    gated.state_file.write_bytes(earlier)
+    gated.begin(book)
+    assert not list(gated.home.glob("state.json.rejected-*"))
+
+
+def test_what_was_committed_is_done_though_state_json_cannot_be_written(gated: Relay) -> None:
+    """A tick whose decision stands in the run database, and whose file is no plain one when it comes to writing it."""
+    gated.kill()
+    project = find_project(gated.root)
+    with RunDB.open(project) as db:
+        run = restore(db.load(gated.state()["run"]))
+        handover = Handover(project, db, run)
+        handover.observe(run, [], now())
+        run = replace(run, state=run.state.model_copy(update={"message": "changed"}))
+        with state_lock(project):
+            draft = handover.draft(run, now())
+            assert draft is not None
+            gated.state_file.unlink()
+            gated.state_file.mkdir()
+            (told,) = handover.publish(draft)
+    assert isinstance(told, ProblemFound)
+    assert "is a folder" in told.problem.message
+    assert "rm " in told.problem.remedy or "ls -ld" in told.problem.remedy
+
+
 # --- machines that have not enough ---
 
 
@@ -324,6 +368,24 @@ def test_a_full_disk_holds_the_run_with_the_reason_and_room_lets_it_go_on(
     assert (relay.root / "one.txt").exists()
     assert run_git(relay.root, "fsck", "--no-dangling") == ""
     assert not [path.name for path in relay.home.iterdir() if path.name.startswith(".state.json")]
+
+
+def test_resuming_on_a_full_disk_names_the_cause_and_room_lets_it_go_on(
+    small_disk: Path, repo: Path, tmp_path: Path
+) -> None:
+    relay = Relay(small_disk / "project")
+    shutil.copytree(repo, relay.root)
+    relay.begin(playbook(tmp_path / "book", ONE))
+    relay.asked("approve_design")
+    relay.kill()
+    ballast = fill(small_disk)
+    said = relay.refused("resume", code=EXIT_FAILED)
+    assert "space" in said.lower()
+    assert "df -h" in said
+    ballast.unlink()
+    relay("resume")
+    relay("approve")
+    relay.over()
 
 
 def test_without_inotify_the_poll_finds_edits(relay: Relay, book: str) -> None:
