@@ -73,8 +73,9 @@ class Scratch:
         lines = {"architect": f"cat {shlex.quote(str(design))}", "builder": builder}
         dot = self.root / ".project"
         dot.mkdir()
-        # JSON is YAML.
-        (dot / "config.yaml").write_text(json.dumps({"assistant": "command", "assistants": {"command": lines}}))
+        # Jobs are contained where that works, as users' are; the design and what builders note lie beside the project.
+        config = {"assistant": "command", "assistants": {"command": lines}, "sandbox_write": [str(self.root.parent)]}
+        (dot / "config.yaml").write_text(json.dumps(config))  # JSON is YAML
         self.run(*RELAY, "trust")
 
     def run(self, *command: str) -> str:
@@ -114,7 +115,11 @@ class Scratch:
         return eventually(found, 0.005)
 
     def wait_asked(self, action: str) -> dict[str, Any]:
-        return self.wait(lambda state: (state["action_owner"], state["action_needed"]) == ("ci", action))
+        """state.json once a person is asked for something. Raises `RuntimeError` if that is not `action`."""
+        state = self.wait(lambda state: state["action_owner"] == "ci")
+        if state["action_needed"] != action:
+            raise RuntimeError(f"asked for {state['action_needed']}: {state['message']}")
+        return state
 
     def orchestrator(self) -> int:
         return int((self.root / ".project" / "orchestrator.pid").read_text())
