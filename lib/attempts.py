@@ -17,7 +17,7 @@ LOST = "lost"
 #: Ends that say nothing about the builder: the next attempt follows at once and is not counted.
 UNCOUNTED = frozenset({"stopped", "not_started", "rebooted", "superseded", "run_budget"})
 #: Ends that say something about the assistant, which is held for them, and nothing about the builder.
-HOLDING = frozenset({"rate_limit", "server", "network", "auth", "not_available"})
+HOLDING = frozenset({"rate_limit", "server", "network", "busy", "auth", "not_available"})
 UNJUDGED = UNCOUNTED | HOLDING
 
 

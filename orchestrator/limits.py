@@ -23,7 +23,7 @@ LASTING = frozenset({"auth", "not_available"})
 #: Ends of what would take ever more while it is being asked to end.
 MEMORY_LIMIT, PROCESS_LIMIT = "memory_limit", "process_limit"
 #: Ends that are over soon as a rule: the first pause after them is this much shorter.
-PASSING = frozenset({"server", "network"})
+PASSING = frozenset({"server", "network", "busy"})
 PASSING_SHARE = 6
 
 
@@ -170,6 +170,7 @@ _REASONS = {
     "rate_limit": "rate limited",
     "server": "its service fails",
     "network": "its service can't be reached",
+    "busy": "its own files are locked by another turn of it",
     "auth": "logged out",
     "not_available": "not installed",
 }

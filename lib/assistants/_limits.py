@@ -8,6 +8,7 @@ Wordings as met in the wild (2025, 2026), one example each; the tests have more:
   8th, 2026 12:30 PM` in local time, `"resets_in_seconds":13872`, `"resets_at":1777936568`
 - gemini: `Your quota will reset after 8h44m7s.` (google-gemini/gemini-cli issue 13004), `Suggested retry after 3s`,
   `"retryDelay":"34s"`
+- opencode: `Failed query: CREATE TABLE ...`, `database is locked` when several begin at once in one home directory
 - any service: the header `retry-after: 3` (RFC 9110, 10.2.3)
 """
 
@@ -27,6 +28,7 @@ _STATUS = re.compile(
 )
 #: The first kind with words that are found is what an error is.
 _WORDS = {
+    "busy": (r"database is locked|sqlite_busy|failed query: create table",),
     "rate_limit": (
         r"(?:usage|session|weekly|rate|daily)[ _-]?limit|limit reached|hit your .{0,30}limit|too many requests",
         r"exhausted your|resource.{0,10}exhausted|quota",

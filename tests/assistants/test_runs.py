@@ -21,7 +21,7 @@ PRICED = {"claude", "opencode"}
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_a_whole_run(program: str, office: Callable[[Script], Office]) -> None:
     at = office(script())
-    at.configure(sandbox="require", parallel=2 if program == "opencode" else 4)
+    at.configure(sandbox="require", parallel=4)
     at.start(program, REQUIREMENT)
     state = at.landed()
     command = [sys.executable, "-B", "-m", "unittest", "discover", "-s", "tests"]

@@ -98,6 +98,20 @@ def test_limits_without_a_time_are_waited_for_ever_longer_and_count_once_for_all
     assert {builder.attempt for builder in world.run.builders.values()} == {0}
 
 
+@pytest.mark.parametrize("code", ["server", "network", "busy"])
+def test_what_passes_soon_is_tried_again_soon_and_counts_no_attempt(code: str) -> None:
+    world = world_of(assistant="opencode", parallel=1, limit_delay_s=60)
+    limit_of("opencode", bad(code), world)
+    world.settle()
+    until = world.run.engine.holds["opencode"].until_mono_s
+    assert until is not None
+    assert 10 <= until - world.mono_s <= 10 * 1.25
+    world.answers["build"] = ok(text="done")
+    later(world, until - world.mono_s)
+    assert {builder.attempt for builder in world.run.builders.values()} == {1}
+    assert world.run.state.outcome is RunOutcome.LANDED
+
+
 @pytest.mark.parametrize("code", ["auth", "not_available"])
 def test_one_that_is_logged_out_or_gone_is_not_tried_by_each_builder_and_ci_is_told(code: str) -> None:
     world = world_of(assistant="claude", parallel=1)

@@ -20,8 +20,9 @@ _ROLES = {
     "architect": re.compile(r"You are the architect of a team"),
     "builder": re.compile(r"You build one component, `([^`]+)`"),
     "reviewer": re.compile(r"You review one component, `([^`]+)`"),
+    "resolver": re.compile(r"Two pieces of work, each built by an assistant"),
 }
-_WORKTREE = re.compile(r"(?:Yours is|You may read everything in|You are in its worktree,) (/[^\s,]+?)[.,]\s")
+_WORKTREE = re.compile(r"(?:Yours is|You may read everything in|You are in(?: its worktree,)?)\s(/[^\s,]+?)[.,]\s")
 
 
 @dataclass(frozen=True, slots=True)
