@@ -158,7 +158,6 @@ def status_view(
     working = _working(header["action_needed"], doing, _building(built, len(shown), active))
     mood = _mood(header, problem, daemon_pid)
     message = question(header) if header["action_owner"] == "ci" else ""
-    failed = [builder.id for builder in shown if builder.status == "failed"]
     return View(
         run=header["run"],
         instance=header["instance"],
@@ -172,7 +171,7 @@ def status_view(
         mood=mood,
         headline=_headline(header, mood, working),
         message=message,
-        commands=commands(header, mood, problem, failed),
+        commands=commands(header, mood, problem, [builder.id for builder in shown if builder.status == "failed"]),
         track=_track(header),
         doing=doing,
         doing_s=_age(job["started_at"], None, now) if job else None,
