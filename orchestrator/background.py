@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import faulthandler
 import json
 import os
+import signal
 import traceback
 from contextlib import suppress
 from pathlib import Path
@@ -62,6 +64,7 @@ class _Starter:
 
 def _driven(project: Project, run_name: str, lock: InstanceLock, starter: _Starter) -> int:
     """Drives the run in this process, from here on the orchestrator; its exit code."""
+    faulthandler.register(signal.SIGQUIT)  # what each thread is at, for whoever thinks that it hangs
     try:
         from orchestrator.daemon import drive
 

@@ -19,7 +19,7 @@ from lib.process import environment
 from lib.sandbox import Places, drop_scratch, make_scratch, policy_of, programs_on, wrap
 
 RUN = "run"
-TIMEOUT_S = 30.0
+TIMEOUT_S = 60.0
 
 
 @dataclass

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from lib.model import ProcessIdentity
 
-TIMEOUT_S = 20.0
+TIMEOUT_S = 60.0
 
 
 @dataclass(frozen=True)

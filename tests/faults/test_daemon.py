@@ -73,7 +73,7 @@ def test_a_second_orchestrator_is_refused(gated: Relay, book: str, meanwhile: st
 def test_a_deleted_run_database_is_told(gated: Relay) -> None:
     shutil.rmtree(gated.root / ".git" / "relay")
     gated("approve")
-    eventually(lambda: "was deleted" in gated("status"), 20)
+    eventually(lambda: "was deleted" in gated("status"))
     assert gated.pid() is not None
     gated("stop")
 
@@ -173,9 +173,19 @@ def test_term_and_int_stop_an_idle_orchestrator_which_leaves_nothing_of_its_own(
     assert pid is not None
     assert (gated.home / "orchestrator.pid").read_text().split()[0] == str(pid)
     os.kill(pid, number)
-    eventually(lambda: gated.pid() is None, 5)
+    eventually(lambda: gated.pid() is None)
     eventually(lambda: not (gated.home / "orchestrator.pid").exists())
     assert gated.events("orchestrator_stopped") == [{"kind": "orchestrator_stopped", "reason": number.name}]
+    gated("approve")
+    gated.over()
+
+
+def test_quit_tells_what_it_is_at_and_it_goes_on(gated: Relay) -> None:
+    pid = gated.pid()
+    assert pid is not None
+    os.kill(pid, signal.SIGQUIT)
+    log = gated.home / "logs" / "orchestrator.log"
+    eventually(lambda: "Current thread" in log.read_text() and "in serve" in log.read_text())
     gated("approve")
     gated.over()
 
@@ -258,7 +268,7 @@ def test_what_is_no_state_file_is_told_and_the_last_good_one_can_be_had_back(
     gated.state_file.unlink()
     monkeypatch.chdir(gated.home)  # the path of a socket must be short
     STANDING[what](Path("state.json"))
-    eventually(lambda: gated.events("problem_found"), 20)
+    eventually(lambda: gated.events("problem_found"))
     shown = gated("status")
     assert "state.json" in shown
     assert "relay resume --discard-edit" in shown
@@ -359,7 +369,7 @@ def test_a_full_disk_holds_the_run_with_the_reason_and_room_lets_it_go_on(
     text = relay.state_file.read_text().replace('"action_owner": "ci"', '"action_owner":"code"')
     with relay.state_file.open("r+") as stream:
         stream.write(text)
-    shown = eventually(lambda: (shown := relay("status")) and "space" in shown.lower() and shown, 30)
+    shown = eventually(lambda: (shown := relay("status")) and "space" in shown.lower() and shown)
     assert "Traceback" not in shown
     assert relay.pid() is not None
     assert json.loads(relay.state_file.read_text())["action_owner"] == "code"

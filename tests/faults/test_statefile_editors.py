@@ -27,7 +27,7 @@ HANDED_BACK = Edited(Edit(action_owner=Owner.CODE))
 OLD, NEW = '"action_owner": "ci"', '"action_owner": "code"'
 SWAP = f"s/{OLD}/{NEW}/"
 POLL_S = 0.05
-TIMEOUT_S = 20.0
+TIMEOUT_S = 60.0
 
 IN_PIECES = f"""
 import time
