@@ -13,7 +13,7 @@ _OBJECT: Final = re.compile(r'\{\s*"')
 
 
 def last_object(text: str, *keys: str) -> tuple[dict[str, Any] | None, json.JSONDecodeError | None]:
-    """The last object that has one of `keys`, not counting those inside of another one.
+    """The last object that has one of `keys`, not counting those inside of another one that has more members.
 
     Without any, the error of the one that could be read furthest, if there was one. A text that begins with a brace is
     a file, and is searched however long it is. Raises `ValueError` for a number of too many digits.
@@ -32,5 +32,16 @@ def last_object(text: str, *keys: str) -> tuple[dict[str, Any] | None, json.JSON
         except RecursionError:
             start = match.end()
         else:
+            value = _unwrapped(value, keys)
             found = value if any(key in value for key in keys) else found
     return found, None if found is not None else failure
+
+
+def _unwrapped(value: dict[str, Any], keys: tuple[str, ...]) -> dict[str, Any]:
+    """Without what some models put around their answer: `{"design": {…}}`."""
+    while len(value) == 1 and not any(key in value for key in keys):
+        (inner,) = value.values()
+        if not isinstance(inner, dict):
+            break
+        value = inner
+    return value

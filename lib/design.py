@@ -84,7 +84,7 @@ def as_markdown(design: Design, requirement: str) -> str:
 
 
 def _last_object(text: str) -> dict[str, Any]:
-    """The last object with the key `components`, not counting those inside of another one."""
+    """The last object with the key `components`, as `last_object` finds it."""
     found, failure = last_object(text, "components")
     if found is not None:
         return found

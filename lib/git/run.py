@@ -110,9 +110,8 @@ def git(
 
     The git directory is always given, so no `.git` file of a work tree is ever read. A lock held by another process
     is waited for, at most some seconds, as is a worktree that another git is making; one that nobody holds any more is
-    removed. Exit statuses other than `ok`
-    raise `GitError` with git's own words, or a `RelayError` that says what to mend (`git_missing`, `disk_full`,
-    `filter_missing`, `git_locked`).
+    removed. Exit statuses other than `ok` raise `GitError` with git's own words, or a `RelayError` that says what to
+    mend (`git_missing`, `disk_full`, `filter_missing`, `git_locked`).
     """
     command = ["git", *_OPTIONS, f"--git-dir={repo.git_dir}", f"--work-tree={work_tree or repo.root}"]
     command += map(str, args)

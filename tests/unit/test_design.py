@@ -94,9 +94,16 @@ class TestParsing:
     def test_any_text_gives_a_design_or_an_error_with_a_remedy(self, text: str) -> None:
         refused(text)
 
-    @given(st.text(alphabet='{}[]",:\\ a1'), st.text(alphabet='`{}[]" \n'))
+    @pytest.mark.parametrize("around", ['{{"design": {0}}}', '{{"answer": {{"design": {0}}}}}'])
+    def test_what_is_only_put_around_a_design_is_taken_off(self, around: str) -> None:
+        assert parse_design(around.format(design({"id": "a"}))).components[0].id == "a"
+
+    def test_a_design_among_other_things_of_an_object_is_none(self) -> None:
+        assert "no design was found" in refused(f'{{"was": {design({"id": "a"})}, "why": "an example"}}')
+
+    @given(st.text(alphabet='{}[]",\\ a1'), st.text(alphabet='`{}[]" \n'))
     def test_a_whole_design_is_found_after_anything(self, before: str, after: str) -> None:
-        # An object that was begun and not ended can swallow what follows only if that makes it valid JSON.
+        # Without a colon before it, no object can have it as a member.
         assert parse_design(f"{before}\n{design({'id': 'a'})}\n{after}").components[0].id == "a"
 
 
