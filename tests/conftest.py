@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parent.parent
 #: Set for each test, so inherited by every process that it starts, however deep.
 MARK = "RELAY_TEST"
 #: How long a process that was just killed may take to be gone.
-GRACE_S = 20.0
+GRACE_S = float(os.environ.get("TEST_GRACE_S", "20"))
 GITCONFIG = "[user]\n\tname = Ada\n\temail = ada@example.org\n[init]\n\tdefaultBranch = main\n"
 
 

@@ -36,7 +36,8 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> str:
     (home / ".config").mkdir(parents=True)
     (folder / "test_inner.py").write_text(INNER)
     command = [sys.executable, "-m", "pytest", "-p", "conftest", "-p", "no:cacheprovider", "-q", "-rA", "test_inner.py"]
-    environ = {"PYTHONPATH": str(ROOT / "tests"), "HOME": str(home), "REAL_HOME": str(home), "COLUMNS": "300"}
+    environ = {"PYTHONPATH": str(ROOT / "tests"), "HOME": str(home), "REAL_HOME": str(home), "COLUMNS": "300",
+               "TEST_GRACE_S": "1"}  # fmt: skip
     env = {**os.environ, **HOSTILE, **environ}
     return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False).stdout
 

@@ -260,21 +260,22 @@ STANDING = {"a FIFO": _fifo, "a folder": _folder, "a socket": _socket, "a link":
             "deep nesting": _deep, "UTF-16": _utf16}  # fmt: skip
 
 
-@pytest.mark.parametrize("what", STANDING)
 def test_what_is_no_state_file_is_told_and_the_last_good_one_can_be_had_back(
-    gated: Relay, what: str, monkeypatch: pytest.MonkeyPatch
+    gated: Relay, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    good = gated.state()
-    gated.state_file.unlink()
     monkeypatch.chdir(gated.home)  # the path of a socket must be short
-    STANDING[what](Path("state.json"))
-    eventually(lambda: gated.events("problem_found"))
-    shown = gated("status")
-    assert "state.json" in shown
-    assert "relay resume --discard-edit" in shown
-    assert gated.pid() is not None
-    gated("resume", "--discard-edit")
-    gated.wait(lambda s: s["run"] == good["run"])
+    run = gated.state()["run"]
+    for number, (what, put) in enumerate(STANDING.items(), 1):
+        gated.state_file.unlink()
+        put(Path("state.json"))
+        eventually(lambda count=number: len(gated.events("problem_found")) == count)
+        shown = gated("status")
+        assert "state.json" in shown, what
+        assert "relay resume --discard-edit" in shown, what
+        assert gated.pid() is not None, what
+        gated("resume", "--discard-edit")
+        gated.wait(lambda s: s["run"] == run)
+        eventually(lambda count=number: len(gated.events("problem_mended")) == count)
     gated("approve")
     gated.over()
 
