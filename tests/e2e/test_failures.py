@@ -11,6 +11,8 @@ from eventually import eventually
 
 GOOD = [{"write": {"good.txt": "good\n"}}]
 FLAKY = [{"fail": {"times": 1, "say": "the network was away"}}, {"write": {"bad.txt": "mended\n"}}]
+#: Seconds in which a builder that means no harm comes to its end, however busy the machine.
+PATIENCE_S = "5"
 BROKEN = [{"fail": {"status": 7, "say": "no such compiler"}}]
 
 
@@ -80,20 +82,20 @@ def test_skipping_lands_without_it_and_keeps_its_work(relay: Relay) -> None:
 
 
 def test_one_that_hangs_silently_is_stopped_and_tried_again(relay: Relay) -> None:
-    begin(relay, {"attempts": {1: [{"hang": True}], 2: GOOD}}, idle_timeout_s="1")
+    begin(relay, {"attempts": {1: [{"hang": True}], 2: GOOD}}, idle_timeout_s=PATIENCE_S)
     relay.over()
     assert failures(relay, "bad-build") == ["idle"]
 
 
 def test_one_that_works_too_long_is_stopped_although_it_talks(relay: Relay) -> None:
     talk = [{"run": "while :; do echo still at it; sleep 0.1; done"}]
-    begin(relay, {"attempts": {1: talk, 2: GOOD}}, timeout_s="2", idle_timeout_s="60")
+    begin(relay, {"attempts": {1: talk, 2: GOOD}}, timeout_s=PATIENCE_S, idle_timeout_s="60")
     relay.over()
     assert failures(relay, "bad-build") == ["timeout"]
 
 
 def test_one_that_ignores_term_is_killed(relay: Relay) -> None:
-    begin(relay, {"attempts": {1: [{"ignore_term": True}, {"hang": True}], 2: GOOD}}, idle_timeout_s="1")
+    begin(relay, {"attempts": {1: [{"ignore_term": True}, {"hang": True}], 2: GOOD}}, idle_timeout_s=PATIENCE_S)
     relay.over()
     assert failures(relay, "bad-build") == ["idle"]
 

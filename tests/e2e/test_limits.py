@@ -169,7 +169,7 @@ for number in range(1, 60):
     Path('said.txt').write_text(str(number))
     say(type="assistant", message={"id": f"m{number}", "content": [{"type": "text", "text": "more"}],
                                    "usage": {"input_tokens": 1000, "output_tokens": 1}})
-    time.sleep(1.5)
+    time.sleep(0.1 if number < 4 else 30)
 ends()""",
     )
     begin(relay, programs, "claude", builder_max_tokens="3000")

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from conftest import run_git
 from driver import Relay, playbook
+from eventually import eventually
 
 from lib.sandbox.scratch import RECORD
 
@@ -113,13 +114,15 @@ def test_temporary_files_are_gone_when_their_job_is_over(relay: Relay, sandbox: 
 
 @pytest.mark.parametrize("sandbox", ["auto", "off"])
 def test_one_that_is_stopped_is_given_time_to_end_by_itself(relay: Relay, sandbox: str) -> None:
-    steps = [{"run": "trap 'echo ended >bad.txt; exit 0' TERM; while :; do sleep 0.1; done"}]
-    begin(relay, {"attempts": {1: steps, 2: GOOD}}, RELAY_IDLE_TIMEOUT_S="1", RELAY_STOP_GRACE_S="20",
-          RELAY_SANDBOX=sandbox)  # fmt: skip
-    state = relay.asked("fix_failure")
-    assert codes(relay, "bad-build") == ["idle"]
-    worktree = next(line["worktree"] for line in state["builders"] if line["id"] == "bad")
-    assert (relay.root / worktree / "bad.txt").read_text() == "ended\n"
+    begin(relay, [{"run": "trap 'echo ended >bad.txt; exit 0' TERM; touch ready; while :; do sleep 0.1; done"}],
+          RELAY_STOP_GRACE_S="60", RELAY_SANDBOX=sandbox)  # fmt: skip
+    state = relay.wait(lambda s: s["builders"])
+    worktree = relay.root / next(line["worktree"] for line in state["builders"] if line["id"] == "bad")
+    eventually((worktree / "ready").exists)
+    relay("cancel")
+    relay.over("cancelled")
+    assert codes(relay, "bad-build") == ["cancelled"]
+    assert (worktree / "bad.txt").read_text() == "ended\n"
 
 
 @pytest.mark.parametrize(("side", "tokens"), [('echo "$USAGE" >"$TMPDIR/side.jsonl"', 7),
