@@ -61,7 +61,8 @@ def guarded(work: Work, task: Callable[[Work], Event]) -> Event:
     except RelayError as error:
         result = JobResult(ok=False, code=error.code, message=error.message, remedy=error.remedy)
     except OSError as error:
-        message = f"the system refused it: {error.strerror or error}"
+        place = f": {error.filename}" if error.filename else ""
+        message = f"the system refused it: {error.strerror or error}{place}"
         result = JobResult(ok=False, code="system", message=message, remedy="relay doctor")
     except Exception as error:  # noqa: BLE001 - a bug in one job must not take the others down; it is told in full
         import traceback

@@ -147,9 +147,11 @@ def _new_record(repo: Repo, checkout: Checkout) -> Path:
     folder = repo.common_dir / "worktrees"
     folder.mkdir(exist_ok=True)
     names = (checkout.name if number == 0 else f"{checkout.name}{number}" for number in count())
-    record = next(folder / name for name in names if not (folder / name).exists())
-    record.mkdir()
-    return record
+    for record in (folder / name for name in names):
+        with suppress(FileExistsError):  # another worktree's
+            record.mkdir()
+            return record
+    raise AssertionError("unreachable")
 
 
 def _set_aside(thing: Path, beside: Path) -> None:

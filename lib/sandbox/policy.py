@@ -200,7 +200,7 @@ def _real(paths: Iterable[Path], *, make: bool = False) -> Iterator[Path]:
     """Those that are there, without links. With `make`, a missing folder is made, as its program would."""
     for path in paths:
         if make and not path.suffix and not os.path.lexists(path):
-            path.mkdir(mode=0o700, parents=True)
+            path.mkdir(mode=0o700, parents=True, exist_ok=True)  # another job may be faster
         if path.is_absolute() and os.path.exists(path):  # noqa: PTH110 - False where others' folders can't be entered
             yield path.resolve()
 

@@ -30,7 +30,7 @@ def steps(task: Task) -> Sequence[Step]:
             return (fenced(ACCEPTED),)
         case "resolver":
             return Write("shared.txt", "".join(LINES.values())), fenced(RESOLVED)
-    if task.component == "one" and task.has_feedback:
+    if task.component == "one" and "lacks second thoughts" in task.prompt:
         return Write("thoughts.txt", "second thoughts\n"), Say("Mended.")
     return Write("shared.txt", LINES[task.component]), Say(f"{task.component} is built.")
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 from typing import TYPE_CHECKING
 
 import pytest
 from containing import World
 
 from lib.errors import RelayError, UsageError
-from lib.sandbox import drop_scratch, granted_paths, make_scratch, policy_of, probe, scratch_of, wrap
+from lib.sandbox import Policy, drop_scratch, granted_paths, make_scratch, policy_of, probe, scratch_of, wrap
 from lib.sandbox.policy import STARTERS
 from lib.sandbox.scratch import RECORD
 
@@ -151,6 +153,21 @@ def test_a_project_that_is_itself_a_linked_worktree(world: World, tmp_path: Path
     linked.keep.mkdir(parents=True)
     assert linked.run("git status --short && echo x >x").stderr == ""
     assert linked.run("git commit -q --allow-empty -m x").returncode != 0
+
+
+def test_jobs_that_start_at_once_make_the_same_folders(world: World) -> None:
+    for number in range(30):
+        home = Path.home() / str(number)
+        home.mkdir()
+        at_once = Barrier(6)
+
+        def policy(home: Path = home, at_once: Barrier = at_once) -> Policy:
+            at_once.wait()
+            return policy_of(world.places(home=home, own=("~/.local/share/x", "~/.local/state/x", "~/.claude")))
+
+        with ThreadPoolExecutor(6) as pool:
+            made = [turn.result() for turn in [pool.submit(policy) for _ in range(6)]]
+        assert all(found.access == made[0].access for found in made)
 
 
 # --- the private folder ----------------------------------------------------------------------------------------------
