@@ -28,7 +28,7 @@ _STATUS = re.compile(
 )
 #: The first kind with words that are found is what an error is.
 _WORDS = {
-    "busy": (r"database is locked|sqlite_busy|failed query: create table",),
+    "busy": (r"database is locked|sqlite_busy|failed query:\s+(?:create|alter|insert into .{0,3}__drizzle)",),
     "rate_limit": (
         r"(?:usage|session|weekly|rate|daily)[ _-]?limit|limit reached|hit your .{0,30}limit|too many requests",
         r"exhausted your|resource.{0,10}exhausted|quota",

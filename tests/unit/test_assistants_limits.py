@@ -32,7 +32,7 @@ NOW = datetime(2026, 11, 21, 14, 30, tzinfo=UTC)
         ("We're currently experiencing high demand, which may cause temporary errors.", "server"),
         ("stream disconnected before completion: error sending request for url", "network"),
         ("connect ECONNREFUSED 127.0.0.1:9", "network"),
-        ("Failed query: CREATE TABLE `session` (", "busy"),
+        ("Error: Unexpected error\n\nFailed query: \n        CREATE TABLE `workspace` (\n", "busy"),
         ("SQLiteError: database is locked", "busy"),
         ("the model wrote nothing", ""),
         ("line 429 of the file is too long", ""),
