@@ -152,7 +152,7 @@ def _why(view: PhaseView, done: Sequence[Job]) -> str:
     if not turns:
         return f"No resolver can be had: {_choice(view).why}. "
     refused = next((reasons for job in reversed(done) if (reasons := _reasons(job))), ["no reason recorded"])
-    said = refused[0].splitlines()[0]
+    said = refused[0].splitlines()[0].removeprefix(f"{RESOLVE}: ")
     tried = f"{program(turns[-1].spec.assistant)} tried {'once' if len(turns) == 1 else f'{len(turns)} times'}"
     again = 'With words, as in relay retry "keep both", it tries again. '
     return f"{tried}: {said[:_SAID]}. {again}" if turns[-1].process else f"No resolver: {said[:_SAID]}. "
