@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+#: The code of an error about a file that only another one can mend.
+CORRUPT: Final = "store_corrupt"
 #: Primary result codes (https://www.sqlite.org/rescode.html) that the user can mend: our code, the reason, the remedy.
 _CAUSES: Final = {
     sqlite3.SQLITE_FULL: ("store_full", "no space is left", "df -h {folder}"),
@@ -26,8 +28,8 @@ _CAUSES: Final = {
     sqlite3.SQLITE_CANTOPEN: ("store_readonly", "it can't be opened", "ls -ld {folder} {file}"),
     sqlite3.SQLITE_BUSY: ("store_busy", "another process keeps it locked", "fuser -v {file}"),
     sqlite3.SQLITE_LOCKED: ("store_busy", "another process keeps it locked", "fuser -v {file}"),
-    sqlite3.SQLITE_CORRUPT: ("store_corrupt", "it is damaged", "relay doctor"),
-    sqlite3.SQLITE_NOTADB: ("store_corrupt", "it is not a database", "relay doctor"),
+    sqlite3.SQLITE_CORRUPT: (CORRUPT, "it is damaged", "relay doctor"),
+    sqlite3.SQLITE_NOTADB: (CORRUPT, "it is not a database", "relay doctor"),
 }
 _PRIMARY_CODE: Final = 0xFF
 
@@ -128,5 +130,6 @@ def _like(errno: int | None) -> int:
 def _store_error(path: Path, primary: int, words: str) -> StoreError:
     code, reason, remedy = _CAUSES[primary]
     places = {"folder": shlex.quote(str(path.parent)), "file": shlex.quote(str(path))}
-    message = f"the run database {path} can't be used: {reason} ({words}); nothing that it held is lost"
+    kept = "branches and worktrees are as they were" if code == CORRUPT else "nothing that it held is lost"
+    message = f"the run database {path} can't be used: {reason} ({words}); {kept}"
     return StoreError(message, remedy=remedy.format_map(places), code=code)

@@ -7,6 +7,7 @@ import platform
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from lib.errors import RelayError
@@ -14,9 +15,11 @@ from lib.git.inspect import git_version, starting_point
 from lib.git.run import Repo
 from lib.lock import holder
 from lib.paths import Project, find_project, user_state_dir
-from lib.rundb import RunDB
+from lib.rundb import RunDB, StoreError
 from lib.sandbox import probe
+from lib.sqlite import CORRUPT
 from lib.trust import pending
+from orchestrator.hold import standing
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +77,11 @@ def _project(folder: Path, instance: str) -> Iterator[Finding]:
     yield Finding("project", ok=True, detail=str(project.root))
     yield _asked("base", lambda: starting_point(Repo.of(project)).branch)
     yield _trusted(project)
-    yield _database(project)
-    yield _orchestrator(project)
-    yield from _worktrees(project)
+    database = _database(project)
+    yield database
+    if database.ok:
+        yield _orchestrator(project)
+        yield from _worktrees(project)
 
 
 def _trusted(project: Project) -> Finding:
@@ -85,16 +90,23 @@ def _trusted(project: Project) -> Finding:
 
 
 def _database(project: Project) -> Finding:
-    db = RunDB.open_readonly(project.database)
-    wrong = db.check() if db else []
-    return Finding("run database", not wrong, "; ".join(wrong) or ("sound" if db else "none yet"),
-                   f"mv {project.database} {project.database}.broken")  # fmt: skip
+    file, aside = (quote(str(path)) for path in (project.database, project.store / "damaged"))
+    put_aside = f"relay stop; mkdir -p {aside} && mv {file}* {aside}"
+    try:
+        db = RunDB.open_readonly(project.database)
+        wrong = db.check() if db else []
+    except StoreError as error:
+        remedy = put_aside if error.code == CORRUPT else error.remedy
+        return Finding("run database", ok=False, detail=error.message, remedy=remedy)
+    return Finding("run database", not wrong, "; ".join(wrong) or ("sound" if db else "none yet"), put_aside)
 
 
 def _orchestrator(project: Project) -> Finding:
     db = RunDB.open_readonly(project.database)
     run = db.active_run(project.instance_dir.name) if db else None
     pid = holder(project)
+    if pid is not None and (held := standing(project)):
+        return Finding("orchestrator", ok=False, detail=f"pid {pid} is held: {held['message']}", remedy=held["remedy"])
     if pid is not None:
         return Finding("orchestrator", ok=True, detail=f"pid {pid} drives {run}")
     return Finding("orchestrator", run is None, f"none drives {run}" if run else "none needed: no run is under way",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -263,6 +264,21 @@ def test_doctor_finds_nothing_wrong_here_and_says_what_is_wrong_elsewhere(relay:
     assert "git" in relay("doctor")
     outside = Relay(tmp_path)("doctor", code=EXIT_FAILED)
     assert "git init" in outside
+
+
+def test_what_doctor_says_of_a_damaged_database_mends_it(landed: Relay, tmp_path: Path) -> None:
+    database = landed.root / ".git" / "relay" / "relay.db"
+    database.write_bytes(b"no database" * 1000)
+    assert "relay doctor" in landed.refused("runs", code=EXIT_FAILED)
+    found = {row["what"]: row for row in json.loads(landed("doctor", "--format", "json", code=EXIT_FAILED))}
+    assert "it is not a database" in found["run database"]["detail"]
+    first, remedy = found["run database"]["remedy"].split("; ", 1)
+    assert first == "relay stop"
+    landed("stop")
+    subprocess.run(["/bin/sh", "-c", remedy], check=True)
+    landed("doctor")
+    landed.begin(playbook(tmp_path / "again", {"two": [{"write": {"two.txt": "2\n"}}]}), "again", "--yes")
+    landed.over()
 
 
 def test_recover_and_clean_have_nothing_to_do_after_a_run_that_landed(landed: Relay) -> None:
