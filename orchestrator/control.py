@@ -6,6 +6,7 @@ import os
 import select
 import signal
 from collections.abc import Sequence
+from contextlib import suppress
 
 from lib.atomic import Changed, exchange
 from lib.errors import RelayError, UsageError
@@ -27,6 +28,8 @@ def current(project: Project) -> State:
 
 def _read(project: Project) -> tuple[bytes, State]:
     found = read_raw(project.state_file)
+    if isinstance(found, Missing) and _put_back(project):
+        found = read_raw(project.state_file)
     if isinstance(found, Refused):
         problem = found.problem
     elif isinstance(found, Raw):
@@ -37,6 +40,23 @@ def _read(project: Project) -> tuple[bytes, State]:
     else:
         raise RelayError("there is no run here", remedy='relay start "what you want built"', code="no_run")
     raise RelayError(problem.message, remedy=problem.remedy, code=problem.code)
+
+
+def _put_back(project: Project) -> bool:
+    """Writes state.json of a run that is not over where it is missing; the orchestrator may be about to. Whether there
+    is such a run.
+    """
+    db = RunDB.open_readonly(project.database)
+    run = db.active_run(project.instance_dir.name) if db else None
+    written = db.load(run).file_bytes if db and run else None
+    if written is None:
+        return False
+    from orchestrator.home import make_home
+
+    make_home(project)
+    with suppress(Changed):  # somebody else was quicker
+        exchange(project.state_file, written, None)
+    return True
 
 
 def edit(project: Project, change: Edit) -> State:

@@ -113,17 +113,21 @@ def environ_of(process: Row) -> bytes | None:
         return process.environ
     try:
         environ = read(f"/proc/{process.pid}/environ", _ENVIRON_BYTES)
-        return environ if environ or _has_environ(process.pid) else None
+        return environ if environ or _is_bare(process.pid) else None
     except PermissionError:
         return b""
     except (FileNotFoundError, ProcessLookupError):
         return None
 
 
-def _has_environ(pid: int) -> bool:
-    """By `env_end` of proc_pid_stat(5), which is 0 until the new program has got its own."""
+def _is_bare(pid: int) -> bool:
+    """Whether its environment is really empty, by `env_start` and `env_end` of proc_pid_stat(5).
+
+    They differ for one that was read as empty because its program was just being replaced, and are 0 while that lasts.
+    """
     stat = read(f"/proc/{pid}/stat")
-    return stat[stat.rindex(b")") + 2 :].split()[48] != b"0"
+    start, end = stat[stat.rindex(b")") + 2 :].split()[47:49]
+    return start == end != b"0"
 
 
 def mark_in(environ: bytes) -> bytes:
