@@ -123,11 +123,12 @@ def environ_of(process: Row) -> bytes | None:
 def _is_bare(pid: int) -> bool:
     """Whether its environment is really empty, by `env_start` and `env_end` of proc_pid_stat(5).
 
-    They differ for one that was read as empty because its program was just being replaced, and are 0 while that lasts.
+    They differ if it was read as empty because its program was just being replaced. While that lasts they may be the
+    same, but `startcode` is 0: Linux sets it after them (fs/binfmt_elf.c).
     """
     stat = read(f"/proc/{pid}/stat")
-    start, end = stat[stat.rindex(b")") + 2 :].split()[47:49]
-    return start == end != b"0"
+    fields = stat[stat.rindex(b")") + 2 :].split()
+    return fields[23] != b"0" and fields[47] == fields[48]
 
 
 def mark_in(environ: bytes) -> bytes:

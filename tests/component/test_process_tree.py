@@ -13,6 +13,7 @@ from eventually import eventually
 from spawning import Jobs, jobs_in, pid_in, runs
 
 from lib.process import alive, claimed, exit_status, freeze, identify, reap, stop_trees, survivors, sweep, thaw
+from lib.process.table import environ_of, mark_in, row
 from lib.process.tree import Tree
 
 if TYPE_CHECKING:
@@ -182,6 +183,24 @@ def test_one_that_is_not_ours_is_not_a_member_however_it_is_called(jobs: Jobs) -
     with subprocess.Popen(["sleep", "100"], env={"RELAY_JOB": f"{job.id}0", "X": f"RELAY_JOB={job.id}"}) as other:
         assert other.pid not in pids(job.id)
         other.kill()
+
+
+def test_an_environment_is_never_taken_for_empty_while_the_program_is_replaced(tmp_path: Path) -> None:
+    program = tmp_path / "again"
+    program.write_text(f"#!/bin/sh\nexec {program}\n")
+    program.chmod(0o755)
+    with subprocess.Popen([program], env={"RELAY_JOB": "mine"}) as process:
+        looks = [environ_of(found) for _ in range(20_000) if (found := row(process.pid))]
+        process.kill()
+    seen = {None if environ is None else mark_in(environ) for environ in looks}
+    assert seen <= {None, b"mine"}
+    assert b"mine" in seen
+
+
+def test_an_environment_that_is_empty_is_known_to_be() -> None:
+    with subprocess.Popen(["sleep", "100"], env={}) as process:
+        eventually(lambda: (found := row(process.pid)) and environ_of(found) == b"")
+        process.kill()
 
 
 def test_a_look_that_nothing_disturbed_is_known_to_be_certain(jobs: Jobs) -> None:
