@@ -92,16 +92,20 @@ def _at_work(mark: bytes) -> set[int]:
     if not Path("/proc/self").exists():
         return set()  # only Linux shows the environment of others
     ours = _started_with(os.getpid())
-    children = {int(pid) for file in Path("/proc/self/task").glob("*/children") for pid in file.read_text().split()}
+    children = {int(pid) for file in Path("/proc/self/task").glob("*/children") for pid in _read(file).split()}
     everyone = {int(entry.name) for entry in os.scandir("/proc") if entry.name.isdigit()}
     started = {pid: _started_with(pid) for pid in everyone}
     return {pid for pid, env in started.items() if mark in env or (pid in children and env == ours)}
 
 
 def _started_with(pid: int) -> list[bytes]:
-    with suppress(OSError):  # it may be gone by now, or be another user's
-        return Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
-    return []
+    return _read(Path(f"/proc/{pid}/environ")).split(b"\0")
+
+
+def _read(file: Path) -> bytes:
+    with suppress(OSError):  # the process, or the thread, may be gone by now, or be another user's
+        return file.read_bytes()
+    return b""
 
 
 def _killed(pid: int) -> str:

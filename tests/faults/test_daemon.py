@@ -12,15 +12,16 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from conftest import run_git
-from driver import COMMAND, QUICK, Relay, environ, playbook, running
+from driver import COMMAND, QUICK, Relay, environ, playbook, process_state, running
 from eventually import eventually
 
-from lib.errors import EXIT_FAILED, EXIT_REFUSED
+from lib.errors import EXIT_FAILED, EXIT_REFUSED, RelayError
 from lib.events import ProblemFound
 from lib.lock import state_lock
 from lib.paths import find_project
@@ -217,7 +218,12 @@ def test_a_storm_of_signals_is_survived(gated: Relay) -> None:
 def test_stopped_and_continued_it_goes_on(gated: Relay) -> None:
     pid = gated.pid()
     assert pid is not None
-    os.kill(pid, signal.SIGSTOP)
+    while True:
+        os.kill(pid, signal.SIGSTOP)
+        eventually(lambda: process_state(pid) == "T")
+        with suppress(RelayError), state_lock(find_project(gated.root), timeout_s=0):
+            break
+        os.kill(pid, signal.SIGCONT)  # it was writing: once more
     gated("approve")
     os.kill(pid, signal.SIGCONT)
     gated.over()
