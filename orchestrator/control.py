@@ -6,7 +6,6 @@ import os
 import select
 import signal
 from collections.abc import Sequence
-from contextlib import suppress
 
 from lib.atomic import Changed, exchange
 from lib.errors import RelayError, UsageError
@@ -16,6 +15,7 @@ from lib.paths import Project
 from lib.process import freeze, identify, stop_trees, thaw, watch_fd
 from lib.rundb import RunDB
 from lib.statefile import MAX_FEEDBACK_CHARS, Missing, Raw, Refused, StateProblem, parse, read_raw, render, set_aside
+from orchestrator.restoring import publish_end, put_back
 
 STOP_TIMEOUT_S = 30.0
 MERGED = frozenset({BuilderStatus.MERGED, BuilderStatus.LANDED})
@@ -28,7 +28,7 @@ def current(project: Project) -> State:
 
 def _read(project: Project) -> tuple[bytes, State]:
     found = read_raw(project.state_file)
-    if isinstance(found, Missing) and _put_back(project):
+    if isinstance(found, Missing) and put_back(project):
         found = read_raw(project.state_file)
     if isinstance(found, Refused):
         problem = found.problem
@@ -40,23 +40,6 @@ def _read(project: Project) -> tuple[bytes, State]:
     else:
         raise RelayError("there is no run here", remedy='relay start "what you want built"', code="no_run")
     raise RelayError(problem.message, remedy=problem.remedy, code=problem.code)
-
-
-def _put_back(project: Project) -> bool:
-    """Writes state.json of a run that is not over where it is missing; the orchestrator may be about to. Whether there
-    is such a run.
-    """
-    db = RunDB.open_readonly(project.database)
-    run = db.active_run(project.instance_dir.name) if db else None
-    written = db.load(run).file_bytes if db and run else None
-    if written is None:
-        return False
-    from orchestrator.home import make_home
-
-    make_home(project)
-    with suppress(Changed):  # somebody else was quicker
-        exchange(project.state_file, written, None)
-    return True
 
 
 def edit(project: Project, change: Edit) -> State:
@@ -169,8 +152,6 @@ def resume(project: Project, *, discard_edit: bool) -> list[str]:
 
 def _published_end(project: Project) -> str:
     """What is said where the newest run is over, and only state.json did not say so yet."""
-    from orchestrator.ending import publish_end
-
     db = RunDB.open_readonly(project.database)
     newest = db.latest_run(project.instance_dir.name) if db else None
     if db is None or newest is None or holder(project) is not None:

@@ -39,14 +39,12 @@ Over = Callable[["View"], bool]
 
 def watch(project: Project, run: str, interval_s: float, *, as_json: bool = False, colour: bool = True) -> int:
     """Shows the run until it is over, or a person leaves. Raises `RelayError`, `BrokenPipeError`."""
-    try:
+    with suppress(KeyboardInterrupt):  # that is how one leaves
         if as_json:
             _listed(project, run, interval_s)
         else:
             view = _shown(project, run, interval_s, lambda view: view.outcome is not None, colour=colour)
             say(page(view, Look.of(sys.stdout, colour=colour), live=True))
-    except KeyboardInterrupt:
-        pass  # that is how one leaves
     return EXIT_OK
 
 

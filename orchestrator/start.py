@@ -21,10 +21,10 @@ from lib.rundb import RunDB
 from lib.statefile import Raw, read_raw, render, set_aside
 from lib.trust import require
 from orchestrator.containment import settled
-from orchestrator.ending import publish_end
 from orchestrator.fold import Run
 from orchestrator.home import make_home
 from orchestrator.record import save
+from orchestrator.restoring import publish_end
 
 MAX_REQUIREMENT = 20_000
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -13,10 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).resolve().parent.parent
-needs_strace = pytest.mark.skipif(shutil.which("strace") is None, reason="strace makes the faults")
 _CALL = re.compile(r"^(\w+)\(")
 
 

@@ -20,6 +20,7 @@ import pytest
 from conftest import run_git
 from driver import COMMAND, QUICK, Relay, environ, playbook, process_state, running
 from eventually import eventually
+from small_disk import small_disk
 
 from lib.errors import EXIT_FAILED, EXIT_REFUSED, RelayError
 from lib.events import ProblemFound
@@ -348,15 +349,9 @@ def test_a_command_puts_back_the_state_json_of_a_run_that_is_under_way(gated: Re
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 24 MB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", folder], check=False)
-    if mounted.returncode:
-        pytest.skip("mounting needs more rights than these")
-    yield folder
-    subprocess.run(["umount", "--lazy", folder], check=True)
+def disk(tmp_path: Path) -> Iterator[Path]:
+    with small_disk(tmp_path / "disk", "size=24m") as folder:
+        yield folder
 
 
 def fill(folder: Path) -> Path:
@@ -373,13 +368,13 @@ def fill(folder: Path) -> Path:
 
 
 def test_a_full_disk_holds_the_run_with_the_reason_and_room_lets_it_go_on(
-    small_disk: Path, repo: Path, tmp_path: Path
+    disk: Path, repo: Path, tmp_path: Path
 ) -> None:
-    relay = Relay(small_disk / "project")
+    relay = Relay(disk / "project")
     shutil.copytree(repo, relay.root)
     relay.begin(playbook(tmp_path / "book", ONE), "parts", "--poll", "0.5")
     relay.asked("approve_design")
-    ballast = fill(small_disk)
+    ballast = fill(disk)
     # in place and no longer than it was, as there is no room for more
     text = relay.state_file.read_text().replace('"action_owner": "ci"', '"action_owner":"code"')
     with relay.state_file.open("r+") as stream:
@@ -395,15 +390,13 @@ def test_a_full_disk_holds_the_run_with_the_reason_and_room_lets_it_go_on(
     assert not [path.name for path in relay.home.iterdir() if path.name.startswith(".state.json")]
 
 
-def test_resuming_on_a_full_disk_names_the_cause_and_room_lets_it_go_on(
-    small_disk: Path, repo: Path, tmp_path: Path
-) -> None:
-    relay = Relay(small_disk / "project")
+def test_resuming_on_a_full_disk_names_the_cause_and_room_lets_it_go_on(disk: Path, repo: Path, tmp_path: Path) -> None:
+    relay = Relay(disk / "project")
     shutil.copytree(repo, relay.root)
     relay.begin(playbook(tmp_path / "book", ONE))
     relay.asked("approve_design")
     relay.kill()
-    ballast = fill(small_disk)
+    ballast = fill(disk)
     said = relay.refused("resume", code=EXIT_FAILED)
     assert "space" in said.lower()
     assert "df -h" in said

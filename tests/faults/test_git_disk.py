@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from small_disk import small_disk
 
 from lib.errors import RelayError
 from lib.git.land import Landed, land
@@ -24,20 +25,15 @@ BRANCH = "relay/run/api"
 @pytest.fixture
 def small(tmp_path: Path, git: Git) -> Iterator[Path]:
     """A project on a file system of 4 MB."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(disk)]
-    if subprocess.run(mount, check=False, capture_output=True).returncode:
-        pytest.skip("mounting a small file system needs root")
-    root = disk / "project"
-    root.mkdir()
-    git(root, "init", "-q")
-    (root / ".git" / "info" / "exclude").write_text(".project/\nballast\n")
-    (root / "large").write_bytes(b"0123456789abcdef" * 10_000)
-    git(root, "add", "-A")
-    git(root, "commit", "-qm", "start")
-    yield root
-    subprocess.run(["umount", disk], check=True)
+    with small_disk(tmp_path / "disk", "size=4m") as disk:
+        root = disk / "project"
+        root.mkdir()
+        git(root, "init", "-q")
+        (root / ".git" / "info" / "exclude").write_text(".project/\nballast\n")
+        (root / "large").write_bytes(b"0123456789abcdef" * 10_000)
+        git(root, "add", "-A")
+        git(root, "commit", "-qm", "start")
+        yield root
 
 
 def fill(root: Path, room: int) -> Path:

@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from strace import needs_strace, output, python
+from eventually import eventually
+from strace import output, python
 
 from lib.errors import RelayError
 from lib.git.clean import clean_run
@@ -21,7 +22,6 @@ from lib.git.run import Repo
 from lib.git.worktrees import prepare, remove, show, snapshot
 from lib.paths import find_project
 
-pytestmark = needs_strace
 Git = Callable[..., str]
 
 #: The calls by which git changes what is on disk.
@@ -300,7 +300,8 @@ def test_a_git_that_outlives_relay_is_waited_for(world: World, tmp_path: Path) -
     world.git(world.root, "branch", "relay/run/api", world.base)
     command = ["git", "worktree", "add", "--quiet", "--force", str(world.path), "relay/run/api"]
     with subprocess.Popen(command, cwd=world.root) as orphan:
-        opener = f"while [ ! -e {gate}.waiting ]; do sleep 0.02; done; sleep 0.5; touch {gate}"
+        eventually(Path(f"{gate}.waiting").exists)
+        opener = f"sleep 0.5; touch {gate}"
         with subprocess.Popen(["sh", "-c", opener]):
             world.prepare()
         assert orphan.wait(60) == 0

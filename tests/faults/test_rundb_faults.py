@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from small_disk import small_disk
 
 from lib.paths import Project
 from lib.rundb import JobRow, RunDB, StoreError
@@ -99,13 +100,8 @@ def test_every_acknowledged_commit_survives_kill_9_at_any_moment(tmp_path: Path)
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 1 MB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)]
-    if subprocess.run(mount, check=False, capture_output=True).returncode:
-        pytest.skip("mounting a small file system needs root")
-    yield folder
-    subprocess.run(["umount", folder], check=True)
+    with small_disk(tmp_path / "disk", "size=1m") as folder:
+        yield folder
 
 
 def fill(folder: Path) -> Path:

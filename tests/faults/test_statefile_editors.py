@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import select
-import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -89,8 +88,6 @@ def follow(file: Path, is_busy: Callable[[], bool]) -> list[object]:
 @pytest.mark.parametrize("how", SAVES)
 def test_a_save_is_taken_up_once_and_nothing_of_it_before(file: Path, how: str) -> None:
     command = SAVES[how](str(file))
-    if shutil.which(command[0]) is None:
-        pytest.skip(f"{command[0]} is not installed")
     with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as editor:
         told = follow(file, lambda: editor.poll() is None)
     assert told == [HANDED_BACK]
@@ -112,7 +109,6 @@ def in_terminal(folder: Path, *command: str | Path) -> Iterator[Callable[..., st
         say("kill-server")
 
 
-@pytest.mark.skipif(not (shutil.which("tmux") and shutil.which("nano")), reason="nano needs a terminal, by tmux")
 def test_a_save_with_nano_is_taken_up_once(file: Path) -> None:
     with in_terminal(file.parent, "nano", "--ignorercfiles", file.name) as say:
         eventually(lambda: "GNU nano" in say("capture-pane", "-p"))

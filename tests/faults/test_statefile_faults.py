@@ -11,11 +11,11 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from strace import Call, calls_between, needs_strace, output, python, traced
+from small_disk import small_disk
+from strace import Call, calls_between, output, python, traced
 
 from lib.atomic import WriteError, exchange, late_write, replace_file, sweep_temporaries
 
-pytestmark = needs_strace
 OLD, NEW = b"1" * 9000, b"2" * 9000
 #: What changes something on disk, or comes right after; a kill at any other call finds what the next of these does.
 TELLING = frozenset({"openat", "write", "fchmod", "fsync", "renameat", "renameat2", "linkat", "unlinkat", "fcntl"})
@@ -153,13 +153,8 @@ def test_after_a_failing_sync_of_the_folder_it_is_told_what_stands(file: Path, c
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
     """The folder of a file system with 64 KB and 5 inodes."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=64k,nr_inodes=5", "tmpfs", folder]
-    if subprocess.run(mount, check=False, capture_output=True).returncode:
-        pytest.skip("mounting a small file system needs root")
-    yield folder
-    subprocess.run(["umount", folder], check=True)
+    with small_disk(tmp_path / "disk", "size=64k,nr_inodes=5") as folder:
+        yield folder
 
 
 def refused(file: Path, data: bytes, expected: bytes) -> str:
