@@ -13,6 +13,8 @@ from driver import Relay, playbook
 from eventually import eventually
 
 from lib.errors import EXIT_CI_NEEDED, EXIT_FAILED, EXIT_USAGE
+from lib.lock import holder
+from lib.paths import find_project
 
 ONE = {"one": [{"say": "writing one"}, {"write": {"one.txt": "1\n"}}]}
 
@@ -269,8 +271,9 @@ def test_doctor_finds_nothing_wrong_here_and_says_what_is_wrong_elsewhere(relay:
 
 def test_what_doctor_says_of_a_damaged_database_mends_it(landed: Relay, tmp_path: Path) -> None:
     database = landed.root / ".git" / "relay" / "relay.db"
-    eventually(lambda: not database.with_name("relay.db-wal").exists())  # the orchestrator has let go of it
-    database.write_bytes(b"no database" * 1000)
+    eventually(lambda: holder(find_project(landed.root)) is None)  # it has let go of the database
+    for file in database.parent.glob("relay.db*"):
+        file.write_bytes(b"no database" * 1000)
     assert "relay doctor" in landed.refused("runs", code=EXIT_FAILED)
     found = {row["what"]: row for row in json.loads(landed("doctor", "--format", "json", code=EXIT_FAILED))}
     assert "it is not a database" in found["run database"]["detail"]
