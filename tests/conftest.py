@@ -31,8 +31,11 @@ GITCONFIG = "[user]\n\tname = Ada\n\temail = ada@example.org\n[init]\n\tdefaultB
 
 
 @pytest.fixture(autouse=True, scope="session")
-def _foreign_environment_removed() -> Iterator[None]:
-    """No fixture, of whatever scope, meets a variable that would lead git or Relay to the developer's own things."""
+def _foreign_environment_removed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keeps every fixture, of whatever scope, from the developer's home, settings, and the machine's git configuration.
+
+    The home of the session takes the place of the developer's, which other programs may be using meanwhile.
+    """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in what a shell runs in the background
         signal.signal(signal.SIGINT, signal.default_int_handler)
     with pytest.MonkeyPatch.context() as patch:
@@ -40,40 +43,39 @@ def _foreign_environment_removed() -> Iterator[None]:
             if name.startswith(("GIT_", "RELAY_", "XDG_")):
                 patch.delenv(name)
         patch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+        patch.setenv("HOME", str(_new_home(tmp_path_factory)))
         yield
+
+
+def _new_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    home = tmp_path_factory.mktemp("home")
+    (home / ".gitconfig").write_text(GITCONFIG)
+    return home
 
 
 @pytest.fixture(autouse=True)
 def _isolated(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """A home of its own for the test; fails one that leaves a process, a variable or a file in the real home behind."""
+    """A home of its own for the test; fails one that leaves a process, a variable or a file in another home behind."""
     mark = f"{os.getpid()}-{hashlib.sha256(request.node.nodeid.encode()).hexdigest()[:16]}"
-    real_home = Path.home()
+    session_home = Path.home()
     with pytest.MonkeyPatch.context() as patch:
-        home = tmp_path_factory.mktemp("home")
-        (home / ".gitconfig").write_text(GITCONFIG)
-        patch.setenv("HOME", str(home))
+        patch.setenv("HOME", str(_new_home(tmp_path_factory)))
         patch.setenv(MARK, mark)
-        before = _surroundings(real_home)
+        before = _surroundings(session_home)
         yield
         left = _left_running(f"{MARK}={mark}".encode())
-        after = _surroundings(real_home)
+        after = _surroundings(session_home)
     assert not left, f"the test left processes behind: {left}"
     for what, value in before.items():
         assert after[what] == value, f"the test changed {what}"
 
 
-def _surroundings(real_home: Path) -> dict[str, object]:
-    """What a test must leave as it was. Of the real home only what Relay, git or an editor could write there."""
-    environment = {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"}
-    folders = (real_home / part for part in ("", ".config", ".local/state", ".local/share", ".cache"))
-    stamps = (real_home / part for part in (".gitconfig", ".local/state/relay", ".config/relay"))
+def _surroundings(session_home: Path) -> dict[str, object]:
+    """The things that a test must leave as they were."""
     return {
-        "the environment": environment,
+        "the environment": {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"},
         "the working directory": Path.cwd(),
-        "the real home": [
-            [sorted(entry.name for entry in folder.iterdir()) for folder in folders if folder.is_dir()],
-            [file.stat().st_mtime_ns for file in stamps if file.exists()],
-        ],
+        "the home of the session": {file: file.lstat().st_mtime_ns for file in session_home.rglob("*")},
     }
 
 

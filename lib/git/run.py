@@ -57,6 +57,8 @@ _UNWRITTEN: Final = b"Unable to write index"
 _LOCKED: Final = re.compile(rb"Unable to create '([^\n]+\.lock)': File exists")
 #: A record of a worktree that another git is making; a file in it without content is as good as its lock.
 _HALF_MADE: Final = re.compile(rb"failed to read ([^\n]+/worktrees/[^\n/]+/commondir): ")
+#: Variables of git's that are inherited: they say where a user's or a machine's settings are, as git-config(1) has it.
+_KEPT: Final = frozenset({"GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM"})
 #: Pauses between tries while another process holds a lock: 5 s together.
 _PAUSES_S: Final = (0.01, 0.02, 0.05, 0.1, 0.2, 0.4, *(0.5,) * 9)
 _NEARLY_FULL_BYTES: Final = 1 << 20
@@ -139,7 +141,7 @@ def _held(index: Path, said: bytes) -> Path | None:
 
 def environment(index: Path | None = None) -> dict[str, str]:
     """What git is started with: nothing inherited that chooses a repository, no prompt, no translation."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    inherited = {name: value for name, value in os.environ.items() if name in _KEPT or not name.startswith("GIT_")}
     private = {"GIT_INDEX_FILE": str(index)} if index else {}
     return inherited | _VARIABLES | private
 

@@ -80,6 +80,19 @@ def test_settings_of_the_user_are_no_hindrance(
     assert git(handle, "cat-file", "blob", f"{taken.commit}:api.py").out == b"one\ntwo\n"
 
 
+def test_variables_that_say_where_settings_are_reach_git(
+    handle: Repo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, variable in (("user", "GIT_CONFIG_GLOBAL"), ("machine", "GIT_CONFIG_SYSTEM")):
+        (tmp_path / name).write_text(f"[{name}]\n\tseen = true\n")
+        monkeypatch.setenv(variable, str(tmp_path / name))
+    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "0")
+    assert git(handle, "config", "user.seen").text == "true"
+    assert git(handle, "config", "machine.seen").text == "true"
+    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+    assert git(handle, "config", "machine.seen", ok=(0, 1)).text == ""
+
+
 def test_a_required_filter_that_is_missing_is_named(repo: Path, handle: Repo, run_git: Git) -> None:
     (repo / ".gitattributes").write_text("*.bin filter=lfs\n")
     run_git(repo, "add", ".gitattributes")
