@@ -62,12 +62,18 @@ def prepare(work: Work) -> JobResult:
     made, told = not work.worktree.exists(), None
     if work.builder is not None and not work.builder.base_commit:  # it has never been prepared
         told = strays.put_back(Repo.of(work.project), work.run, f"refs/heads/{args['branch']}", start)
-    _prepare(work, args["branch"], start)
-    return JobResult(ok=True, data={"base": start, "made": made, "told": [told] if told else []})
+    hurt = _prepare(work, args["branch"], start)
+    emptied = [*hurt.restored, *hurt.removed, *hurt.ignored]
+    said = [told] if told else []
+    if emptied:
+        names = ", ".join(emptied[:8])
+        said.append(f"{work.job.spec.builder}: a power cut had emptied {names}, which is not taken for work")
+    again = made or bool(hurt.ignored)  # what was set up there may be gone with them
+    return JobResult(ok=True, data={"base": start, "made": again, "told": said, "emptied": emptied[:50]})
 
 
-def _prepare(work: Work, branch: str, start: str) -> None:
-    worktrees.prepare(Repo.of(work.project), work.worktree, branch, start, include_from=work.project.root)
+def _prepare(work: Work, branch: str, start: str) -> worktrees.Damage:
+    return worktrees.prepare(Repo.of(work.project), work.worktree, branch, start, include_from=work.project.root)
 
 
 def _conflict_of_needs(builder: str, found: merge.Conflict) -> JobResult:

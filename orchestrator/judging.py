@@ -18,6 +18,10 @@ from lib.config import Config
 from lib.contracts import SIDE_OUTPUT, AssistantEvent, Exit
 from lib.display import Masker
 from lib.events import Event, JobEnded
+from lib.git.checkout import Checkout, head_of
+from lib.git.damage import damage
+from lib.git.run import Repo
+from lib.git.whole import believed, settle
 from lib.model import JobKind, JobResult, Usage
 from lib.plainfile import NotPlainError, read_plain
 from lib.process import exit_status, reap, sweep
@@ -42,12 +46,23 @@ def finish(work: Work) -> Event:
     sweep({work.mark: process})
     waited = reap(process.pid) if process else None
     recorded = exit_status(work.records)
-    end = Exit(status=waited if recorded is None else recorded, stopped=work.job.stopping)
+    end = Exit(status=waited if recorded is None else recorded, stopped=work.job.stopping or _cut_off(work))
     judge = _command_result if work.job.spec.kind is JobKind.COMMAND else _assistant_result
     result = judge(work, end)
     if not result.ok:
         result = result.model_copy(update={"data": {**result.data, "tail": tail_of(work.output)}})
     return JobEnded(job=work.job.id, result=_masked(work, result))
+
+
+def _cut_off(work: Work) -> str:
+    """Makes what the job left in its worktree durable, so that its end can be believed; why not, after a power cut."""
+    if not work.job.spec.worktree:
+        return ""
+    repo = Repo.of(work.project)
+    checkout = Checkout.at(repo, work.worktree)
+    settle(checkout)
+    head = head_of(repo, checkout) if checkout.complete and not believed(checkout) else None
+    return "rebooted" if head and damage(repo, checkout, head) else ""
 
 
 def _masked(work: Work, result: JobResult) -> JobResult:

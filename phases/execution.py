@@ -143,10 +143,13 @@ def _prepare(view: PhaseView, builder: Builder) -> Moved:
 def _prepared(view: PhaseView, builder: Builder, result: JobResult, starting: Sequence[JobSpec]) -> Moved:
     """A worktree that was there before holds partial work, and was set up already."""
     base = str(result.data["base"])
+    if emptied := result.data.get("emptied"):
+        lost = f"A power cut cut off your last turn. Files that it left empty are as before it, or gone: {emptied}"
+        builder = builder.model_copy(update={"feedback": "\n\n".join(filter(None, (lost, builder.feedback)))})
     if view.config.setup and (result.data["made"] or not builder.base_commit):
-        return {"base_commit": base}, _command(view, builder, "setup", view.config.setup)
+        return {"base_commit": base, "feedback": builder.feedback}, _command(view, builder, "setup", view.config.setup)
     fields, job = _build(view, builder, result, starting)
-    return {**fields, "base_commit": base}, job
+    return {"feedback": builder.feedback, **fields, "base_commit": base}, job
 
 
 def _build(view: PhaseView, builder: Builder, _result: JobResult, starting: Sequence[JobSpec]) -> Moved:

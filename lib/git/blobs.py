@@ -44,7 +44,7 @@ def judge(repo: Repo, root: Path, path: str, old: Entry | None, new: Entry | Non
     """What lies at `path` of the work tree `root`.
 
     TORN is the beginning of the new content, or all of it with the old permission: git was killed while it wrote.
-    A directory counts as MISSING: what is in it is judged by itself.
+    Zeros are TORN too, as a power cut may leave them. A directory counts as MISSING: what is in it is judged by itself.
     """
     file = root / path
     try:
@@ -64,8 +64,9 @@ def judge(repo: Repo, root: Path, path: str, old: Entry | None, new: Entry | Non
             return known
     if old and old.mode[:3] == mode[:3] and _same(repo, root, path, data, old):
         return Is.OLD
-    if new and new.mode[:3] == mode[:3] and _content(repo, root, path, new).startswith(data):
-        return Is.TORN
+    if new and new.mode[:3] == mode[:3]:
+        unwritten = not data.strip(b"\0")
+        return Is.TORN if unwritten or _content(repo, root, path, new).startswith(data) else Is.FOREIGN
     return Is.FOREIGN
 
 

@@ -17,6 +17,7 @@ from lib.git.inspect import resolve
 from lib.git.records import records
 from lib.git.run import Repo
 from lib.removal import remove_whole
+from lib.syncing import sync_file
 
 #: What git keeps in its record while a merge, rebase or pick is not ended.
 _BEGUN: Final = (
@@ -25,6 +26,9 @@ _BEGUN: Final = (
 )
 #: Begins the name that a worktree has while it is being removed.
 TRASH: Final = ".removed-"
+#: Begins every index (gitformat-index(5)).
+INDEX_SIGNATURE: Final = b"DIRC"
+_COMMON: Final = b"../..\n"
 _HEAD: Final = re.compile(r"(?:ref: (refs/heads/[^\n]+)|([0-9a-f]{40}(?:[0-9a-f]{24})?))\n?")
 
 
@@ -85,7 +89,7 @@ def mend(repo: Repo, checkout: Checkout, head: str) -> bool:
     """
     record = record_of(repo, checkout) or _new_record(repo, checkout)
     wanted = {
-        "commondir": b"../..\n",
+        "commondir": _COMMON,
         "gitdir": os.fsencode(checkout.path / ".git") + b"\n",
         "HEAD": (f"ref: {head}" if head.startswith("refs/") else head).encode() + b"\n",
     }
@@ -108,8 +112,14 @@ def mend(repo: Repo, checkout: Checkout, head: str) -> bool:
 def intact(repo: Repo, checkout: Checkout) -> bool:
     """Whether git would find its way from the worktree to its record, and a commit and an index there."""
     record = record_of(repo, checkout)
-    sound = record and (record / "index").is_file() and _points(checkout, record)
-    return bool(sound) and head_of(repo, checkout) is not None
+    if record is None or not _points(checkout, record):
+        return False
+    listed, shared = _read(record / "index"), _read(record / "commondir")
+    return listed.startswith(INDEX_SIGNATURE) and shared == _COMMON and head_of(repo, checkout) is not None
+
+
+def _read(file: Path) -> bytes:
+    return file.read_bytes() if file.is_file() else b""
 
 
 def _points(checkout: Checkout, record: Path) -> bool:
@@ -125,7 +135,9 @@ def copy_index(source: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     fresh = target.with_name(f"{target.name}.relay")
     shutil.copy2(source, fresh)
+    sync_file(fresh)
     fresh.replace(target)
+    sync_file(target.parent)
 
 
 def drop(repo: Repo, checkout: Checkout) -> None:

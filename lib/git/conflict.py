@@ -12,11 +12,13 @@ from lib.errors import GitError
 from lib.git import rescue
 from lib.git.blobs import Entry, Is, entries, judge
 from lib.git.checkout import Checkout, head_of, mend, record_of
+from lib.git.damage import revive
 from lib.git.inspect import is_ancestor, resolve
 from lib.git.merge import Conflict, combine, merge
 from lib.git.objects import commit_tree, lasting, move_ref, value
 from lib.git.run import CHECKOUT_TIMEOUT_S, Repo, git, identity_env
 from lib.git.snapshot import take, tree_of
+from lib.git.whole import believe, believed
 from lib.git.worktrees import bring, show
 
 #: What git writes around the sides (gitattributes(5), `conflict-marker-size`, of which 7 is the least in use).
@@ -34,7 +36,8 @@ def stage(repo: Repo, path: Path, head: str, theirs: str, *, label: str = "", in
     checkout = Checkout.at(repo, path)
     record = record_of(repo, checkout)
     begun = record / "MERGE_HEAD" if record else None
-    if begun and begun.is_file() and begun.read_text().split() == [theirs] and head_of(repo, checkout) == head:
+    there_already = begun and begun.is_file() and begun.read_text().split() == [theirs]
+    if there_already and head_of(repo, checkout) == head and believed(checkout):
         return
     show(repo, path, head, include_from=include_from)
     name = label if label and resolve(repo, f"refs/heads/{label}") == theirs else theirs
@@ -45,6 +48,7 @@ def stage(repo: Repo, path: Path, head: str, theirs: str, *, label: str = "", in
     done = git(there, "merge", *options, name, ok=(0, 1), timeout_s=CHECKOUT_TIMEOUT_S)
     if value(there, "MERGE_HEAD") != theirs:
         raise GitError(f"git did not begin to merge {name} in {path}: {os.fsdecode(done.err).strip()}")
+    believe(checkout)
 
 
 def unresolved(repo: Repo, path: Path, head: str, theirs: str, *, staging_counts: bool = True) -> list[str]:
@@ -81,6 +85,8 @@ def accept(repo: Repo, path: Path, run_ref: str, head: str, theirs: str, message
     tip = value(repo, run_ref) or head
     if is_ancestor(repo, theirs, tip) and is_ancestor(repo, head, tip):
         return tip
+    if not believed(checkout):
+        revive(repo, checkout, head, value(_there(repo, checkout), "AUTO_MERGE") or "")
     if left := unresolved(repo, path, head, theirs):
         return left
 
@@ -115,6 +121,8 @@ def adopt(repo: Repo, path: Path, run_ref: str, message: str) -> str | Conflict:
     here = head_of(repo, checkout) or tip
     if tip is None or here is None or not checkout.complete:
         raise GitError(f"there is no worktree of {run_ref} at {path}")
+    if not believed(checkout):
+        revive(repo, checkout, here)
 
     def once(attempt: int) -> str | Conflict:
         if attempt:

@@ -105,7 +105,7 @@ def lasting(repo: Repo, ref: str, known: str, make: Callable[[int], T]) -> T:
 def _settled(repo: Repo, ref: str, before: str | None, known: str) -> bool:
     """Whether all that the ref has come to name is there; else it is put back."""
     head = value(repo, ref)
-    if head is None or head == before or _complete(repo, head, before or known):
+    if head is None or head == before or complete(repo, head, before or known):
         return True
     _put_back(repo, ref, head, before)
     return False
@@ -119,6 +119,7 @@ def _put_back(repo: Repo, ref: str, head: str, before: str | None) -> None:
         git(repo, "reflog", "delete", "--rewrite", f"{ref}@{{1}}", f"{ref}@{{0}}")
 
 
-def _complete(repo: Repo, commit: str, known: str) -> bool:
+def complete(repo: Repo, commit: str, known: str) -> bool:
+    """Whether the commit and all that it adds to the commit `known` is there."""
     command = ("rev-list", "--objects", "--quiet", commit, f"^{known}")
     return git(repo, *command, ok=(0, 1, 128)).status == 0

@@ -6,7 +6,7 @@ Until it is accepted it is a commit under `refs/relay/resolved/RUN`; the run's b
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Final
 
@@ -15,11 +15,13 @@ from lib.git.blobs import Entry, entries
 from lib.git.checkout import Checkout, head_of
 from lib.git.collector import held_off
 from lib.git.conflict import stage, unresolved
+from lib.git.damage import damage
 from lib.git.inspect import is_ancestor
 from lib.git.merge import Conflict, ConflictPath, merge
 from lib.git.objects import commit_tree, lasting, move_ref, value
 from lib.git.run import CHECKOUT_TIMEOUT_S, Repo, git, identity_env
 from lib.git.snapshot import take
+from lib.git.whole import believe, believed
 from lib.git.worktrees import bring, held, rescued_content, show
 from lib.resolution import Disputed
 
@@ -55,14 +57,16 @@ def judge(
 def put_right(repo: Repo, path: Path, head: str, theirs: str) -> None:
     """Makes all but the files in conflict what git left at `path`; what that replaces is rescued."""
     checkout, predicted = Checkout.at(repo, path), _predicted(repo, head, theirs)
+    lost = frozenset[str]() if believed(checkout) else frozenset(damage(repo, checkout, predicted.tree).restored)
     with held_off(repo):
         left = take(repo, checkout.path, checkout.index, head).tree
         if _strays(repo, predicted, entries(repo, left)):
             rescued_content(repo, checkout, head, [], "changed beside a conflict")
-        tree = _with_disputed_of(repo, checkout, left, predicted)
+        tree = _with_disputed_of(repo, checkout, left, predicted, lost)
         if tree != left:
             command = ("read-tree", "--reset", "-u", tree)
             git(repo, *command, index=checkout.index, work_tree=checkout.path, timeout_s=CHECKOUT_TIMEOUT_S)
+    believe(checkout)
 
 
 def stage_again(repo: Repo, path: Path, head: str, theirs: str, label: str, include_from: Path) -> None:
@@ -109,12 +113,14 @@ def _text(repo: Repo, blob: str) -> str | None:
     return git(repo, "cat-file", "blob", blob).out.decode(errors="replace") if blob else None
 
 
-def _with_disputed_of(repo: Repo, checkout: Checkout, tree: str, predicted: Conflict) -> str:
-    """The tree that git left, with the files in conflict as `tree` has them."""
+def _with_disputed_of(repo: Repo, checkout: Checkout, tree: str, predicted: Conflict, lost: Collection[str]) -> str:
+    """The tree that git left, with the files in conflict as `tree` has them, but for those that a power cut took."""
     index = checkout.index.with_name(f"{checkout.name}.right")
     found = entries(repo, tree)
     lines = []
     for each in predicted.paths:
+        if each.path in lost:
+            continue
         entry = found.get(each.path) or Entry("0", "0" * len(tree))
         lines.append(f"{entry.mode} {entry.oid}\t{each.path}")
     try:

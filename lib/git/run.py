@@ -31,6 +31,7 @@ SETTINGS: Final = (
     "core.fsmonitor=false",
     "core.fsync=all",
     "core.safecrlf=false",
+    "index.skipHash=false",
     "core.editor=true",
     "core.pager=cat",
     "gc.auto=0",

@@ -14,6 +14,8 @@ from lib.git.checkout import Checkout, head_of, mend
 from lib.git.inspect import changed_paths, is_ancestor
 from lib.git.objects import commit_tree, lasting, move_ref, value
 from lib.git.run import CHECKOUT_TIMEOUT_S, Repo, git, identity_env
+from lib.git.whole import believed, sound_index
+from lib.syncing import sync_filesystems
 
 NOREPLY: Final = "noreply@relay.invalid"
 OWN_FOLDER: Final = ".project"
@@ -113,12 +115,14 @@ def tree_of(repo: Repo, commit: str) -> str:
 def take(repo: Repo, path: Path, index: Path, start: str) -> Content:
     """Stores the files of the work tree at `path`: all but the ignored ones that are not in the commit `start` either.
 
-    `index` is private to Relay; it makes this quick and is made from `start` where it is missing. A repository within
-    that is no declared submodule is taken as the files it consists of; nothing is run in it.
+    They are made durable first, so that what is stored of them is never more than what there is. `index` is private to
+    Relay; it makes this quick and is made from `start` where it is missing, damaged, or older than a power cut. A
+    repository within that is no declared submodule is taken as the files it consists of; nothing is run in it.
     """
     if path.is_symlink() or not path.is_dir():
         raise RelayError(f"the worktree {path} is gone", remedy="relay retry", code="worktree_gone")
-    if not index.is_file():
+    sync_filesystems(path)
+    if not sound_index(index) or not believed(Checkout(path, index)):
         index.parent.mkdir(parents=True, exist_ok=True)
         git(repo, "read-tree", start, index=index)
     submodules, hollow = _submodules(repo, path, index)

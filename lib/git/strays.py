@@ -16,11 +16,11 @@ from lib.git import rescue
 from lib.git.checkout import Checkout, record_of
 from lib.git.inspect import is_ancestor, worktrees
 from lib.git.objects import move_ref, refs_below, value
+from lib.git.reflog import read_log
 from lib.git.run import Repo, git
 
 #: Begins the reason of every move that Relay makes, in git's log of the ref.
 _OURS: Final = "relay: "
-_ENTRIES: Final = 200
 #: Names below a run that are no builder's; what is merged there may well be the user's own.
 _NO_BUILDERS: Final = frozenset({"merged", "architect", "base"})
 
@@ -128,22 +128,9 @@ def _moved_in(repo: Repo, path: Path) -> set[str]:
 
 def _entries(git_dir: Path) -> list[str]:
     """The commits that were checked out in a work tree, the newest last."""
-    return [commit for commit, _ in reversed(_read_log(git_dir / "logs" / "HEAD"))]
+    return [commit for commit, _ in reversed(read_log(git_dir / "logs" / "HEAD"))]
 
 
 def _log(repo: Repo, ref: str) -> list[tuple[str, str]]:
     """Where the ref was and why it was moved there, the newest first; nothing if git keeps no log of it."""
-    return _read_log(repo.common_dir / "logs" / ref)
-
-
-def _read_log(file: Path) -> list[tuple[str, str]]:
-    """A log as git writes it (git's refs/files-backend.c): `OLD NEW NAME <MAIL> SECONDS ZONE`, a tab, the reason.
-
-    It is read without git, which takes longer than all the rest for a builder that did nothing wrong.
-    """
-    try:
-        lines = file.read_bytes().splitlines()[-_ENTRIES:]
-    except FileNotFoundError:
-        return []
-    parts = (line.partition(b"\t") for line in reversed(lines))
-    return [(head.split(b" ")[1].decode(), why.decode(errors="replace")) for head, _, why in parts]
+    return read_log(repo.common_dir / "logs" / ref)

@@ -12,34 +12,45 @@ from lib.errors import GitError
 from lib.git import rescue
 from lib.git.blobs import foreign
 from lib.git.checkout import Checkout, copy_index, drop, head_of, intact, mend, record_of
+from lib.git.damage import Damage, drop_hollow_objects, revive, sound_branch
 from lib.git.inspect import ignored
 from lib.git.locks import wait_for_others
 from lib.git.objects import commit_tree, delete_ref, lasting, move_ref, value
 from lib.git.run import CHECKOUT_TIMEOUT_S, Repo, git, identity_env
 from lib.git.snapshot import Content, Snapshot, snapshot, take, tree_of
+from lib.git.whole import believe, believed, forget, sound_index, whole_until
 
-__all__ = ["Snapshot", "held", "prepare", "remove", "restore", "show", "snapshot"]
+__all__ = ["Damage", "Snapshot", "held", "prepare", "remove", "restore", "show", "snapshot"]
 
 INCLUDE_FILE: Final = ".worktreeinclude"
 
 
 def prepare(
     repo: Repo, path: Path, branch: str, start: str, *, include_from: Path | None = None, keep_index: Path | None = None
-) -> None:
+) -> Damage:
     """Makes `branch` at the commit `start` and a worktree of it at `path`; a branch that is there stays where it is.
 
     What a kill left half-made is made anew, after rescuing whatever in it is somebody's work. The ignored files that
-    `.worktreeinclude` in the folder `include_from` names are copied from there.
+    `.worktreeinclude` in the folder `include_from` names are copied from there. Gives what a power cut had emptied,
+    which is put right.
     """
     checkout, ref = Checkout.at(repo, path, keep_index), f"refs/heads/{branch}"
+    cut = checkout.complete and not believed(checkout)
+    if cut:
+        drop_hollow_objects(repo, whole_until(checkout))
+    if cut or value(repo, ref) is None:
+        sound_branch(repo, ref, start)
     if value(repo, ref) is None:
         move_ref(repo, ref, start, None, "start of a builder")
     tip = value(repo, ref) or start
     if not checkout.complete:
         _make(repo, checkout, tip, (branch,), include_from)
-    elif not intact(repo, checkout):
+        return Damage()
+    found = revive(repo, checkout, tip) if cut else Damage()
+    if found or not intact(repo, checkout) or not sound_index(checkout.index):
         take(repo, checkout.path, checkout.index, tip)
         mend(repo, checkout, ref)
+    return found
 
 
 def show(
@@ -94,6 +105,7 @@ def bring(repo: Repo, checkout: Checkout, commit: str, tree: str = "", head: str
         command = ("read-tree", "--reset", "-u", commit)
         git(repo, *command, index=checkout.index, work_tree=checkout.path, timeout_s=CHECKOUT_TIMEOUT_S)
     mend(repo, checkout, head or commit)
+    believe(checkout)
 
 
 def remove(repo: Repo, path: Path, branch: str | None = None, *, keep_index: Path | None = None) -> None:
@@ -105,6 +117,7 @@ def remove(repo: Repo, path: Path, branch: str | None = None, *, keep_index: Pat
     if checkout.present and head:
         rescued_content(repo, checkout, head, [], "in its worktree when that was removed")
     drop(repo, checkout)
+    forget(checkout)
     if tip:
         _rescue_commit(repo, checkout, tip, "on its branch when that was removed", besides=ref)
         delete_ref(repo, ref, tip)
@@ -113,6 +126,7 @@ def remove(repo: Repo, path: Path, branch: str | None = None, *, keep_index: Pat
 def _make(repo: Repo, checkout: Checkout, commit: str, what: tuple[str, ...], include_from: Path | None) -> None:
     wait_for_others(repo.common_dir, {str(checkout.path)})
     checkout.index.unlink(missing_ok=True)
+    forget(checkout)
     if checkout.present:
         rescued_content(repo, checkout, commit, [], "found where a worktree was to be made")
     drop(repo, checkout)
@@ -125,6 +139,7 @@ def _make(repo: Repo, checkout: Checkout, commit: str, what: tuple[str, ...], in
     assert record is not None  # noqa: S101 - git has just made it
     if include_from:
         _include(repo, include_from, checkout.path)
+    believe(checkout)
     copy_index(record / "index", checkout.index)
 
 
