@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from lib.git.objects import move_ref, value
 from lib.git.run import CHECKOUT_TIMEOUT_S, Repo, explained, git
 from lib.git.strays import left_behind
 from lib.git.way import Blocked, busy, in_the_way
+from lib.syncing import mounted, sync_filesystems
 
 __all__ = ["Blocked", "Landed", "MovedOn", "land"]
 
@@ -95,7 +96,8 @@ def _land_there(there: Repo, branch: str, tip: str, new: str) -> Landed | MovedO
     if obstacle := in_the_way(there, tip, new):
         return obstacle
     marker = _marker(there)
-    replace_file(marker, json.dumps({"branch": branch, "old": tip, "new": new}).encode())
+    begun = {"branch": branch, "old": tip, "new": new, "mount": mounted(there.root)}
+    replace_file(marker, json.dumps(begun).encode())
     options = (
         "--ff-only",
         "--no-overwrite-ignore",
@@ -108,6 +110,7 @@ def _land_there(there: Repo, branch: str, tip: str, new: str) -> Landed | MovedO
     done = git(there, "merge", *options, new, ok=(0, 1, 2, 128), timeout_s=CHECKOUT_TIMEOUT_S)
     now = value(there, f"refs/heads/{branch}") or tip
     if now == new:
+        sync_filesystems(there.root, there.git_dir)
         marker.unlink()
         return Landed(new)
     failure = explained(there, ("merge", *options, new), done)  # before what git has written is taken back
@@ -125,7 +128,10 @@ def _marker(there: Repo) -> Path:
 
 
 def _finish(there: Repo) -> None:
-    """Ends a landing that was killed: forward where git has written its index, else back to where it began."""
+    """Ends a landing that was killed: forward where git has written its index, else back to where it began.
+
+    What a power cut has taken of the files that were written is written again.
+    """
     marker = _marker(there)
     if not marker.is_file():
         return
@@ -141,7 +147,24 @@ def _finish(there: Repo) -> None:
             move_ref(there, ref, new, old, "land")
         else:
             _take_back(there, paths, before, after, staged)
+    tip = value(there, ref)
+    if begun.get("mount") != mounted(there.root) and tip and is_ancestor(there, new, tip):
+        _write_again(there, entries(there, old), entries(there, new))
+    sync_filesystems(there.root, there.git_dir)
     marker.unlink()
+
+
+def _write_again(there: Repo, before: Mapping[str, Entry], after: Mapping[str, Entry]) -> None:
+    """Writes files that landed before a power cut; those that the user has changed or staged since are left alone."""
+    staged, gone = _staged(there), _missing(there)
+
+    def lost(path: str) -> bool:
+        state = judge(there, there.root, path, before.get(path), after[path])
+        return path in gone or state in {Is.OLD, Is.TORN}
+
+    landed = [path for path, entry in after.items() if before.get(path) != entry and staged.get(path) == entry]
+    if again := [path for path in landed if lost(path)]:
+        _check_out(there, again)
 
 
 def _staged(there: Repo) -> dict[str, Entry]:
@@ -165,11 +188,18 @@ def _take_back(
         file.unlink()
         if path not in before:
             _remove_empty(file.parent, there.root)
-    # What a sparse checkout leaves out is not listed as deleted.
-    gone = git(there, "diff-files", "--name-only", "--diff-filter=D", "-z").fields()
-    if restored := before.keys() & gone & states.keys():
-        names = os.fsencode("\0".join(restored))
-        git(there, "checkout-index", "--force", "-z", "--stdin", input=names, timeout_s=CHECKOUT_TIMEOUT_S)
+    if restored := before.keys() & _missing(there) & states.keys():
+        _check_out(there, restored)
+
+
+def _missing(there: Repo) -> set[str]:
+    """Files of the index that are not there; what a sparse checkout leaves out is not among them."""
+    return set(git(there, "diff-files", "--name-only", "--diff-filter=D", "-z").fields())
+
+
+def _check_out(there: Repo, paths: Iterable[str]) -> None:
+    names = os.fsencode("\0".join(paths))
+    git(there, "checkout-index", "--force", "-z", "--stdin", input=names, timeout_s=CHECKOUT_TIMEOUT_S)
 
 
 def _remove_empty(folder: Path, root: Path) -> None:
