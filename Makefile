@@ -1,10 +1,11 @@
 # What a user and a developer type. Everything is kept in .venv, made from the lock files; `make` lists the targets.
 
 PYTHON ?= python3
-# Programs that tests drive, under the names that Debian's packages and their commands share, and one that has two.
+# Programs that tests drive, under the names that Debian's packages and their commands share, and three that have two.
 PROGRAMS := strace vim nano tmux
 MISSING = $(strip $(shell for program in $(PROGRAMS); do command -v $$program >/dev/null || echo $$program; done) \
-	$(if $(shell command -v bwrap 2>/dev/null),,bubblewrap))
+	$(if $(shell command -v bwrap 2>/dev/null),,bubblewrap) \
+	$(if $(wildcard /sbin/mkfs.ext4),,e2fsprogs) $(if $(wildcard /sbin/mkfs.xfs),,xfsprogs))
 CAN_INSTALL := $(and $(filter 0,$(shell id -u)),$(shell command -v apt-get))
 
 VENV := .venv

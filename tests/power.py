@@ -1,0 +1,96 @@
+"""File systems whose power can be cut: whatever was not written out is gone, as with the mount's default options.
+
+Mounting one takes root and a loop device; where they can't be had, the tests that need one are skipped.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+import struct
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+from conftest import MARK
+from eventually import eventually
+
+#: FS_IOC_SHUTDOWN of linux/fs.h, for ext4 and xfs alike, and its flag for leaving the journal as it is.
+_SHUTDOWN, _AS_IT_IS = 0x8004587D, 2
+#: What mkfs is told, and the least size that it takes.
+KINDS = {"ext4": (["-q", "-F"], "128M"), "xfs": (["-q", "-f"], "300M")}
+
+
+class Disk:
+    """A new file system at `path`, in a file beside it; it is detached as soon as nothing uses it any more."""
+
+    def __init__(self, path: Path, kind: str) -> None:
+        self.path = path
+        self._kind = kind
+        self._image = path.with_name(f"{path.name}.img")
+        options, size = KINDS[kind]
+        path.mkdir()
+        subprocess.run(["truncate", "-s", size, self._image], check=True)
+        try:
+            subprocess.run([f"mkfs.{kind}", *options, self._image], check=True)
+        except FileNotFoundError:
+            pytest.skip(f"mkfs.{kind} is not installed here")
+
+    def mount(self) -> None:
+        # Two copies of one xfs at once, as long as somebody has a folder of the old one open, are let be.
+        options = "loop,nouuid" if self._kind == "xfs" else "loop"
+        command = ["mount", "-o", options, str(self._image), str(self.path)]
+        mounted = subprocess.run(command, check=False, capture_output=True, text=True)
+        if mounted.returncode:
+            pytest.skip(f"{self._kind} can't be mounted here: {mounted.stderr.strip()}")
+
+    def unmount(self) -> None:
+        subprocess.run(["umount", "--lazy", self.path], check=True)
+
+    def commit_metadata(self) -> None:
+        """Writes the journal out, as any program's fsync(2) does: names are on the disk then, contents are not."""
+        with (self.path / "journal").open("w") as stream:
+            stream.write("x")
+            stream.flush()
+            os.fsync(stream.fileno())
+
+    def cut(self) -> None:
+        """Cuts the power: nothing more is written, every process that the test started is gone, the disk is back."""
+        descriptor = os.open(self.path, os.O_RDONLY)
+        try:
+            fcntl.ioctl(descriptor, _SHUTDOWN, struct.pack("=I", _AS_IT_IS))
+        finally:
+            os.close(descriptor)
+        eventually(self._all_killed)
+        self.unmount()
+        # A copy: a sandbox that another test has just made may keep the old one mounted for a while.
+        after = self._image.with_name(f"{self._image.name}.after")
+        subprocess.run(["cp", "--sparse=always", self._image, after], check=True)
+        after.replace(self._image)
+        self.mount()
+
+    def _all_killed(self) -> bool:
+        """Whether nothing runs any more of what the test has started: a job's environment names its worktree."""
+        marks = (f"{MARK}={os.environ[MARK]}".encode(), b"=" + os.fsencode(self.path) + b"/")
+        found = False
+        for entry in os.scandir("/proc"):
+            with suppress(OSError):  # it has ended, or is another user's
+                environ = Path(entry.path, "environ").read_bytes() if entry.name.isdigit() else b""
+                if any(mark in environ for mark in marks):
+                    os.kill(int(entry.name), signal.SIGKILL)
+                    found = True
+        return not found
+
+
+@contextmanager
+def powered(path: Path, kind: str) -> Iterator[Disk]:
+    """A file system of that kind at `path`, mounted."""
+    disk = Disk(path, kind)
+    disk.mount()
+    try:
+        yield disk
+    finally:
+        disk.unmount()
