@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from lib.atomic import replace_file
@@ -15,6 +15,8 @@ from lib.events import Event, JobEnded
 from lib.git import clean, land, merge, strays, worktrees
 from lib.git.objects import delete_ref, refs_below, value
 from lib.git.run import Repo
+from lib.git.snapshot import Snapshot
+from lib.git.way import some
 from lib.model import JobResult
 from orchestrator.conflicts import RESOLVED, brief_resolver, judge_resolution, reopen_conflict
 from orchestrator.jobs import Work
@@ -90,13 +92,24 @@ def collect(work: Work) -> JobResult:
         repo, work.worktree, args["branch"], args["base"],
         author_name=f"{work.job.spec.builder} (relay builder)", message=f"{args['title']}\n\n{trailer(work)}\n",
     )  # fmt: skip
-    if not taken.intact:
-        aside = work.project.store / "indexes" / work.run
-        told.append(
-            f"{work.job.spec.builder} had replaced the .git of its worktree; that is mended, and kept in {aside}"
-        )
+    told += _told_of(work, taken)
     return JobResult(ok=True, data={"commit": taken.commit, "changed": taken.changed[:100], "nested": taken.nested,
                                     "left_out": taken.left_out[:100], "told": told})  # fmt: skip
+
+
+def _told_of(work: Work, taken: Snapshot) -> Iterator[str]:
+    """Sentences on what a builder did that is not taken as it is."""
+    who = work.job.spec.builder
+    if not taken.intact:
+        aside = work.project.store / "indexes" / work.run
+        yield f"{who} had replaced the .git of its worktree; that is mended, and kept in {aside}"
+    if taken.taken_out:
+        yield f"{who} committed what setup or verify had made; it is left out: {some(taken.taken_out)}"
+    if taken.links:
+        yield (
+            f"{who} changed submodules that stay as they were: {some(taken.links)}. A commit that no remote has can't "
+            "land: push it first. Files put into a submodule's folder are kept: relay recover"
+        )
 
 
 def land_merged(work: Work) -> JobResult:

@@ -17,9 +17,11 @@ from lib.attempts import LOST
 from lib.config import Config
 from lib.contracts import SIDE_OUTPUT, AssistantEvent, Exit
 from lib.display import Masker
+from lib.errors import GitError
 from lib.events import Event, JobEnded
 from lib.git.checkout import Checkout, head_of
 from lib.git.damage import damage
+from lib.git.look import look
 from lib.git.run import Repo
 from lib.git.whole import believed, settle
 from lib.model import JobKind, JobResult, Usage
@@ -47,8 +49,10 @@ def finish(work: Work) -> Event:
     waited = reap(process.pid) if process else None
     recorded = exit_status(work.records)
     end = Exit(status=waited if recorded is None else recorded, stopped=work.job.stopping or _cut_off(work))
-    judge = _command_result if work.job.spec.kind is JobKind.COMMAND else _assistant_result
-    result = judge(work, end)
+    is_command = work.job.spec.kind is JobKind.COMMAND
+    result = _command_result(work, end) if is_command else _assistant_result(work, end)
+    if is_command and work.job.spec.worktree and (told := _look(work)):
+        result = result.model_copy(update={"data": {**result.data, "told": [told]}})
     if not result.ok:
         result = result.model_copy(update={"data": {**result.data, "tail": tail_of(work.output)}})
     return JobEnded(job=work.job.id, result=_masked(work, result))
@@ -63,6 +67,15 @@ def _cut_off(work: Work) -> str:
     settle(checkout)
     head = head_of(repo, checkout) if checkout.complete and not believed(checkout) else None
     return "rebooted" if head and damage(repo, checkout, head) else ""
+
+
+def _look(work: Work) -> str:
+    """Notes what a command left in its worktree; a sentence if that can't be read: no verdict on the command."""
+    try:
+        look(Repo.of(work.project), work.worktree)
+    except GitError as error:
+        return f"{work.job.spec.name} left what can't be told apart from work in {work.worktree}: {error.message}"
+    return ""
 
 
 def _masked(work: Work, result: JobResult) -> JobResult:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import Enum
 from pathlib import Path
 from typing import NamedTuple
@@ -18,6 +18,10 @@ class Entry(NamedTuple):
 
     mode: str
     oid: str
+
+
+#: Paths that differ between two trees, as the one and the other has them; None where there is none.
+Sides = Mapping[str, tuple[Entry | None, Entry | None]]
 
 
 class Is(Enum):
@@ -38,6 +42,25 @@ def entries(repo: Repo, tree: str) -> dict[str, Entry]:
         mode, _, oid = meta.split(" ")
         found[path] = Entry(mode, oid)
     return found
+
+
+def differing(repo: Repo, old: str, new: str, *below: str) -> Sides:
+    """The files that differ between two trees or commits, all or those at or below some paths."""
+    fields = git(repo, "diff-tree", "-r", "-z", "--no-renames", old, new, *(("--", *below) if below else ())).fields()
+    found = {}
+    for meta, path in zip(fields[::2], fields[1::2], strict=True):
+        was, now, was_oid, now_oid, _ = meta.removeprefix(":").split(" ")
+        found[path] = Entry(was, was_oid) if int(was) else None, Entry(now, now_oid) if int(now) else None
+    return found
+
+
+def with_entries(repo: Repo, root: Path, index: Path, tree: str, wanted: Mapping[str, Entry | None]) -> str:
+    """The tree that `index` holds, `tree` until now, with these files, and none where it is None; so has the index."""
+    gone = [f"0 {'0' * len(tree)}\t{path}" for path, entry in wanted.items() if entry is None]
+    there = [f"{entry.mode} {entry.oid}\t{path}" for path, entry in wanted.items() if entry is not None]
+    data = os.fsencode("\0".join([*gone, *there]))
+    git(repo, "update-index", "--add", "-z", "--index-info", input=data, index=index, work_tree=root)
+    return git(repo, "write-tree", index=index).text
 
 
 def judge(repo: Repo, root: Path, path: str, old: Entry | None, new: Entry | None) -> Is:
@@ -70,11 +93,16 @@ def judge(repo: Repo, root: Path, path: str, old: Entry | None, new: Entry | Non
     return Is.FOREIGN
 
 
-def foreign(repo: Repo, root: Path, tree: str, known: Sequence[str]) -> bool:
-    """Whether `tree`, taken from the work tree `root`, holds what a cut-short checkout of `known` would not leave."""
-    versions = [entries(repo, commit) for commit in known]
+def foreign(
+    repo: Repo, root: Path, tree: str, known: Sequence[str], besides: Mapping[str, Entry | None] | None = None
+) -> bool:
+    """Whether `tree`, taken from the work tree `root`, holds what a cut-short checkout of `known` would not leave.
+
+    Files of `besides` are known, too.
+    """
+    versions = [entries(repo, commit) for commit in known] + [besides or {}]
     for path, entry in entries(repo, tree).items():
-        theirs = [version[path] for version in versions if path in version]
+        theirs = [each for version in versions if (each := version.get(path))]
         if entry not in theirs and all(judge(repo, root, path, None, other) is not Is.TORN for other in theirs):
             return True
     return False

@@ -53,6 +53,11 @@ class Checkout:
         return self.path.name
 
     @property
+    def look(self) -> Path:
+        """Where it is noted what commands left in the worktree."""
+        return self.index.with_name(f"{self.index.name}.look")
+
+    @property
     def present(self) -> bool:
         return self.path.is_dir() and not self.path.is_symlink() and any(self.path.iterdir())
 
@@ -79,6 +84,12 @@ def head_of(repo: Repo, checkout: Checkout) -> str | None:
         if record and (found := _HEAD.fullmatch((record / "HEAD").read_text(errors="surrogateescape"))):
             return resolve(repo, found[1] or found[2])
     return None
+
+
+def in_merge(repo: Repo, checkout: Checkout) -> bool:
+    """Whether a merge was begun in the worktree and not ended."""
+    record = record_of(repo, checkout)
+    return record is not None and (record / "MERGE_HEAD").exists()
 
 
 def mend(repo: Repo, checkout: Checkout, head: str) -> bool:
@@ -153,6 +164,7 @@ def drop(repo: Repo, checkout: Checkout) -> None:
     if record := record_of(repo, checkout):
         remove_whole(record)
     checkout.index.unlink(missing_ok=True)
+    checkout.look.unlink(missing_ok=True)
 
 
 def _new_record(repo: Repo, checkout: Checkout) -> Path:

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
 
+from lib.git.blobs import with_entries
 from lib.git.checkout import TRASH, Checkout, drop, head_of, recorded
+from lib.git.inner import end_inner
 from lib.git.inspect import is_ancestor
+from lib.git.leftovers import without
+from lib.git.look import holds_just
 from lib.git.merge import Clean, merge
 from lib.git.objects import at, commit_tree, delete_refs, refs_below, value
 from lib.git.run import Repo, git, identity_env
-from lib.git.snapshot import take, tree_of
+from lib.git.snapshot import filled, take, tree_of
 from lib.paths import Project
 from lib.removal import remove_whole
-
-#: A file or a link in the index, as `git ls-files -t --stage` lists it.
-_PLAIN: Final = re.compile(rb"H 1(00644|00755|20000) ")
 
 
 @dataclass(slots=True)
@@ -90,8 +89,8 @@ def _clean_worktree(
     if goal is None or (checkout.present and head is None):
         done.kept.append((str(path), f"there is no branch {target}" if goal is None else "its HEAD can't be read"))
         return
-    if head and checkout.present and not (head in plainly and _holds_just(repo, checkout, head)):
-        tree = take(repo, checkout.path, checkout.index, head).tree
+    if head and checkout.present and not (head in plainly and holds_just(repo, checkout, head)):
+        tree = _work_in(repo, checkout, head)
         left = head
         if tree != tree_of(repo, head):
             left = commit_tree(repo, tree, [head], "what its worktree holds", identity_env(repo) | at(0))
@@ -99,17 +98,14 @@ def _clean_worktree(
             why = "uncommitted changes" if is_landed(repo, head, goal) else f"not in {target}"
             done.kept.append((str(path), why))
             return
+    end_inner(repo, checkout)
     drop(repo, checkout)
     done.removed.append(str(path))
 
 
-def _holds_just(repo: Repo, checkout: Checkout, head: str) -> bool:
-    """Whether nothing differs from the commit `head`, by looks that store nothing; not said of one with submodules."""
-    if not checkout.index.is_file():
-        return False
-    listing = ("ls-files", "-t", "--stage", "--others", "--exclude-standard", "-z")
-    entries = git(repo, *listing, index=checkout.index, work_tree=checkout.path).out.split(b"\0")[:-1]
-    if not all(_PLAIN.match(entry) for entry in entries):
-        return False
-    command = ("diff-index", "--quiet", "--no-renames", head)
-    return git(repo, *command, index=checkout.index, work_tree=checkout.path, ok=(0, 1)).status == 0
+def _work_in(repo: Repo, checkout: Checkout, head: str) -> str:
+    """What the worktree holds but for what commands left, and for files in folders of submodules, which are rescued."""
+    content = take(repo, checkout.path, checkout.index, head)
+    tree, _ = without(repo, checkout, content.tree, head)
+    links = filled(repo, checkout, tree, content.hollow, head)
+    return with_entries(repo, checkout.path, checkout.index, tree, links) if links else tree

@@ -14,6 +14,7 @@ from lib.git.blobs import Entry, Is, entries, judge
 from lib.git.checkout import Checkout, head_of, mend, record_of
 from lib.git.damage import revive
 from lib.git.inspect import is_ancestor, resolve
+from lib.git.leftovers import without
 from lib.git.merge import Conflict, combine, merge
 from lib.git.objects import commit_tree, lasting, move_ref, value
 from lib.git.run import CHECKOUT_TIMEOUT_S, Repo, git, identity_env
@@ -113,6 +114,7 @@ def accept(repo: Repo, path: Path, run_ref: str, head: str, theirs: str, message
 def adopt(repo: Repo, path: Path, run_ref: str, message: str) -> str | Conflict:
     """Takes what a person changed or committed in the run's worktree, with no merge staged there, into `run_ref`.
 
+    What a command left there, as it left it, is nobody's change.
     Gives the commit that `run_ref` is at then, unchanged if there was nothing. What conflicts with the merges made
     since is rescued, and the conflict is the answer.
     """
@@ -127,7 +129,7 @@ def adopt(repo: Repo, path: Path, run_ref: str, message: str) -> str | Conflict:
     def once(attempt: int) -> str | Conflict:
         if attempt:
             checkout.index.unlink(missing_ok=True)
-        tree = take(repo, checkout.path, checkout.index, here).tree
+        tree, _ = without(repo, checkout, take(repo, checkout.path, checkout.index, here).tree, here)
         commit = here
         if tree != tree_of(repo, here):
             commit = commit_tree(repo, tree, [here], message, identity_env(repo))

@@ -10,10 +10,14 @@ from typing import Final
 
 from lib.errors import GitError, RelayError
 from lib.git import rescue
+from lib.git.blobs import Entry, differing, entries, with_entries
 from lib.git.checkout import Checkout, head_of, mend
 from lib.git.inspect import changed_paths, is_ancestor
-from lib.git.objects import commit_tree, lasting, move_ref, value
+from lib.git.leftovers import Left, keep_noted, without
+from lib.git.objects import at, commit_tree, lasting, move_ref, value
+from lib.git.records import records
 from lib.git.run import CHECKOUT_TIMEOUT_S, Repo, git, identity_env
+from lib.git.submodules import declared, out_of_reach, put_aside
 from lib.git.whole import believed, sound_index
 from lib.syncing import sync_filesystems
 
@@ -24,10 +28,14 @@ _GITLINK: Final = b"160000 "
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """All that a work tree holds: its tree, and the folders in it that had been made repositories of their own."""
+    """All that a work tree holds: its tree, and the folders in it that had been made repositories of their own.
+
+    `hollow` are folders of submodules that hold plain files.
+    """
 
     tree: str
     nested: list[str]
+    hollow: list[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +44,9 @@ class Snapshot:
 
     `changed` are the paths that differ from the base. `nested` are folders that had been made repositories of their
     own: their files are in the commit, their history is not. `left_out` are changes of Relay's own folder, which are
-    nobody's to make. `intact` is False if the worktree's `.git` file had been replaced; what took its place was set
-    aside.
+    nobody's to make. `taken_out` are files that the builder had committed as a command left them, `links` submodules
+    that stay at their commit as what was made of them can't land. `intact` is False if the worktree's `.git` file had
+    been replaced; what took its place was set aside.
     """
 
     commit: str
@@ -45,6 +54,8 @@ class Snapshot:
     changed: list[str]
     nested: list[str]
     left_out: list[str]
+    taken_out: list[str]
+    links: list[str]
     intact: bool = True
 
 
@@ -53,6 +64,7 @@ def snapshot(
 ) -> Snapshot:
     """Takes all that was left in the worktree at `path`, committed or not, into a commit on `branch`.
 
+    Not what a command left there, as the last look has noted it, if it is as it was then (`lib.git.leftovers`).
     Its parent is what the worktree has checked out if that goes on from `base` and from the branch, else the branch,
     else `base`; of what is left aside by that the commits are rescued. No commit is made if nothing differs. The
     worktree then is on `branch`, and clean. Calling it again is harmless.
@@ -61,45 +73,80 @@ def snapshot(
     author = {"GIT_AUTHOR_NAME": author_name, "GIT_AUTHOR_EMAIL": NOREPLY}
     ref = f"refs/heads/{branch}"
 
-    def once(attempt: int) -> tuple[str, Content, list[str]]:
+    def once(attempt: int) -> _Taken:
         if attempt:  # it says of objects that are gone that they need not be stored
             checkout.index.unlink(missing_ok=True)
         return _commit(repo, checkout, ref, base, message, author)
 
-    commit, content, left_out = lasting(repo, ref, base, once)
+    taken = lasting(repo, ref, base, once)
     intact = mend(repo, checkout, ref)
-    changed = [name for _, name in changed_paths(repo, base, commit)]
-    return Snapshot(commit, content.tree, changed, content.nested, left_out, intact)
+    keep_noted(checkout, taken.left)
+    changed = [name for _, name in changed_paths(repo, base, taken.commit)]
+    return Snapshot(
+        taken.commit, taken.tree, changed, taken.nested, taken.left_out, taken.taken_out, taken.links, intact
+    )
 
 
-def _commit(
-    repo: Repo, checkout: Checkout, ref: str, base: str, message: str, author: Mapping[str, str]
-) -> tuple[str, Content, list[str]]:
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """A commit of what a worktree holds; `left` are the leftovers of commands that it does not have."""
+
+    commit: str
+    tree: str
+    nested: list[str]
+    left_out: list[str]
+    taken_out: list[str]
+    links: list[str]
+    left: Left
+
+
+def _commit(repo: Repo, checkout: Checkout, ref: str, base: str, message: str, author: Mapping[str, str]) -> _Taken:
     tip, head = value(repo, ref), head_of(repo, checkout)
     parent = next(commit for commit in (head, tip, base) if commit and _goes_on(repo, commit, base, tip, head))
-    content, left_out = _without_own_folder(repo, checkout, base, take(repo, checkout.path, checkout.index, parent))
+    content = take(repo, checkout.path, checkout.index, parent)
+    tree, left = without(repo, checkout, content.tree)
+    changed = differing(repo, base, tree)
+    own = {path: was for path, (was, _) in changed.items() if path.partition("/")[0] == OWN_FOLDER}
+    links = filled(repo, checkout, tree, content.hollow, parent) | out_of_reach(repo, checkout, changed)
+    if own or links:
+        tree = with_entries(repo, checkout.path, checkout.index, tree, {**own, **links})
+    taken_out = _committed(repo, parent, left) if parent != base and left else []
     commit = parent
-    if content.tree != tree_of(repo, parent):
-        commit = commit_tree(repo, content.tree, [parent], message, {**identity_env(repo), **author})
-    for left in {head, tip} - {None, parent}:
-        if left and not is_ancestor(repo, left, commit):
-            rescue.keep(repo, checkout.run, checkout.name, left, f"commits aside of {ref.removeprefix('refs/heads/')}")
+    if tree != tree_of(repo, parent):
+        commit = commit_tree(repo, tree, [parent], message, {**identity_env(repo), **author})
+    for aside in {head, tip} - {None, parent}:
+        if aside and not is_ancestor(repo, aside, commit):
+            rescue.keep(repo, checkout.run, checkout.name, aside, f"commits aside of {ref.removeprefix('refs/heads/')}")
     if commit != tip and not move_ref(repo, ref, commit, tip, "what the builder left"):
         raise GitError(f"{ref} was moved by somebody else just now")
-    return commit, content, left_out
+    kept = [path for path, entry in links.items() if entry]
+    return _Taken(commit, tree, content.nested, list(own), taken_out, kept, left)
 
 
-def _without_own_folder(repo: Repo, checkout: Checkout, base: str, content: Content) -> tuple[Content, list[str]]:
-    """The content with `.project/` as it is in `base`, and the files of it that were not."""
-    changed = git(repo, "diff-tree", "-r", "-z", "--no-renames", base, content.tree, "--", OWN_FOLDER).fields()
-    if not changed:
-        return content, []
-    lines = []
-    for meta, name in zip(changed[::2], changed[1::2], strict=True):
-        mode, _, oid, *_ = meta.removeprefix(":").split(" ")
-        lines.append(f"{mode if int(mode) else 0} {oid}\t{name}")
-    _update(repo, checkout.path, checkout.index, "--add", "-z", "--index-info", data=os.fsencode("\0".join(lines)))
-    return Content(git(repo, "write-tree", index=checkout.index).text, content.nested), changed[1::2]
+def filled(repo: Repo, checkout: Checkout, tree: str, hollow: list[str], parent: str) -> dict[str, Entry | None]:
+    """What makes submodules what they are in `parent` whose folder was filled with plain files.
+
+    The files are rescued, as a commit of nothing but them, which is the same one each time.
+    """
+    names = declared(repo, checkout.path).keys() & hollow if hollow else set()
+    found = entries(repo, tree) if names else {}
+    wanted = put_aside(found, entries(repo, parent), names) if names else {}
+    if wanted:
+        index = checkout.index.with_name(f"{checkout.name}.aside")
+        index.unlink(missing_ok=True)
+        files = {path: found[path] for path, entry in wanted.items() if entry is None}
+        reason = f"{checkout.name}: files in the folder of a submodule"
+        kept = with_entries(repo, checkout.path, index, tree, files)
+        index.unlink(missing_ok=True)
+        commit = commit_tree(repo, kept, [], reason, identity_env(repo) | at(0))
+        rescue.keep(repo, checkout.run, checkout.name, commit, reason)
+    return wanted
+
+
+def _committed(repo: Repo, parent: str, left: Left) -> list[str]:
+    """The leftovers that the commit has as they are in the work tree: somebody committed all that there was."""
+    has = entries(repo, parent)
+    return sorted(path for path, entry in left.items() if entry and has.get(path) == entry)
 
 
 def _goes_on(repo: Repo, commit: str, base: str, tip: str | None, head: str | None) -> bool:
@@ -117,7 +164,8 @@ def take(repo: Repo, path: Path, index: Path, start: str) -> Content:
 
     They are made durable first, so that what is stored of them is never more than what there is. `index` is private to
     Relay; it makes this quick and is made from `start` where it is missing, damaged, or older than a power cut. A
-    repository within that is no declared submodule is taken as the files it consists of; nothing is run in it.
+    repository within that is no declared submodule is taken as the files it consists of; nothing is run in it. Another
+    worktree of this repository is left out.
     """
     if path.is_symlink() or not path.is_dir():
         raise RelayError(f"the worktree {path} is gone", remedy="relay retry", code="worktree_gone")
@@ -126,9 +174,9 @@ def take(repo: Repo, path: Path, index: Path, start: str) -> Content:
         index.parent.mkdir(parents=True, exist_ok=True)
         git(repo, "read-tree", start, index=index)
     submodules, hollow = _submodules(repo, path, index)
-    nested = hollow + _opened(repo, path, index, submodules)
+    nested, linked = _opened(repo, path, index, submodules)
     # With the submodules left out, git does not start itself inside them, where their own configuration would rule.
-    exclude = [f":(top,exclude,literal){name}" for name in submodules]
+    exclude = [f":(top,exclude,literal){name}" for name in (*submodules, *linked)]
     magic = {"GIT_LITERAL_PATHSPECS": "0"}
     add = ("add", "--all", "--sparse", "--", ":/", *exclude)
     git(repo, *add, index=index, work_tree=path, env=magic, timeout_s=CHECKOUT_TIMEOUT_S)
@@ -137,7 +185,7 @@ def take(repo: Repo, path: Path, index: Path, start: str) -> Content:
         _update(repo, path, index, "--add", "--remove", "-z", "--stdin", data=os.fsencode(names))
     if committed := _ignored_but_committed(repo, path, index, start):
         _update(repo, path, index, "--add", "-z", "--stdin", data=os.fsencode("\0".join(committed)))
-    return Content(git(repo, "write-tree", index=index).text, nested)
+    return Content(git(repo, "write-tree", index=index).text, hollow + nested, hollow)
 
 
 def _ignored_but_committed(repo: Repo, path: Path, index: Path, start: str) -> list[str]:
@@ -171,34 +219,31 @@ def _holds_plain_files(folder: Path) -> bool:
     return folder.is_dir() and not os.path.lexists(folder / ".git") and any(folder.iterdir())
 
 
-def _opened(repo: Repo, path: Path, index: Path, submodules: list[str]) -> list[str]:
+def _opened(repo: Repo, path: Path, index: Path, submodules: list[str]) -> tuple[list[str], list[str]]:
     """Repositories within, made to look like plain folders to `git add`: it enters a folder that has a tracked file.
 
-    A declared submodule is appended to `submodules` instead.
+    A declared submodule is appended to `submodules` instead. Worktrees of this repository are the second list.
     """
     opened: list[str] = []
-    while found := _repositories(repo, path, index) - {*opened, *submodules}:
-        declared = found & _declared(repo, path)
-        submodules += sorted(declared)
-        opened += sorted(found - declared)
-        seed = git(repo, "hash-object", "-w", "--stdin", input=b"").text
-        seeds = [f"100644 {seed}\t{name}/.relay-seed" for name in found - declared]
-        _update(repo, path, index, "--add", "-z", "--index-info", data=os.fsencode("\0".join(seeds)))
-    return opened
+    linked: list[str] = []
+    while found := _repositories(repo, path, index) - {*opened, *linked, *submodules}:
+        places = {tree for _, tree in records(repo.common_dir)}
+        own = {name for name in found if path.resolve() / name in places}
+        known = (found & declared(repo, path).keys()) - own
+        linked += sorted(own)
+        submodules += sorted(known)
+        if new := sorted(found - own - known):
+            opened += new
+            seed = git(repo, "hash-object", "-w", "--stdin", input=b"").text
+            seeds = [f"100644 {seed}\t{name}/.relay-seed" for name in new]
+            _update(repo, path, index, "--add", "-z", "--index-info", data=os.fsencode("\0".join(seeds)))
+    return opened, linked
 
 
 def _repositories(repo: Repo, path: Path, index: Path) -> set[str]:
     """Untracked folders that are repositories: git lists their name, with a slash, instead of their files."""
     others = git(repo, "ls-files", "--others", "--exclude-standard", "-z", index=index, work_tree=path).fields()
     return {name[:-1] for name in others if name.endswith("/")}
-
-
-def _declared(repo: Repo, path: Path) -> set[str]:
-    file = path / ".gitmodules"
-    if file.is_symlink() or not file.is_file():
-        return set()
-    command = ("config", "-z", "--no-includes", "--file", file, "--get-regexp", r"^submodule\..*\.path$")
-    return {entry.partition("\n")[2] for entry in git(repo, *command, ok=(0, 1, 3, 128)).fields()}
 
 
 def _update(repo: Repo, path: Path, index: Path, *options: str, data: bytes) -> None:

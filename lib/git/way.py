@@ -38,7 +38,7 @@ def in_the_way(there: Repo, tip: str, new: str) -> Blocked | None:
     """What of the user's would be lost if the work tree `there` went from `tip` to `new`."""
     unmerged = {line.partition("\t")[2] for line in git(there, "ls-files", "--unmerged", "-z").fields()}
     if unmerged:
-        message = f"{there.root} has unresolved conflicts: {_some(unmerged)}"
+        message = f"{there.root} has unresolved conflicts: {some(unmerged)}"
         return Blocked("unmerged", message, f"cd {quote(str(there.root))} && git status", sorted(unmerged))
     differing = changed_paths(there, tip, new)
     dirty = set(git(there, "diff", "--no-ext-diff", "--no-textconv", "--name-only", "--no-renames", "-z", tip).fields())
@@ -53,7 +53,7 @@ def in_the_way(there: Repo, tip: str, new: str) -> Blocked | None:
     if not changed | untracked | hidden:
         return None
     kinds = {"changed": changed, "untracked": untracked, "ignored": hidden}
-    told = "; ".join(f"{kind}: {_some(paths)}" for kind, paths in kinds.items() if paths)
+    told = "; ".join(f"{kind}: {some(paths)}" for kind, paths in kinds.items() if paths)
     message = f"files in {there.root} would be overwritten ({told})"
     return Blocked(
         "in_the_way", message, _remedy(there.root, changed | untracked, hidden), sorted(changed | found - tracked)
@@ -79,7 +79,8 @@ def _remedy(root: Path, stashed: set[str], hidden: set[str]) -> str:
     return " && ".join(steps)
 
 
-def _some(paths: Iterable[str]) -> str:
+def some(paths: Iterable[str]) -> str:
+    """The first of some paths, and how many more there are."""
     names = sorted(paths)
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
     return ", ".join(names[:_SHOWN]) + more

@@ -13,7 +13,9 @@ from lib.git import rescue
 from lib.git.blobs import foreign
 from lib.git.checkout import Checkout, copy_index, drop, head_of, intact, mend, record_of
 from lib.git.damage import Damage, drop_hollow_objects, revive, sound_branch
+from lib.git.inner import end_inner
 from lib.git.inspect import ignored
+from lib.git.leftovers import note, noted
 from lib.git.locks import wait_for_others
 from lib.git.objects import commit_tree, delete_ref, lasting, move_ref, value
 from lib.git.run import CHECKOUT_TIMEOUT_S, Repo, git, identity_env
@@ -67,6 +69,7 @@ def show(
     head = head_of(repo, checkout)
     content = rescued_content(repo, checkout, head or commit, [commit], "found where another commit was to be shown")
     bring(repo, checkout, commit, content.tree)
+    note(checkout, {})
 
 
 def held(repo: Repo, path: Path, commit: str) -> str:
@@ -93,6 +96,7 @@ def restore(repo: Repo, path: Path, branch: str, tip: str, tree: str) -> bool:
         return moved != tip
     content = rescued_content(repo, checkout, head, [tip], "changed after it was built")
     bring(repo, checkout, tip, content.tree, ref)
+    note(checkout, {})
     return True
 
 
@@ -116,6 +120,7 @@ def remove(repo: Repo, path: Path, branch: str | None = None, *, keep_index: Pat
     head = head_of(repo, checkout) or tip or value(repo, "HEAD")
     if checkout.present and head:
         rescued_content(repo, checkout, head, [], "in its worktree when that was removed")
+    end_inner(repo, checkout)
     drop(repo, checkout)
     forget(checkout)
     if tip:
@@ -129,6 +134,7 @@ def _make(repo: Repo, checkout: Checkout, commit: str, what: tuple[str, ...], in
     forget(checkout)
     if checkout.present:
         rescued_content(repo, checkout, commit, [], "found where a worktree was to be made")
+    end_inner(repo, checkout)
     drop(repo, checkout)
     checkout.path.parent.mkdir(parents=True, exist_ok=True)
     # The index is copied elsewhere, so it must be all in one file.
@@ -144,14 +150,18 @@ def _make(repo: Repo, checkout: Checkout, commit: str, what: tuple[str, ...], in
 
 
 def rescued_content(repo: Repo, checkout: Checkout, head: str, known: list[str], reason: str) -> Content:
-    """Keeps what the worktree holds beyond `head` and what an interrupted checkout of `known` left there."""
+    """Keeps what the worktree holds beyond `head`.
+
+    Not if it is all leftovers of commands, and files that an interrupted checkout of `known` left there.
+    """
     ref = f"refs/relay/taken/{checkout.run}/{checkout.name}"
 
     def once(attempt: int) -> Content:
         if attempt:
             checkout.index.unlink(missing_ok=True)
         content = take(repo, checkout.path, checkout.index, head)
-        if content.tree != tree_of(repo, head) and foreign(repo, checkout.path, content.tree, [head, *known]):
+        left = {path: entry for path, (_, entry) in noted(checkout).items()}
+        if content.tree != tree_of(repo, head) and foreign(repo, checkout.path, content.tree, [head, *known], left):
             commit = commit_tree(repo, content.tree, [head], f"{checkout.name}: {reason}", identity_env(repo))
             move_ref(repo, ref, commit, value(repo, ref), reason)
         return content

@@ -276,8 +276,10 @@ def test_nothing_runs_in_a_submodule_whose_repository_was_replaced(site: Site, t
     site.git(evil, "config", "filter.evil.clean", f"touch {touched}; cat")
     site.git(evil, "config", "core.fsmonitor", f"touch {touched}")
     (evil / "f").write_text("h")
-    assert site.snapshot().changed == ["lib"]
-    assert site.snapshot().changed == ["lib"]
+    for _ in range(2):
+        taken = site.snapshot()
+        assert taken.changed == []
+        assert taken.links == ["lib"]
     assert not touched.exists()
 
 

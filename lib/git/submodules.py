@@ -1,0 +1,71 @@
+"""Submodules of a worktree: the commit that one names counts as work only where others can get at it.
+
+Nothing is run in a folder of the work tree: what a submodule holds is asked of the git directories that git itself
+keeps of it, the project's and the worktree's own, below `modules/`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+from lib.git.blobs import Entry, Sides
+from lib.git.checkout import Checkout, record_of
+from lib.git.run import Repo, git
+
+GITLINK: Final = "160000"
+#: A repository that was cloned in part would fetch what it is asked for.
+_NO_FETCH: Final = {"GIT_NO_LAZY_FETCH": "1"}
+
+
+def declared(repo: Repo, path: Path) -> dict[str, str]:
+    """The submodules that `.gitmodules` in the work tree `path` declares: the name of each, by its folder."""
+    file = path / ".gitmodules"
+    if file.is_symlink() or not file.is_file():
+        return {}
+    command = ("config", "-z", "--no-includes", "--file", file, "--get-regexp", r"^submodule\..*\.path$")
+    pairs = (entry.partition("\n") for entry in git(repo, *command, ok=(0, 1, 3, 128)).fields())
+    return {folder: key.removeprefix("submodule.").removesuffix(".path") for key, _, folder in pairs}
+
+
+def out_of_reach(repo: Repo, checkout: Checkout, changed: Sides) -> dict[str, Entry | None]:
+    """Of the `changed` paths the submodules that name a commit which only this worktree has, as they were before."""
+    links = {path: sides for path, sides in changed.items() if sides[1] and sides[1].mode == GITLINK}
+    if not links:
+        return {}
+    names = declared(repo, checkout.path)
+    return {
+        path: was for path, (was, now) in links.items() if now and not _reachable(repo, checkout, names.get(path), now)
+    }
+
+
+def put_aside(
+    found: Mapping[str, Entry], before: Mapping[str, Entry], hollow: Collection[str]
+) -> dict[str, Entry | None]:
+    """What makes the submodules `hollow`, whose folder was filled with plain files, what they were `before`."""
+    wanted: dict[str, Entry | None] = {}
+    for name in hollow:
+        link = before.get(name)
+        if link and link.mode == GITLINK and name not in found:
+            wanted |= {path: None for path in found if path.startswith(f"{name}/")} | {name: link}
+    return wanted
+
+
+def _reachable(repo: Repo, checkout: Checkout, name: str | None, entry: Entry) -> bool:
+    if not name or ".." in PurePosixPath(name).parts or PurePosixPath(name).is_absolute():
+        return False
+    for module, command in _questions(repo, checkout, name, entry.oid):
+        if (module / "HEAD").is_file() and (module / "objects").is_dir():
+            there = Repo(module, module, module)
+            done = git(there, *command, env=_NO_FETCH, ok=(0, 1, 128, 129))
+            if done.status == 0 and (command[0] == "cat-file" or done.text):
+                return True
+    return False
+
+
+def _questions(repo: Repo, checkout: Checkout, name: str, oid: str) -> Iterator[tuple[Path, tuple[str, ...]]]:
+    """The project has the commit; or a remote, by what the worktree's own copy has last seen of it."""
+    yield repo.git_dir / "modules" / name, ("cat-file", "-e", f"{oid}^{{commit}}")
+    if record := record_of(repo, checkout):
+        yield record / "modules" / name, ("for-each-ref", "--count=1", "--contains", oid, "refs/remotes/")

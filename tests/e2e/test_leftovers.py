@@ -1,0 +1,88 @@
+"""What setup and verify write into worktrees never lands, and keeps no worktree from being cleaned."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from conftest import run_git
+from driver import Relay, playbook
+
+ONE, TWO = [{"write": {"one.txt": "1\n"}}], [{"write": {"two.txt": "2\n"}}]
+SETUP = "ln -sfn /usr/share deps; echo generated > lock.json"
+REPORTS = "mkdir -p reports; date +%s%N > reports/result.xml; date +%s%N > report.txt"
+
+
+@pytest.fixture
+def project(relay: Relay) -> Relay:
+    """With a tracked report, a tracked lock file, and an ignored folder in which setup makes a link."""
+    (relay.root / ".gitignore").write_text("deps/\n")
+    for name in ("report.txt", "lock.json"):
+        (relay.root / name).write_text("committed\n")
+    run_git(relay.root, "add", "-A")
+    run_git(relay.root, "commit", "-qm", "reports")
+    (relay.root / "deps").mkdir()
+    (relay.root / "deps" / "mine.js").write_text("the user's\n")
+    return relay
+
+
+def assert_only_the_work_landed(relay: Relay, *more: str) -> None:
+    assert {path.name for path in relay.root.glob("*.txt")} == {"one.txt", "two.txt", "report.txt", *more}
+    for name in ("report.txt", "lock.json"):
+        assert (relay.root / name).read_text() == "committed\n"
+    assert (relay.root / "deps" / "mine.js").exists()
+    assert not (relay.root / "reports").exists()
+    assert run_git(relay.root, "status", "--porcelain") == ""
+    assert "Mend" not in run_git(relay.root, "log", "--format=%s")
+    assert run_git(relay.root, "worktree", "list").count("\n") == 0
+    assert run_git(relay.root, "branch", "--list", "relay/*") == ""
+    assert run_git(relay.root, "for-each-ref", "refs/relay/rescue") == ""
+
+
+@pytest.mark.parametrize("sandbox", ["auto", "off"])
+def test_setup_and_verify_leave_nothing_on_the_users_branch(project: Relay, tmp_path: Path, sandbox: str) -> None:
+    verify = f"{REPORTS}; test -e {tmp_path}/twice || {{ touch {tmp_path}/twice; exit 1; }}; test -L deps"
+    book = playbook(tmp_path / "book", {"one": ONE, "two": TWO}, verify=verify)
+    project.begin(book, "parts", "--yes", env={"RELAY_SETUP": SETUP, "RELAY_SANDBOX": sandbox})
+    project.over()
+    assert_only_the_work_landed(project)
+
+
+def test_what_a_red_merged_tree_is_left_with_is_no_mend(project: Relay, tmp_path: Path) -> None:
+    verify = f"{REPORTS}; test -e {tmp_path}/mended || ! test -e one.txt || ! test -e two.txt"
+    book = playbook(tmp_path / "book", {"one": ONE, "two": TWO}, verify=verify)
+    project.begin(book, "parts", "--yes", env={"RELAY_SETUP": SETUP})
+    project.asked("fix_failure")
+    run_git(project.root, "commit", "--allow-empty", "-qm", "meanwhile")
+    (tmp_path / "mended").touch()
+    project("retry")
+    project.over()
+    assert_only_the_work_landed(project)
+
+
+def test_a_mend_lands_without_the_reports_beside_it(project: Relay, tmp_path: Path) -> None:
+    verify = f"{REPORTS}; test -e mended.txt || ! test -e one.txt || ! test -e two.txt"
+    book = playbook(tmp_path / "book", {"one": ONE, "two": TWO}, verify=verify)
+    project.begin(book, "parts", "--yes", env={"RELAY_SETUP": SETUP})
+    state = project.asked("fix_failure")
+    (project.root / ".project" / "worktrees" / state["run"] / "merged" / "mended.txt").write_text("by hand\n")
+    project("retry")
+    project.over()
+    assert (project.root / "mended.txt").read_text() == "by hand\n"
+    assert (project.root / "report.txt").read_text() == "committed\n"
+    assert not (project.root / "reports").exists()
+
+
+@pytest.mark.parametrize("command", ["setup", "verify"])
+def test_a_command_that_ends_while_nobody_drives_leaves_nothing_either(
+    project: Relay, tmp_path: Path, command: str
+) -> None:
+    once, pid = tmp_path / "killed", project.root / ".project" / "orchestrator.pid"
+    kill = f"test -e {once} || {{ touch {once}; kill -9 $(cat {pid}); }}"
+    setup, verify = (f"{SETUP}; {kill}", REPORTS) if command == "setup" else (SETUP, f"{REPORTS}; {kill}")
+    book = playbook(tmp_path / "book", {"one": ONE, "two": TWO}, verify=verify)
+    project.begin(book, "parts", "--yes", env={"RELAY_SETUP": setup, "RELAY_SANDBOX": "off"})
+    project.wait(lambda _: once.exists() and project.pid() is None)
+    project("resume")
+    project.over()
+    assert_only_the_work_landed(project)
