@@ -13,6 +13,8 @@ from typing import Any
 from lib.atomic import replace_file
 from lib.events import Event, JobEnded
 from lib.git import clean, land, merge, strays, worktrees
+from lib.git.checkout import Checkout
+from lib.git.ignored import in_words, note_built
 from lib.git.objects import delete_ref, refs_below, value
 from lib.git.run import Repo
 from lib.git.snapshot import Snapshot
@@ -93,8 +95,12 @@ def collect(work: Work) -> JobResult:
         author_name=f"{work.job.spec.builder} (relay builder)", message=f"{args['title']}\n\n{trailer(work)}\n",
     )  # fmt: skip
     told += _told_of(work, taken)
+    ignored = in_words(work.worktree, note_built(repo, Checkout.at(repo, work.worktree)))
+    if ignored:
+        told.append(f"{work.job.spec.builder} wrote files that git ignores, which don't land: {ignored}")
     return JobResult(ok=True, data={"commit": taken.commit, "changed": taken.changed[:100], "nested": taken.nested,
-                                    "left_out": taken.left_out[:100], "told": told})  # fmt: skip
+                                    "left_out": taken.left_out[:100], "told": told,
+                                    "ignored": ignored})  # fmt: skip
 
 
 def _told_of(work: Work, taken: Snapshot) -> Iterator[str]:
@@ -148,7 +154,7 @@ def clean_landed(work: Work) -> JobResult:
     indexes = work.project.store / "indexes" / work.run
     if indexes.is_dir() and not done.kept:
         shutil.rmtree(indexes)
-    return JobResult(ok=True, data={"removed": done.removed, "kept": done.kept})
+    return JobResult(ok=True, data={"removed": done.removed, "kept": done.kept, "told": done.told})
 
 
 EFFECTS: Mapping[str, Callable[[Work], JobResult]] = {

@@ -41,4 +41,5 @@ def clean_runs(project: Project, name: str) -> list[str]:
         clear_kept(project, row.id)
         lines += [f"removed {what}" for what in done.removed]
         lines += [f"kept    {what}: {why}" for what, why in done.kept]
+        lines += done.told
     return lines or ["Nothing to clean: no worktree or branch of a run that is over is left."]

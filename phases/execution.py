@@ -203,7 +203,9 @@ def _collected(view: PhaseView, builder: Builder, result: JobResult, _: Sequence
     left_out = result.data.get("left_out")
     fields = {"tip": tip, **({"note": f"{left_out[0]} is Relay's own, and was left out"} if left_out else {})}
     if tip == builder.base_commit and not view.config.allow_no_changes:
-        nothing = JobResult(ok=False, code="no_changes", message="it ended without changing a file")
+        ignored = result.data.get("ignored")
+        what = f"a file, but for some that git ignores: {ignored}" if ignored else "a file"
+        nothing = JobResult(ok=False, code="no_changes", message=f"it ended without changing {what}")
         return failed(builder, "build", nothing, view.config, view.now), None
     verify = builder.component.verify or view.config.verify
     if verify:

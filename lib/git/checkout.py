@@ -58,6 +58,11 @@ class Checkout:
         return self.index.with_name(f"{self.index.name}.look")
 
     @property
+    def ignored(self) -> Path:
+        """Where it is noted who made which ignored files of the worktree."""
+        return self.index.with_name(f"{self.index.name}.ignored")
+
+    @property
     def present(self) -> bool:
         return self.path.is_dir() and not self.path.is_symlink() and any(self.path.iterdir())
 
@@ -163,8 +168,8 @@ def drop(repo: Repo, checkout: Checkout) -> None:
     remove_whole(trash)
     if record := record_of(repo, checkout):
         remove_whole(record)
-    checkout.index.unlink(missing_ok=True)
-    checkout.look.unlink(missing_ok=True)
+    for noted in (checkout.index, checkout.look, checkout.ignored):
+        noted.unlink(missing_ok=True)
 
 
 def _new_record(repo: Repo, checkout: Checkout) -> Path:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from lib.git.blobs import with_entries
 from lib.git.checkout import TRASH, Checkout, drop, head_of, recorded
+from lib.git.ignored import keep_ignored
 from lib.git.inner import end_inner
 from lib.git.inspect import is_ancestor
 from lib.git.leftovers import without
@@ -22,10 +23,14 @@ from lib.removal import remove_whole
 
 @dataclass(slots=True)
 class Cleaned:
-    """What was removed, and what was kept with the reason of each; folders and branches by the names users know."""
+    """What was removed, and what was kept with the reason of each; folders and branches by the names users know.
+
+    `told` are sentences on what became of ignored files.
+    """
 
     removed: list[str] = field(default_factory=list)
     kept: list[tuple[str, str]] = field(default_factory=list)
+    told: list[str] = field(default_factory=list)
 
 
 def is_landed(repo: Repo, tip: str, target: str) -> bool:
@@ -64,7 +69,7 @@ def clean_run(repo: Repo, project: Project, run: str, target: str) -> Cleaned:
         if name.startswith(TRASH):
             remove_whole(folder / name)
         else:
-            _clean_worktree(repo, folder / name, goal, target, plainly, done)
+            _clean_worktree(repo, folder / name, goal, target, plainly, done, project.run_dir(run) / "ignored")
     held = {what for what, _ in done.kept}
     landed = []
     for ref, tip in refs:
@@ -82,7 +87,7 @@ def clean_run(repo: Repo, project: Project, run: str, target: str) -> Cleaned:
 
 
 def _clean_worktree(
-    repo: Repo, path: Path, goal: str | None, target: str, plainly: Collection[str], done: Cleaned
+    repo: Repo, path: Path, goal: str | None, target: str, plainly: Collection[str], done: Cleaned, ignored: Path
 ) -> None:
     checkout = Checkout.at(repo, path)
     head = head_of(repo, checkout)
@@ -99,6 +104,8 @@ def _clean_worktree(
             done.kept.append((str(path), why))
             return
     end_inner(repo, checkout)
+    if checkout.present:
+        done.told += keep_ignored(repo, checkout, ignored)
     drop(repo, checkout)
     done.removed.append(str(path))
 

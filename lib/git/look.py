@@ -10,6 +10,7 @@ from lib.errors import GitError
 from lib.git.blobs import differing
 from lib.git.checkout import Checkout, copy_index, head_of, in_merge
 from lib.git.collector import held_off
+from lib.git.ignored import note_known
 from lib.git.leftovers import note
 from lib.git.run import Repo, git
 from lib.git.snapshot import take
@@ -19,7 +20,7 @@ _PLAIN: Final = re.compile(rb"H 1(00644|00755|20000) ")
 
 
 def look(repo: Repo, path: Path) -> None:
-    """Notes all that differs from the commit that the worktree at `path` has checked out.
+    """Notes all that differs from the commit that the worktree at `path` has checked out, and the ignored files there.
 
     In the middle of a merge nothing is noted: what differs then is the merge. Calling it again is harmless.
     """
@@ -27,6 +28,7 @@ def look(repo: Repo, path: Path) -> None:
     head = head_of(repo, checkout)
     if head is None or not checkout.complete or in_merge(repo, checkout):
         return
+    note_known(repo, checkout)
     note(checkout, {} if holds_just(repo, checkout, head) else differing(repo, head, _tree(repo, checkout, head)))
 
 

@@ -13,6 +13,7 @@ from lib.git import rescue
 from lib.git.blobs import foreign
 from lib.git.checkout import Checkout, copy_index, drop, head_of, intact, mend, record_of
 from lib.git.damage import Damage, drop_hollow_objects, revive, sound_branch
+from lib.git.ignored import note_known
 from lib.git.inner import end_inner
 from lib.git.inspect import ignored
 from lib.git.leftovers import note, noted
@@ -143,10 +144,11 @@ def _make(repo: Repo, checkout: Checkout, commit: str, what: tuple[str, ...], in
     git(repo, *plain, *add, *what, timeout_s=CHECKOUT_TIMEOUT_S)
     record = record_of(repo, checkout)
     assert record is not None  # noqa: S101 - git has just made it
-    if include_from:
-        _include(repo, include_from, checkout.path)
+    included = include_from is not None and _include(repo, include_from, checkout.path)
     believe(checkout)
     copy_index(record / "index", checkout.index)
+    if included:
+        note_known(repo, checkout)
 
 
 def rescued_content(repo: Repo, checkout: Checkout, head: str, known: list[str], reason: str) -> Content:
@@ -180,14 +182,19 @@ def _rescue_commit(repo: Repo, checkout: Checkout, commit: str, reason: str, bes
         rescue.keep(repo, checkout.run, checkout.name, commit, f"{checkout.name}: {reason}")
 
 
-def _include(repo: Repo, source: Path, target: Path) -> None:
-    """Copies the files that `.worktreeinclude` (in the syntax of gitignore(5)) names, if git ignores them there too."""
+def _include(repo: Repo, source: Path, target: Path) -> bool:
+    """Copies the files that `.worktreeinclude` (in the syntax of gitignore(5)) names, if git ignores them there too.
+
+    Gives whether there are any.
+    """
     if not (source / INCLUDE_FILE).is_file():
-        return
+        return False
     listing = ("ls-files", "--others", "--ignored", "-z", f"--exclude-from={source / INCLUDE_FILE}")
     wanted = [name for name in git(repo, *listing, work_tree=source).fields() if not name.startswith(".project/")]
-    for name in ignored(repo, target, wanted):
+    found = ignored(repo, target, wanted)
+    for name in found:
         _copy(source / name, target / name, target)
+    return bool(found)
 
 
 def _copy(source: Path, target: Path, within: Path) -> None:

@@ -86,3 +86,20 @@ def test_a_command_that_ends_while_nobody_drives_leaves_nothing_either(
     project("resume")
     project.over()
     assert_only_the_work_landed(project)
+
+
+def test_ignored_files_of_builders_are_told_and_kept(relay: Relay, tmp_path: Path) -> None:
+    (relay.root / ".gitignore").write_text(".env\nbuild/\n")
+    run_git(relay.root, "add", "-A")
+    run_git(relay.root, "commit", "-qm", "ignore")
+    only = [{"write": {".env": "KEY=1\n", "build/out.js": "built\n"}}]
+    book = playbook(tmp_path / "book", {"one": [*ONE, *only], "two": only})
+    run = relay.begin(book, "parts", "--yes", env={"RELAY_ATTEMPTS": "1"})
+    state = relay.asked("fix_failure")
+    assert "some that git ignores: .env, build/ (1 file)" in state["message"]
+    relay("skip", "two")
+    relay.over()
+    told = " ".join(event["message"] for event in relay.events("noted"))
+    assert "one wrote files that git ignores, which don't land: .env, build/ (1 file)" in told
+    assert "ignored files of one are kept in" in told
+    assert (relay.root / ".project" / "runs" / run / "ignored" / "one" / ".env").read_text() == "KEY=1\n"
