@@ -14,6 +14,7 @@ from lib.atomic import replace_file
 from lib.events import Event, JobEnded
 from lib.git import clean, land, merge, strays, worktrees
 from lib.git.checkout import Checkout
+from lib.git.dropped import keep_dropped, keep_stashes
 from lib.git.ignored import in_words, note_built
 from lib.git.objects import delete_ref, refs_below, value
 from lib.git.run import Repo
@@ -94,16 +95,15 @@ def collect(work: Work) -> JobResult:
         repo, work.worktree, args["branch"], args["base"],
         author_name=f"{work.job.spec.builder} (relay builder)", message=f"{args['title']}\n\n{trailer(work)}\n",
     )  # fmt: skip
-    told += _told_of(work, taken)
-    ignored = in_words(work.worktree, note_built(repo, Checkout.at(repo, work.worktree)))
-    if ignored:
-        told.append(f"{work.job.spec.builder} wrote files that git ignores, which don't land: {ignored}")
+    checkout = Checkout.at(repo, work.worktree)
+    ignored = in_words(work.worktree, note_built(repo, checkout))
+    told += [*_told_of(work, taken, ignored), *_put_away(work, checkout, taken.commit)]
     return JobResult(ok=True, data={"commit": taken.commit, "changed": taken.changed[:100], "nested": taken.nested,
                                     "left_out": taken.left_out[:100], "told": told,
                                     "ignored": ignored})  # fmt: skip
 
 
-def _told_of(work: Work, taken: Snapshot) -> Iterator[str]:
+def _told_of(work: Work, taken: Snapshot, ignored: str) -> Iterator[str]:
     """Sentences on what a builder did that is not taken as it is."""
     who = work.job.spec.builder
     if not taken.intact:
@@ -111,11 +111,22 @@ def _told_of(work: Work, taken: Snapshot) -> Iterator[str]:
         yield f"{who} had replaced the .git of its worktree; that is mended, and kept in {aside}"
     if taken.taken_out:
         yield f"{who} committed what setup or verify had made; it is left out: {some(taken.taken_out)}"
+    if ignored:
+        yield f"{who} wrote files that git ignores, which don't land: {ignored}"
     if taken.links:
         yield (
             f"{who} changed submodules that stay as they were: {some(taken.links)}. A commit that no remote has can't "
             "land: push it first. Files put into a submodule's folder are kept: relay recover"
         )
+
+
+def _put_away(work: Work, checkout: Checkout, tip: str) -> Iterator[str]:
+    """Sentences on work that a builder reset or stashed, which is kept."""
+    repo, who, args = Repo.of(work.project), work.job.spec.builder, work.job.spec.args
+    if kept := keep_dropped(repo, checkout, args["branch"], tip, (args["base"],)):
+        yield f"{who} took back commits of its own; they are kept as {some(kept)}: relay recover"
+    if kept := keep_stashes(repo, checkout, args["branch"]):
+        yield f"{who} stashed work, which does not land; it is kept as {some(kept)}: relay recover"
 
 
 def land_merged(work: Work) -> JobResult:

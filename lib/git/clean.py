@@ -8,12 +8,12 @@ from pathlib import Path
 
 from lib.git.blobs import with_entries
 from lib.git.checkout import TRASH, Checkout, drop, head_of, recorded
+from lib.git.dropped import keep_dropped
 from lib.git.ignored import keep_ignored
 from lib.git.inner import end_inner
-from lib.git.inspect import is_ancestor
+from lib.git.landed import is_landed
 from lib.git.leftovers import without
 from lib.git.look import holds_just
-from lib.git.merge import Clean, merge
 from lib.git.objects import at, commit_tree, delete_refs, refs_below, value
 from lib.git.run import Repo, git, identity_env
 from lib.git.snapshot import filled, take, tree_of
@@ -31,28 +31,6 @@ class Cleaned:
     removed: list[str] = field(default_factory=list)
     kept: list[tuple[str, str]] = field(default_factory=list)
     told: list[str] = field(default_factory=list)
-
-
-def is_landed(repo: Repo, tip: str, target: str) -> bool:
-    """Whether all that `tip` brings is in `target`, also when it got there by a squash or a rebase."""
-    if is_ancestor(repo, tip, target):
-        return True
-    base = git(repo, "merge-base", tip, target, ok=(0, 1)).text
-    if not base:
-        return False
-    merged = merge(repo, target, tip)
-    if isinstance(merged, Clean) and merged.tree == tree_of(repo, target):
-        return True
-    # Landed, and changed since: then its changes are found among the target's commits, one by one or as one.
-    if not git(repo, "rev-list", "--merges", "-1", f"{target}..{tip}").text and _picked(repo, target, tip):
-        return True
-    squashed = commit_tree(repo, tree_of(repo, tip), [base], "squashed", identity_env(repo) | at(0))
-    return _picked(repo, target, squashed)
-
-
-def _picked(repo: Repo, target: str, tip: str) -> bool:
-    lines = git(repo, "cherry", target, tip).text.splitlines()
-    return bool(lines) and all(line.startswith("-") for line in lines)
 
 
 def clean_run(repo: Repo, project: Project, run: str, target: str) -> Cleaned:
@@ -104,6 +82,8 @@ def _clean_worktree(
             done.kept.append((str(path), why))
             return
     end_inner(repo, checkout)
+    if head:
+        keep_dropped(repo, checkout, f"relay/{checkout.run}/{checkout.name}", head, ())
     if checkout.present:
         done.told += keep_ignored(repo, checkout, ignored)
     drop(repo, checkout)

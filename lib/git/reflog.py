@@ -1,4 +1,4 @@
-"""Git's log of a ref, read from its file: git itself takes longer than all the rest for a builder that did no wrong."""
+"""Git's own logs of where a ref or a work tree was, read without git: that takes longer than all the rest."""
 
 from __future__ import annotations
 
@@ -9,6 +9,11 @@ from typing import Final
 _ENTRIES: Final = 200
 #: As git writes it (git's refs/files-backend.c): `OLD NEW NAME <MAIL> SECONDS ZONE`, a tab, the reason.
 _ENTRY: Final = re.compile(rb"[0-9a-f]{40,64} ([0-9a-f]{40,64}) [^\t]*\t?(.*)")
+
+
+def checked_out(git_dir: Path) -> list[str]:
+    """The commits that were checked out in a work tree, the newest last."""
+    return [commit for commit, _ in reversed(read_log(git_dir / "logs" / "HEAD"))]
 
 
 def read_log(file: Path) -> list[tuple[str, str]]:

@@ -16,7 +16,7 @@ from lib.git import rescue
 from lib.git.checkout import Checkout, record_of
 from lib.git.inspect import is_ancestor, worktrees
 from lib.git.objects import move_ref, refs_below, value
-from lib.git.reflog import read_log
+from lib.git.reflog import checked_out, read_log
 from lib.git.run import Repo, git
 
 #: Begins the reason of every move that Relay makes, in git's log of the ref.
@@ -89,7 +89,7 @@ def taken(repo: Repo, run: str, branch: str, base: str, tips: Collection[str]) -
 
 def left_behind(there: Repo, tip: str) -> str | None:
     """The commit that the work tree `there` shows, if its branch was moved on to `tip` from elsewhere meanwhile."""
-    last = next(reversed(_entries(there.git_dir)), tip)
+    last = next(reversed(checked_out(there.git_dir)), tip)
     if last == tip or not is_ancestor(there, last, tip):
         return None
     return last if git(there, "diff-index", "--cached", "--quiet", last, ok=(0, 1)).status == 0 else None
@@ -103,7 +103,7 @@ def _made_by_builders(repo: Repo, run: str, base: str, tips: Collection[str]) ->
         roots |= {commit for ref, commit in found if ref.removeprefix(prefix).partition("/")[0] not in _NO_BUILDERS}
     for place in worktrees(repo):
         if place.path.parent.name == run and place.path.name not in _NO_BUILDERS:
-            roots.update(_entries(place.git_dir))
+            roots.update(checked_out(place.git_dir))
     known = git(repo, "rev-list", "--ignore-missing", *sorted(roots), f"^{base}", "--").text.split() if roots else []
     return set(known)
 
@@ -123,12 +123,7 @@ def _remedy(repo: Repo, ref: str, before: str, tip: str) -> str:
 
 def _moved_in(repo: Repo, path: Path) -> set[str]:
     record = record_of(repo, Checkout.at(repo, path))
-    return set(_entries(record)) if record else set()
-
-
-def _entries(git_dir: Path) -> list[str]:
-    """The commits that were checked out in a work tree, the newest last."""
-    return [commit for commit, _ in reversed(read_log(git_dir / "logs" / "HEAD"))]
+    return set(checked_out(record)) if record else set()
 
 
 def _log(repo: Repo, ref: str) -> list[tuple[str, str]]:

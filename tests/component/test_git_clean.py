@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from lib.git.clean import clean_run, is_landed
+from lib.git.clean import clean_run
+from lib.git.landed import is_landed
 from lib.git.rescue import rescued
 from lib.git.run import Repo
 from lib.git.worktrees import prepare, show, snapshot

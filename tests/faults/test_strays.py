@@ -133,3 +133,15 @@ def test_the_runs_own_branch_is_only_what_relay_made_of_it(relay: Relay, tmp_pat
     assert "junk" not in run_git(relay.root, "log", "--format=%s", "main")
     assert (relay.root / "README.md").read_text() == "one\ntwo\n"
     assert "merged was moved by somebody else" in told(relay)
+
+
+def test_work_that_a_builder_reset_or_stashed_is_kept_and_told(relay: Relay, tmp_path: Path) -> None:
+    one = after("git reset -q --hard HEAD~1", "echo 2 > one.txt")
+    two = [*TWO, {"write": {"more.txt": "m\n"}}, {"run": "git stash -q -u"}, *TWO]
+    begin(relay, tmp_path, one, two)
+    relay.over()
+    assert "one took back commits of its own; they are kept as refs/relay/rescue/" in told(relay)
+    assert "two stashed work, which does not land; it is kept as refs/relay/rescue/" in told(relay)
+    assert run_git(relay.root, "stash", "list").count("\n") == 0
+    assert run_git(relay.root, "show", f"refs/relay/rescue/{relay.state()['run']}/one/1:one.txt") == "1"
+    assert "stashed on relay/" in relay("recover")
