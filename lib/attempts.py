@@ -6,10 +6,13 @@ import zlib
 from typing import Any
 
 from lib.config import Config
-from lib.model import Builder, BuilderStatus, JobResult, Now, Problem
+from lib.model import Builder, BuilderStatus, Job, JobResult, Now, Problem
+from lib.passing import DISK_FULL, pause_s
 
 #: Failures that another attempt can't mend: the same input meets the same refusal.
 FATAL = frozenset({"conflict", "budget", "unknown_assistant"})
+#: How often a command is tried that fails while the disk is full.
+FULL_TRIES = 10
 #: Begins the last line of a builder that can't go on.
 STUCK = "STUCK:"
 #: Somebody else killed it, before its exit could be recorded.
@@ -47,6 +50,26 @@ def failed(builder: Builder, step: str, result: JobResult, config: Config, now: 
             "retry_boot_id": now.boot_id}  # fmt: skip
 
 
+def delayed(builder: Builder, job: Job, tries: int, config: Config, now: Now) -> dict[str, Any]:
+    """The changes of a builder's record after Relay's own part of its work failed so many times.
+
+    That part is done again after a pause. No attempt of the builder is counted, and nothing of its turn is lost.
+    """
+    result = job.result or JobResult(ok=False)
+    patience = FULL_TRIES if result.code == DISK_FULL else config.attempts
+    again = result.code not in FATAL and tries < patience
+    pause = pause_s(tries) if result.code == DISK_FULL else backoff_s(config, tries, builder.id)
+    fields = failed(builder, job.spec.name, result, config, now)
+    ends = {"retry_at_mono_s": now.mono_s + pause, "retry_boot_id": now.boot_id} if again else {"ended_at": now.wall}
+    return {
+        "error": fields["error"],
+        "note": fields["note"],
+        "status": BuilderStatus.RETRYING if again else BuilderStatus.FAILED,
+        "attempt": builder.attempt - (again and job.spec.name == "prepare"),  # preparing counts it again
+        **ends,
+    }
+
+
 def backoff_s(config: Config, attempt: int, salt: str) -> float:
     """Seconds before the attempt that follows `attempt`: doubling, capped, with up to a quarter of jitter by `salt`."""
     plain = min(config.retry_delay_max_s, config.retry_delay_s * 2.0 ** (attempt - 1))
@@ -76,6 +99,7 @@ def another_round(builder: Builder, words: str, config: Config) -> dict[str, Any
         "feedback": "\n\n".join(part for part in (words, builder.feedback) if part),
         "retry_at_mono_s": None,
         "ended_at": None,
+        "error": None if words else builder.error,
     }
 
 

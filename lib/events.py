@@ -10,6 +10,7 @@ from pydantic import Field
 from lib.model import (
     Base,
     Builder,
+    Delay,
     Edit,
     Hold,
     Job,
@@ -164,6 +165,21 @@ class JobStopping(Value):
     reason: str
 
 
+class JobDelayed(Value):
+    """The machine refused what was to be done for a job (its effect, or judging its end): it is done again later."""
+
+    kind: Literal["job_delayed"] = "job_delayed"
+    job: str
+    delay: Delay
+
+
+class JobResumed(Value):
+    """What was delayed is tried again."""
+
+    kind: Literal["job_resumed"] = "job_resumed"
+    job: str
+
+
 class JobEnded(Value):
     kind: Literal["job_ended"] = "job_ended"
     job: str
@@ -203,6 +219,8 @@ Event = Annotated[
     | JobSpawned
     | JobProgressed
     | JobStopping
+    | JobDelayed
+    | JobResumed
     | JobEnded
     | AssistantHeld
     | AssistantFreed

@@ -285,6 +285,14 @@ class Hold(Value):
     strikes: int = 0
 
 
+class Delay(Value):
+    """Why a job is not done yet: the machine refused it. It is tried again at `again_mono_s`, None once it is."""
+
+    problem: Problem
+    tries: int
+    again_mono_s: float | None = None
+
+
 class Job(Value):
     """A unit of work, and the idempotency key of what it does: it is started at most once under its id."""
 
@@ -297,6 +305,7 @@ class Job(Value):
     process: ProcessIdentity | None = None
     stopping: str = Field(default="", description="Why Relay is stopping it; recorded before the first signal.")
     progress: Progress = Progress()
+    delay: Delay | None = None
     ended_at: datetime | None = None
     result: JobResult | None = None
 

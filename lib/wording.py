@@ -98,6 +98,16 @@ def _held(hold: _Data) -> str:
     return f"{hold.get('reason')}" + (f", until {hold['until']}" if hold.get("until") else "")
 
 
+def _job_delayed(data: _Data) -> str | None:
+    """Only the first of many tries."""
+    delay = data.get("delay") or {}
+    problem = delay.get("problem") or {}
+    if (delay.get("tries") or 1) > 1:
+        return None
+    said = f"job {data.get('job')} waits: {problem.get('message')}"
+    return f"{said}; to mend it: {problem.get('remedy')}; it is tried again by itself"
+
+
 def _job_ended(data: _Data) -> str:
     result = data.get("result") or {}
     if result.get("ok"):
@@ -135,6 +145,8 @@ _WORDS: Final[Mapping[str, Callable[[_Data], str | None]]] = {
     "assistant_held": lambda data: f"nothing is launched of {data.get('assistant')}: {_held(data.get('hold') or {})}",
     "assistant_freed": lambda data: f"{data.get('assistant')} is launched again",
     "job_stopping": lambda data: f"job {data.get('job')} is being stopped: {data.get('reason')}",
+    "job_delayed": _job_delayed,
+    "job_resumed": lambda _: None,
     "job_ended": _job_ended,
     "rescued": lambda data: f"kept as {data.get('ref')} (relay recover): {data.get('reason')}",
     "noted": _noted,

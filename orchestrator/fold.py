@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from typing import Any
 
 from pydantic import Field
@@ -22,8 +21,10 @@ from lib.events import (
     BuilderChanged,
     Event,
     Finished,
+    JobDelayed,
     JobEnded,
     JobProgressed,
+    JobResumed,
     JobSpawned,
     JobStarted,
     JobStopping,
@@ -38,6 +39,7 @@ from lib.model import (
     BuilderLine,
     BuilderStatus,
     Condition,
+    Delay,
     Hold,
     Job,
     JobKind,
@@ -58,7 +60,7 @@ EDGES: dict[Status, frozenset[Status]] = {
     Status.PREPARING: frozenset({Status.RUNNING}),
     Status.RUNNING: frozenset({Status.VERIFYING}),
     Status.VERIFYING: frozenset({Status.BUILT}),
-    Status.RETRYING: frozenset({Status.PREPARING, Status.RUNNING}),
+    Status.RETRYING: frozenset({Status.PREPARING, Status.RUNNING, Status.VERIFYING}),
     Status.BUILT: frozenset({Status.MERGED, Status.RETRYING, Status.SKIPPED}),
     Status.MERGED: frozenset({Status.LANDED}),
     Status.FAILED: frozenset({Status.RETRYING}),
@@ -133,8 +135,8 @@ def apply(run: Run, event: Event, now: Now) -> None:
             _change_builder(run, event)
         case AssistantHeld() | AssistantFreed():
             _hold(run, event)
-        case JobStarted() | JobSpawned() | JobProgressed() | JobStopping() | JobEnded():
-            _job(run, event, now.wall)
+        case JobStarted() | JobSpawned() | JobProgressed() | JobStopping() | JobDelayed() | JobResumed() | JobEnded():
+            _job(run, event, now)
         case _:
             pass  # the other facts are for the log alone
 
@@ -188,7 +190,10 @@ def _legal(old: Status, new: Status) -> bool:
     return new in {Status.SKIPPED, Status.CANCELLED} and old not in SETTLED
 
 
-def _job(run: Run, event: JobStarted | JobSpawned | JobProgressed | JobStopping | JobEnded, at: datetime) -> None:
+_JobEvent = JobStarted | JobSpawned | JobProgressed | JobStopping | JobDelayed | JobResumed | JobEnded
+
+
+def _job(run: Run, event: _JobEvent, now: Now) -> None:
     if isinstance(event, JobStarted):
         job = event.job
         _engine(run, jobs_started=run.engine.jobs_started + 1)
@@ -200,10 +205,22 @@ def _job(run: Run, event: JobStarted | JobSpawned | JobProgressed | JobStopping 
         job = run.jobs[event.job].model_copy(update={"progress": event.progress})
     elif isinstance(event, JobStopping):
         job = run.jobs[event.job].model_copy(update={"stopping": event.reason})
+    elif isinstance(event, JobDelayed | JobResumed):
+        job = _delayed(run.jobs[event.job], event, now)
     else:
-        job = run.jobs[event.job].model_copy(update={"result": event.result, "ended_at": at})
+        job = run.jobs[event.job].model_copy(update={"result": event.result, "ended_at": now.wall})
         _spend(run, job.spec.builder, event.result.usage)
     run.jobs[job.id] = job
+
+
+def _delayed(job: Job, event: JobDelayed | JobResumed, now: Now) -> Job:
+    """The time before a process was launched does not count against its limits."""
+    started_mono_s = now.mono_s if job.process is None else job.started_mono_s
+    if isinstance(event, JobDelayed):
+        delay: Delay | None = event.delay
+    else:
+        delay = job.delay.model_copy(update={"again_mono_s": None}) if job.delay else None
+    return job.model_copy(update={"delay": delay, "started_mono_s": started_mono_s})
 
 
 def _hold(run: Run, event: AssistantHeld | AssistantFreed) -> None:
@@ -243,8 +260,10 @@ def present(run: Run) -> State:
         usage = usage.plus(builder.usage)
     for job in run.live_jobs():
         usage = usage.plus(job.progress.usage)
+    delays = (job.delay.problem for job in run.live_jobs() if job.delay)
     return run.state.model_copy(
         update={"builders": tuple(_line(run, b) for b in run.builders.values()), "progress": dict(counts),
+                "error": run.state.error or next(delays, None),
                 "usage": usage if usage != Usage() else Usage()}
     )  # fmt: skip
 
@@ -262,8 +281,15 @@ def _line(run: Run, builder: Builder) -> BuilderLine:
         pid=job.process.pid if job and live and job.process else None,
         started_at=builder.started_at,
         ended_at=builder.ended_at,
-        note=(said(job.progress) if job and live else "") or (builder.error.message if builder.error else builder.note),
+        note=(job and _waits(job))
+        or (said(job.progress) if job and live else "")
+        or (builder.error.message if builder.error else builder.note),
     )
+
+
+def _waits(job: Job) -> str:
+    """Why a job is delayed; nothing if it is not."""
+    return f"{job.spec.name} waits: {job.delay.problem.message}" if job.delay and job.result is None else ""
 
 
 def said(progress: Progress) -> str:

@@ -16,8 +16,9 @@ from lib.atomic import replace_file
 from lib.config import Config
 from lib.contracts import Assistant, Launch, Turn
 from lib.errors import RelayError
-from lib.events import Event, JobEnded, JobSpawned
-from lib.model import Builder, Job, JobKind, JobResult
+from lib.events import Event, JobDelayed, JobEnded, JobSpawned
+from lib.model import Builder, Delay, Job, JobKind, JobResult
+from lib.passing import passing
 from lib.paths import Project
 from lib.process import SpawnSpec, environment, spawn
 from orchestrator.containment import Site, clear
@@ -55,21 +56,29 @@ class Work:
 
 
 def guarded(work: Work, task: Callable[[Work], Event]) -> Event:
-    """The event that `task` gives; an exception becomes the job's failed result."""
+    """The event that `task` gives. What the machine refused is done again later; any other exception becomes the
+    job's failed result.
+    """
     try:
         return task(work)
-    except RelayError as error:
-        result = JobResult(ok=False, code=error.code, message=error.message, remedy=error.remedy)
-    except OSError as error:
-        place = f": {error.filename}" if error.filename else ""
-        message = f"the system refused it: {error.strerror or error}{place}"
-        result = JobResult(ok=False, code="system", message=message, remedy="relay doctor")
+    except (RelayError, OSError) as error:
+        if problem := passing(error):
+            return JobDelayed(job=work.job.id, delay=Delay(problem=problem, tries=0))
+        result = _refused(error)
     except Exception as error:  # noqa: BLE001 - a bug in one job must not take the others down; it is told in full
         import traceback
 
         result = JobResult(ok=False, code="internal_error", message=f"a bug in Relay: {error!r}",
                            remedy="relay doctor", data={"tail": traceback.format_exc()})  # fmt: skip
     return JobEnded(job=work.job.id, result=result)
+
+
+def _refused(error: RelayError | OSError) -> JobResult:
+    if isinstance(error, RelayError):
+        return JobResult(ok=False, code=error.code, message=error.message, remedy=error.remedy)
+    place = f": {error.filename}" if error.filename else ""
+    message = f"the system refused it: {error.strerror or error}{place}"
+    return JobResult(ok=False, code="system", message=message, remedy="relay doctor")
 
 
 def launch(work: Work) -> Event:

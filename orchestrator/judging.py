@@ -17,7 +17,7 @@ from lib.attempts import LOST
 from lib.config import Config
 from lib.contracts import SIDE_OUTPUT, AssistantEvent, Exit
 from lib.display import Masker
-from lib.errors import GitError
+from lib.errors import GitError, RelayError
 from lib.events import Event, JobEnded
 from lib.git.checkout import Checkout, head_of
 from lib.git.damage import damage
@@ -25,8 +25,9 @@ from lib.git.look import look
 from lib.git.run import Repo
 from lib.git.whole import believed, settle
 from lib.model import JobKind, JobResult, Usage
+from lib.passing import DISK_FULL, is_full, passing
 from lib.plainfile import NotPlainError, read_plain
-from lib.process import exit_status, reap, sweep
+from lib.process import ended_with, exit_status, reap, sweep
 from lib.sandbox import scratch_of
 from orchestrator.jobs import Work, adapter_of
 
@@ -46,16 +47,32 @@ def finish(work: Work) -> Event:
     """Ends what the job left running, and judges its exit and output."""
     process = work.job.process
     sweep({work.mark: process})
-    waited = reap(process.pid) if process else None
+    try:
+        result = _judged(work, ended_with(process.pid) if process else None)
+    except (OSError, RelayError):  # it may be judged again, and needs its status then
+        raise
+    except BaseException:
+        _reap(work)
+        raise
+    _reap(work)
+    return JobEnded(job=work.job.id, result=_masked(work, result))
+
+
+def _reap(work: Work) -> None:
+    if work.job.process is not None:
+        reap(work.job.process.pid)
+
+
+def _judged(work: Work, waited: int | None) -> JobResult:
     recorded = exit_status(work.records)
     end = Exit(status=waited if recorded is None else recorded, stopped=work.job.stopping or _cut_off(work))
     is_command = work.job.spec.kind is JobKind.COMMAND
     result = _command_result(work, end) if is_command else _assistant_result(work, end)
     if is_command and work.job.spec.worktree and (told := _look(work)):
         result = result.model_copy(update={"data": {**result.data, "told": [told]}})
-    if not result.ok:
-        result = result.model_copy(update={"data": {**result.data, "tail": tail_of(work.output)}})
-    return JobEnded(job=work.job.id, result=_masked(work, result))
+    if result.ok:
+        return result
+    return result.model_copy(update={"data": {**result.data, "tail": tail_of(work.output)}})
 
 
 def _cut_off(work: Work) -> str:
@@ -74,6 +91,8 @@ def _look(work: Work) -> str:
     try:
         look(Repo.of(work.project), work.worktree)
     except GitError as error:
+        if passing(error):
+            raise
         return f"{work.job.spec.name} left what can't be told apart from work in {work.worktree}: {error.message}"
     return ""
 
@@ -119,6 +138,9 @@ def _command_result(work: Work, end: Exit) -> JobResult:
         return failure
     if end.status == 0:
         return JobResult(ok=True, exit_status=0, data={"text": _text_end(work.output / "output.log")})
+    if is_full(work.worktree):
+        message = f"exit status {end.status}, with no room left on the disk"
+        return JobResult(ok=False, code=DISK_FULL, message=message, remedy="df -h; df -i", exit_status=end.status)
     last = next((line for line in reversed(tail_of(work.output).splitlines()) if line.strip()), "it printed nothing")
     message = f"exit status {end.status}: {last.strip()[:200]}"
     code = LOST if end.status in _KILLED else "exit_nonzero"

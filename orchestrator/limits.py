@@ -30,7 +30,7 @@ PASSING_SHARE = 6
 def enforce_limits(turn: Turn, seen: Seen) -> None:
     """Notes how running turns are doing, and ends what is beyond its limits."""
     for job in turn.run.live_jobs():
-        if job.spec.kind is JobKind.EFFECT or job.process is None or job.stopping:
+        if job.spec.kind is JobKind.EFFECT or job.process is None or job.stopping or job.delay is not None:
             continue
         output = seen.output.get(job.id)
         if output is not None:

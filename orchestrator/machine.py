@@ -31,13 +31,16 @@ from lib.events import (
     BuilderAdded,
     BuilderChanged,
     Finished,
+    JobDelayed,
     JobEnded,
+    JobResumed,
     Noted,
     StateEdited,
     VerbDone,
 )
 from lib.lineage import trespasses
-from lib.model import Action, Builder, BuilderStatus, Edit, JobKind, Now, Owner, Problem, RunOutcome
+from lib.model import Action, Builder, BuilderStatus, Edit, JobKind, JobResult, Now, Owner, Problem, RunOutcome
+from lib.passing import pause_s
 from orchestrator.fold import AT_WORK, SETTLED, Run
 from orchestrator.limits import enforce_limits, free_all, note_end
 from orchestrator.turn import Decision, Seen, Turn
@@ -57,19 +60,47 @@ def decide(run: Run, seen: Seen, handlers: Mapping[str, PhaseHandler], now: Now,
     """The next decision. `run` is left as it is; `read` gives a text file of the run's folder."""
     turn = Turn(Decision(run.copy()), now)
     for fact in seen.facts:
-        turn.emit(fact)
+        turn.emit(_postponed(turn, fact) if isinstance(fact, JobDelayed) else fact)
         if isinstance(fact, StateEdited):
             _warn(turn, _doubts(turn.run))
             _handed_back(turn, run, fact.edit)
         elif isinstance(fact, JobEnded):
             _warn(turn, [*map(str, fact.result.data.get("told", ())), *_trespasses(turn.run, fact)])
             note_end(turn, turn.run.jobs[fact.job])
+    _take_up_delayed(turn)
     if turn.run.state.outcome is None:
         if not turn.run.state.paused:
             enforce_limits(turn, seen)
         if not _held(turn.run):
             _dispatch(turn, handlers, read)
     return turn.decision
+
+
+def _postponed(turn: Turn, fact: JobDelayed) -> JobDelayed:
+    """The fact with the time of the next try."""
+    before = turn.run.jobs[fact.job].delay
+    tries = (before.tries if before else 0) + 1
+    changes = {"tries": tries, "again_mono_s": turn.now.mono_s + pause_s(tries)}
+    return fact.model_copy(update={"delay": fact.delay.model_copy(update=changes)})
+
+
+def _take_up_delayed(turn: Turn) -> None:
+    """Tries again what was delayed, when its pause is over; what is to be stopped ends by that."""
+    over = turn.run.state.outcome is not None
+    for job in turn.run.live_jobs():
+        if job.delay is None or job.delay.again_mono_s is None:
+            continue
+        if over or (job.stopping and job.process is None):
+            result = JobResult(ok=False, code=job.stopping or "cancelled", message=job.delay.problem.message,
+                               remedy=job.delay.problem.remedy)  # fmt: skip
+            turn.emit(JobEnded(job=job.id, result=result))
+        elif turn.run.state.paused:
+            continue
+        elif turn.now.mono_s < job.delay.again_mono_s:
+            turn.wake_at(job.delay.again_mono_s)
+        else:
+            turn.emit(JobResumed(job=job.id))
+            turn.decision.start.append(turn.run.jobs[job.id])
 
 
 def _warn(turn: Turn, sentences: Sequence[str]) -> None:

@@ -183,7 +183,7 @@ def status_view(
         active=active,
         tokens=_tokens(header) + sum(builder.tokens for builder in shown),
         cost_usd=round(header["usage"]["cost_usd"] + sum(builder.cost_usd for builder in shown), 6),
-        troubles=_troubles(header, problem),
+        troubles=_troubles(header, problem, jobs),
         orchestrator_pid=daemon_pid,
         sandbox=header.get("sandbox"),
         base_branch=header["base"]["branch"],
@@ -326,9 +326,11 @@ def _here(header: Record) -> str | None:
     return next((action for action, phase in ACTIONS.items() if phase == header["phase"]), None)
 
 
-def _troubles(header: Record, problem: Record | None) -> tuple[Trouble, ...]:
-    """What holds the run, and its error unless the message to ci tells it already."""
+def _troubles(header: Record, problem: Record | None, jobs: Sequence[Record]) -> tuple[Trouble, ...]:
+    """What holds the run, its error unless the message to ci tells it already, and what the machine refuses jobs."""
     error = header["error"]
     if error and header["action_owner"] == "ci" and error["message"] in header["message"]:
         error = None
-    return tuple(Trouble(found["code"], found["message"], found["remedy"]) for found in (problem, error) if found)
+    delays = [job["delay"]["problem"] for job in jobs if job.get("delay")]
+    told = (Trouble(each["code"], each["message"], each["remedy"]) for each in (problem, error, *delays) if each)
+    return tuple(dict.fromkeys(told))

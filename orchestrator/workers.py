@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lib.assistants import resolve
 from lib.errors import RelayError
-from lib.events import Event, JobEnded, JobSpawned
+from lib.events import Event, JobEnded, JobResumed, JobSpawned
 from lib.model import Job, JobKind, JobResult, Now, ProcessIdentity
 from lib.paths import Project
 from lib.process import (
@@ -73,6 +73,8 @@ class Workers:
         work = self._work(run, job)
         if job.spec.kind is JobKind.EFFECT:
             self._pool.submit(job.spec.builder or "run", lambda: guarded(work, run_effect))
+        elif job.process is not None:  # it has ended, and could not be judged before
+            self._judge(run, job)
         else:
             self._pool.submit(job.id, lambda: guarded(work, launch))
 
@@ -185,6 +187,8 @@ class Workers:
         adopted: list[str] = []
         events: list[Event] = []
         for job in run.live_jobs():
+            if job.delay is not None:
+                events.append(JobResumed(job=job.id))
             if job.spec.kind is JobKind.EFFECT:
                 self.start(run, job)
                 continue

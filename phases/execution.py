@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from lib.attempts import LOST, UNCOUNTED, another_round, failed, gave_up, retry_is_due
+from lib.attempts import LOST, UNCOUNTED, another_round, delayed, failed, gave_up, retry_is_due
 from lib.budget import builder_budget
 from lib.chain import choose, nobody
 from lib.contracts import Advance, AskCi, Change, Outcome, PhaseView, Proceed, Wait
 from lib.lineage import ancestors, tips
 from lib.model import Builder, BuilderStatus, Job, JobKind, JobResult, JobSpec, Problem
+from lib.passing import DISK_FULL
 from phases import _review
 
 Status = BuilderStatus
@@ -48,8 +49,8 @@ class ExecutionHandler:
         left = [b for b in builders if b.status is Status.RETRYING or (b.status is Status.PENDING and _ready(view, b))]
         working = any(b.status in AT_WORK for b in builders)
         if left and not working:
-            choices = [choose(view, _wanted(builder)) for builder in left]
-            if all(choice.problem for choice in choices):
+            choices = [choose(view, _wanted(builder)) for builder in left if not _step_alone(view, builder)]
+            if len(choices) == len(left) and all(choice.problem for choice in choices):
                 return nobody(choices[0], "execution")
         if left or working:
             pauses = [b.retry_at_mono_s for b in builders if b.status is Status.RETRYING and b.retry_at_mono_s]
@@ -74,7 +75,9 @@ def _next(view: PhaseView, builder: Builder, starting: Sequence[JobSpec]) -> Mov
     if builder.status is Status.RETRYING:
         if job.spec.name == _review.TURN:  # interrupted: what the reviewer did to the worktree is still there
             return _review.settle(view, builder, job.result, starting)
-        return _start(view, builder) if retry_is_due(builder, view.now) else None
+        if not retry_is_due(builder, view.now):
+            return None
+        return _step_alone(view, builder) or _start(view, builder)
     if builder.status is Status.FAILED:
         return (another_round(builder, view.feedback, view.config), None) if job.dispatch < view.dispatch else None
     if builder.status not in AT_WORK:
@@ -82,6 +85,8 @@ def _next(view: PhaseView, builder: Builder, starting: Sequence[JobSpec]) -> Mov
     if not job.result.ok and job.spec.name != _review.TURN:
         if _cut_short(view, job, job.result):
             return {"note": ""}, job.spec
+        if job.spec.kind is JobKind.EFFECT or job.result.code == DISK_FULL:
+            return delayed(builder, job, _tries(view, job), view.config, view.now), None
         return failed(builder, job.spec.name, _priced(view, builder, job.result), view.config, view.now), None
     return _AFTER[job.spec.name](view, builder, job.result, starting)
 
@@ -96,8 +101,27 @@ def _cut_short(view: PhaseView, job: Job, result: JobResult) -> bool:
     """Whether a command was ended by no fault of its own: it alone is run again, and not the turn before it."""
     if job.spec.kind is not JobKind.COMMAND:
         return False
-    tries = sum(other.spec == job.spec and other.attempt == job.attempt for other in view.jobs.values())
-    return result.code in UNCOUNTED or (result.code == LOST and tries < view.config.attempts)
+    return result.code in UNCOUNTED or (result.code == LOST and _tries(view, job) < view.config.attempts)
+
+
+def _tries(view: PhaseView, job: Job) -> int:
+    return sum(other.spec == job.spec and other.attempt == job.attempt for other in view.jobs.values())
+
+
+def _step_alone(view: PhaseView, builder: Builder) -> Moved | None:
+    """The step that failed, where that says nothing about the turn before it, which is not taken again.
+
+    Preparing is none: it comes before the turn, and from what others have built meanwhile.
+    """
+    job = view.jobs.get(builder.job or "")
+    if job is None or job.result is None or job.result.ok or job.spec.name == "prepare":
+        return None
+    if builder.error is None or builder.error.action != job.spec.name:  # a person has other words for it
+        return None
+    if job.spec.kind is not JobKind.EFFECT and job.result.code != DISK_FULL:
+        return None
+    status = Status.PREPARING if job.spec.name == "setup" else Status.VERIFYING
+    return {"status": status, "note": "", "error": None}, job.spec
 
 
 def _ready(view: PhaseView, builder: Builder) -> bool:

@@ -17,6 +17,7 @@ from typing import Final
 
 from lib.errors import GitError, RelayError
 from lib.git.locks import remove_if_stale
+from lib.passing import DISK_FULL, is_full
 from lib.paths import Project
 
 TIMEOUT_S: Final = 120.0
@@ -62,7 +63,7 @@ _HALF_MADE: Final = re.compile(rb"failed to read ([^\n]+/worktrees/[^\n/]+/commo
 _KEPT: Final = frozenset({"GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM"})
 #: Pauses between tries while another process holds a lock: 5 s together.
 _PAUSES_S: Final = (0.01, 0.02, 0.05, 0.1, 0.2, 0.4, *(0.5,) * 9)
-_NEARLY_FULL_BYTES: Final = 1 << 20
+_NO_ROOM: Final = re.compile(rb"No space left on device|Disk quota exceeded")
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,9 +189,8 @@ def explained(repo: Repo, args: Sequence[str], done: Done, lock: Path | None = N
     if lock is not None:
         remedy = f"fuser -v {quote(str(lock))}; ls -l {quote(str(lock))}"
         return GitError(f"another git holds {lock}: {said}", remedy=remedy, code="git_locked")
-    room = os.statvfs(repo.common_dir)
-    if room.f_bavail * room.f_frsize < _NEARLY_FULL_BYTES or (room.f_files and not room.f_favail):
-        return GitError(message, remedy=f"df -h {quote(str(repo.common_dir))}", code="disk_full")
+    if _NO_ROOM.search(done.err) or is_full(repo.common_dir):
+        return GitError(message, remedy=f"df -h {quote(str(repo.common_dir))}", code=DISK_FULL)
     for name, program in _missing_filters(repo):
         why = f"the filter {name!r} that this repository requires needs {program!r}, which is not installed: {message}"
         return GitError(

@@ -8,7 +8,18 @@ from lib.process.background import detach, occupy_stdio
 from lib.process.claim import claimed, revoke
 from lib.process.environ import environment
 from lib.process.footprint import Footprint, footprint
-from lib.process.identity import alive, boot_id, close_watch, identify, mono_s, now, reap, running_s, watch_fd
+from lib.process.identity import (
+    alive,
+    boot_id,
+    close_watch,
+    ended_with,
+    identify,
+    mono_s,
+    now,
+    reap,
+    running_s,
+    watch_fd,
+)
 from lib.process.recovery import Exited, Lost, NotStarted, Recovered, Running, recover
 from lib.process.shim import SpawnFailed, SpawnSpec, exit_status, output_size, spawn
 from lib.process.stopping import freeze, stop_trees, survivors, sweep, thaw
@@ -27,6 +38,7 @@ __all__ = [
     "claimed",
     "close_watch",
     "detach",
+    "ended_with",
     "environment",
     "exit_status",
     "footprint",

@@ -101,6 +101,15 @@ def close_watch(descriptor: int) -> None:
     os.close(descriptor)
 
 
+def ended_with(pid: int) -> int | None:
+    """As `reap`, but the status can be asked for again."""
+    with contextlib.suppress(ChildProcessError):
+        found = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        if found is not None:
+            return found.si_status if found.si_code == os.CLD_EXITED else 128 + found.si_status
+    return None
+
+
 def reap(pid: int) -> int | None:
     """The exit status of a child of ours that has ended, as a shell counts it; None if it runs or is not ours."""
     with contextlib.suppress(ChildProcessError):  # adopted from an earlier orchestrator

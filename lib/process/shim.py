@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final
 from lib.errors import RelayError
 from lib.process.claim import CLAIM, claimed
 from lib.process.identity import boot_id, identify
+from lib.reserve import reserve
 
 if TYPE_CHECKING:
     from lib.model import ProcessIdentity
@@ -35,7 +36,7 @@ trap : HUP INT QUIT PIPE ALRM TERM USR1 USR2
 set -C
 read -r RELAY_STAT </proc/$$/stat || RELAY_STAT=$$
 echo "$2 $RELAY_STAT" >"$1/{CLAIM}" || exit
-trap 'echo $? >"$1/{EXIT}"' EXIT
+trap 'echo $? >>"$1/{EXIT}"' EXIT
 cd -- "$3" 2>&3 || exit 126
 unset RELAY_STAT OLDPWD
 (shift 3; echo 500 >|/proc/self/oom_score_adj; exec 2>&3 3>&-; exec "$@")
@@ -90,6 +91,7 @@ def spawn(spec: SpawnSpec) -> ProcessIdentity:
         _abandon(pid)
         raise _failure(spec, error) from error
     if identity is None:
+        (spec.folder / CLAIM).unlink(missing_ok=True)  # it could not write it, so it did nothing
         raise _failure(spec, ProcessLookupError(errno.ESRCH, "its shim ended at once"))
     return identity
 
@@ -128,6 +130,9 @@ def _posix_spawn(spec: SpawnSpec) -> int:
     for folder in (spec.folder, spec.output):
         folder.mkdir(parents=True, exist_ok=True)
     environ = {**spec.env, "RELAY_JOB": spec.job_id, "PWD": str(spec.cwd)}
+    # A full disk must not cost the end of what it prints, nor its exit.
+    for file in (spec.folder / EXIT, *(spec.output / name for name in OUTPUT)):
+        reserve(file)
     append = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
     output, errors = (spec.output / name for name in OUTPUT)
     opened = [

@@ -14,6 +14,7 @@ from lib.model import (
     Builder,
     Component,
     Condition,
+    Delay,
     Edit,
     Hold,
     Job,
@@ -113,6 +114,12 @@ CASES: list[tuple[said.Event, str | None]] = [
     ),
     (said.AssistantFreed(assistant="codex"), "codex is launched again"),
     (said.JobStopping(job="j7", reason="timeout"), "job j7 is being stopped: timeout"),
+    (
+        said.JobDelayed(job="j7", delay=Delay(problem=PROBLEM, tries=1)),
+        "job j7 waits: line 3 is not JSON; to mend it: $EDITOR .project/state.json; it is tried again by itself",
+    ),
+    (said.JobDelayed(job="j7", delay=Delay(problem=PROBLEM, tries=2)), None),
+    (said.JobResumed(job="j7"), None),
     (said.JobEnded(job="j7", result=JobResult(ok=True)), "job j7 ended well"),
     (
         said.JobEnded(job="j7", result=JobResult(ok=False, code="exit_nonzero", message="exit status 2")),

@@ -1,0 +1,44 @@
+"""Room on the disk that is kept for a file, so that its first bytes can be written when the disk is full."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_KEEP_SIZE: Final = 1
+_BYTES: Final = 4096
+
+
+def reserve(file: Path) -> None:
+    """Makes the file if it is missing, with room for a first block; it stays as long as it was.
+
+    Where the file system can't keep room, nothing is kept. Raises `OSError` if it can't be made, as when no room is
+    left.
+    """
+    flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    descriptor = os.open(file, flags, 0o600)
+    try:
+        with suppress(AttributeError):
+            _fallocate()(descriptor, _KEEP_SIZE, 0, _BYTES)
+    finally:
+        os.close(descriptor)
+
+
+@cache
+def _fallocate() -> Callable[[int, int, int, int], int]:
+    """fallocate(2); Python's own call would make the file longer."""
+    import ctypes
+
+    if not sys.platform.startswith("linux"):
+        raise AttributeError("fallocate")
+    call = ctypes.CDLL(None).fallocate
+    call.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64]
+    call.restype = ctypes.c_int
+    return call
