@@ -42,6 +42,12 @@ class Conflicts(StrEnum):
     PERSON = "person"
 
 
+class Scope(StrEnum):
+    WARN = "warn"
+    ASK = "ask"
+    REFUSE = "refuse"
+
+
 class Role(StrEnum):
     ARCHITECT = "architect"
     BUILDER = "builder"
@@ -61,6 +67,8 @@ class Config(Value):
     roles: Mapping[Role, Chain] = Field(default={}, description="Assistants of a role, instead of `assistant`.")
     review: bool = Field(default=False, description="A reviewer reads each builder's work before it is merged.")
     conflicts: Conflicts = Field(default=Conflicts.ASSISTANT, description="Who resolves conflicts first.")
+    scope: Scope = Field(default=Scope.ASK, description="Files outside a component's own: shown; asked about before "
+                         "they land if any is deleted or they are many; or sent back.")  # fmt: skip
     skills: tuple[Slug, ...] = Field(default=(), description="Files in .project/skills that builders are given.")
     max_cost_usd: float | None = Field(default=None, gt=0, description="What a run may cost.")
     max_tokens: int | None = Field(default=None, gt=0, description="Tokens that a run may use, in and out.")

@@ -1,12 +1,16 @@
-"""Whether two glob patterns can name the same file. Pure."""
+"""Glob patterns of files: whether two can name the same file, and which of them a path matches. Pure."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from fnmatch import fnmatchcase
 
 _TOKEN = re.compile(r"\[[^\]]+\]|.", re.DOTALL)
 _WILD = re.compile(r"[*?\[]")
+_BRACES = re.compile(r"\{([^{}]*,[^{}]*)\}")
+#: Alternatives that are written out of the braces of one pattern.
+_MOST = 1000
 
 
 def overlap(left: str, right: str) -> bool:
@@ -16,6 +20,51 @@ def overlap(left: str, right: str) -> bool:
     A character class is taken for any character, so the answer can be yes where it is no, never the other way round.
     """
     return _meet(_folders(left), _folders(right), "**", _segments_meet)
+
+
+def matcher(patterns: Iterable[str]) -> Callable[[str], bool]:
+    """Decides of paths whether one of `patterns` names them, by the rules of `overlap`, and `{a,b}` stands for both.
+
+    A character class is taken at its word here, or literally: `app/[id]/page.tsx` is a path, too. A name without
+    wildcards owns all that is below it, and nothing at all (`.`) everything.
+    """
+    known = [_below(each) for pattern in patterns for each in _expanded(pattern)]
+    return lambda path: any(_names(parts, path.split("/")) for parts in known)
+
+
+def _expanded(pattern: str) -> list[str]:
+    waiting: list[str] = [pattern]
+    done: list[str] = []
+    while waiting and len(waiting) + len(done) < _MOST:
+        text = waiting.pop()
+        if found := _BRACES.search(text):
+            waiting += [f"{text[: found.start()]}{part}{text[found.end() :]}" for part in found[1].split(",")]
+        else:
+            done.append(text)
+    return [*done, *waiting]
+
+
+def _below(pattern: str) -> list[str]:
+    parts = [part for part in pattern.split("/") if part not in {"", "."}]
+    return parts if parts and _WILD.search(parts[-1]) and not pattern.endswith("/") else [*parts, "**"]
+
+
+def _names(pattern: Sequence[str], path: Sequence[str]) -> bool:
+    """Whether the folders and the name of `path` are those of `pattern`; only the last `**` is ever tried again."""
+    at = here = again = 0
+    star = -1
+    while here < len(path):
+        part = pattern[at] if at < len(pattern) else None
+        if part == "**":
+            star, again, at = at, here, at + 1
+        elif part is not None and (part == path[here] or fnmatchcase(path[here], part)):
+            at, here = at + 1, here + 1
+        elif star >= 0:
+            again += 1
+            at, here = star + 1, again
+        else:
+            return False
+    return all(part == "**" for part in pattern[at:])
 
 
 def _folders(pattern: str) -> list[str]:

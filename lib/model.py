@@ -310,6 +310,21 @@ class Job(Value):
     result: JobResult | None = None
 
 
+class Reach(Value):
+    """What a builder changed beyond its component's files: counts, and a few names with git's status letter.
+
+    `deleted` and `locks` (files that pin dependencies) are among the `outside`. `lost` counts the files of its start
+    that are gone, its own included and moved ones not, of `total`, which is only counted if any is.
+    """
+
+    outside: int = 0
+    deleted: int = 0
+    locks: int = 0
+    names: tuple[str, ...] = ()
+    lost: int = 0
+    total: int = 0
+
+
 class Builder(Value):
     """Everything known of one builder."""
 
@@ -326,6 +341,7 @@ class Builder(Value):
     base_commit: str = ""
     tip: str = ""
     verified: bool = False
+    reach: Reach = Reach()
     session: str | None = None
     job: str | None = None
     feedback: str = ""

@@ -24,6 +24,12 @@ def sentence(kind: str, data: _Data) -> str | None:
     return None if said is None else clip(escaped(said), _LINE_COLUMNS)
 
 
+def beyond(outside: int, deleted: int) -> str:
+    """That a builder changed so many files outside its own, in a few words; nothing for none."""
+    files = "1 file" if outside == 1 else f"{outside} files"
+    return f"{files} outside its own" + (f", {deleted} deleted" if deleted else "") if outside else ""
+
+
 def _run_started(data: _Data) -> str:
     base = data.get("base") or {}
     where = f"{base.get('branch')} at {str(base.get('commit'))[:_COMMIT_DIGITS]}"

@@ -21,6 +21,7 @@ from lib.git.run import Repo
 from lib.git.snapshot import Snapshot
 from lib.git.way import some
 from lib.model import JobResult
+from orchestrator import scoping
 from orchestrator.conflicts import RESOLVED, brief_resolver, judge_resolution, reopen_conflict
 from orchestrator.jobs import Work
 from orchestrator.merging import checkout_merged, merge_all, tips_of, trailer
@@ -90,6 +91,8 @@ def _conflict_of_needs(builder: str, found: merge.Conflict) -> JobResult:
 def collect(work: Work) -> JobResult:
     """All that the builder left, as a commit on its branch."""
     args, repo = work.job.spec.args, Repo.of(work.project)
+    if not work.worktree.exists():
+        return scoping.emptied(work, None)
     told = strays.put_back_own(repo, work.run, f"refs/heads/{args['branch']}", work.worktree)
     taken = worktrees.snapshot(
         repo, work.worktree, args["branch"], args["base"],
@@ -98,9 +101,12 @@ def collect(work: Work) -> JobResult:
     checkout = Checkout.at(repo, work.worktree)
     ignored = in_words(work.worktree, note_built(repo, checkout))
     told += [*_told_of(work, taken, ignored), *_put_away(work, checkout, taken.commit)]
-    return JobResult(ok=True, data={"commit": taken.commit, "changed": taken.changed[:100], "nested": taken.nested,
-                                    "left_out": taken.left_out[:100], "told": told,
-                                    "ignored": ignored})  # fmt: skip
+    seen = scoping.look(work, taken.commit)
+    if seen.emptied:
+        return scoping.emptied(work, taken.commit, seen.reach)
+    return JobResult(ok=True, data={"commit": taken.commit, "changed": seen.paths[:100], "nested": taken.nested,
+                                    "reach": seen.reach.model_dump(), "left_out": taken.left_out[:100],
+                                    "told": told, "ignored": ignored})  # fmt: skip
 
 
 def _told_of(work: Work, taken: Snapshot, ignored: str) -> Iterator[str]:

@@ -51,6 +51,7 @@ from lib.model import (
     Usage,
     Value,
 )
+from lib.wording import beyond
 
 Status = BuilderStatus
 
@@ -283,13 +284,17 @@ def _line(run: Run, builder: Builder) -> BuilderLine:
         ended_at=builder.ended_at,
         note=(job and _waits(job))
         or (said(job.progress) if job and live else "")
-        or (builder.error.message if builder.error else builder.note),
+        or (builder.error.message if builder.error else _note(builder)),
     )
 
 
 def _waits(job: Job) -> str:
     """Why a job is delayed; nothing if it is not."""
     return f"{job.spec.name} waits: {job.delay.problem.message}" if job.delay and job.result is None else ""
+
+
+def _note(builder: Builder) -> str:
+    return "; ".join(filter(None, (beyond(builder.reach.outside, builder.reach.deleted), builder.note)))
 
 
 def said(progress: Progress) -> str:

@@ -39,8 +39,9 @@ from lib.events import (
     VerbDone,
 )
 from lib.lineage import trespasses
-from lib.model import Action, Builder, BuilderStatus, Edit, JobKind, JobResult, Now, Owner, Problem, RunOutcome
+from lib.model import Action, Builder, BuilderStatus, Edit, JobKind, JobResult, Now, Owner, Problem, Reach, RunOutcome
 from lib.passing import pause_s
+from lib.scope import sentence
 from orchestrator.fold import AT_WORK, SETTLED, Run
 from orchestrator.limits import enforce_limits, free_all, note_end
 from orchestrator.turn import Decision, Seen, Turn
@@ -118,12 +119,13 @@ def _doubts(run: Run) -> list[str]:
 
 
 def _trespasses(run: Run, fact: JobEnded) -> list[str]:
-    """What a builder changed that is others' by the design."""
+    """What a builder changed that is others' by the design, or nobody's."""
     spec = run.jobs[fact.job].spec
     if spec.name != "collect" or spec.builder is None:
         return []
     changed = [str(path) for path in fact.result.data.get("changed", ())]
-    return trespasses(run.builders[spec.builder], changed, run.builders.values())
+    outside = sentence(spec.builder, Reach.model_validate(fact.result.data.get("reach", {})))
+    return [*trespasses(run.builders[spec.builder], changed, run.builders.values()), *([outside] if outside else [])]
 
 
 def _held(run: Run) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
+from lib.wording import beyond
 from orchestrator.asking import Command, asked, commands, question, state_file
 
 Record = Mapping[str, Any]
@@ -210,6 +211,8 @@ def _builder(builder: Record, turn: Record | None, lines: Mapping[str, str], now
     proved = 2 if builder.get("tip") else 1 if builder.get("base_commit") else 0
     said = lines.get(builder.get("job") or "", "") if status in AT_WORK else ""
     note = "" if builder["note"] == status else builder["note"]
+    reach = builder.get("reach") or {"outside": 0, "deleted": 0}
+    outside = beyond(reach["outside"], reach["deleted"])
     used = [part for part in (builder.get("usage"), turn and turn["usage"]) if part]
     return BuilderView(
         id=builder["id"],
@@ -223,7 +226,10 @@ def _builder(builder: Record, turn: Record | None, lines: Mapping[str, str], now
         tokens=sum(usage["input_tokens"] + usage["output_tokens"] for usage in used),
         cost_usd=round(sum(usage["cost_usd"] for usage in used), 6),
         condition=turn["condition"] if turn else "",
-        line=_condition(turn) or said or error.get("message", "").removeprefix(f"{builder['id']}: ") or note,
+        line=_condition(turn)
+        or said
+        or error.get("message", "").removeprefix(f"{builder['id']}: ")
+        or "; ".join(filter(None, (outside, note))),
         branch=builder["branch"],
         worktree=builder["worktree"],
     )

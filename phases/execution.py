@@ -8,16 +8,25 @@ from typing import Any
 from lib.attempts import LOST, UNCOUNTED, another_round, delayed, failed, gave_up, retry_is_due
 from lib.budget import builder_budget
 from lib.chain import choose, nobody
+from lib.config import Scope
 from lib.contracts import Advance, AskCi, Change, Outcome, PhaseView, Proceed, Wait
 from lib.lineage import ancestors, tips
-from lib.model import Builder, BuilderStatus, Job, JobKind, JobResult, JobSpec, Problem
+from lib.model import Builder, BuilderStatus, Job, JobKind, JobResult, JobSpec, Problem, Reach
 from lib.passing import DISK_FULL
+from lib.scope import is_refused, sentence
 from phases import _review
 
 Status = BuilderStatus
 
 AT_WORK = frozenset({Status.PREPARING, Status.RUNNING, Status.VERIFYING})
 BUILT = frozenset({Status.BUILT, Status.MERGED, Status.LANDED})
+
+#: What a builder is told of files outside its component's.
+OUTSIDE: Mapping[Scope, str] = {
+    Scope.WARN: "it is listed for a person.",
+    Scope.ASK: "it is listed for a person, who is asked before a deletion, a lock file or many files land.",
+    Scope.REFUSE: "such a change is sent back to you.",
+}
 
 
 class ExecutionHandler:
@@ -192,6 +201,7 @@ def _build(view: PhaseView, builder: Builder, _result: JobResult, starting: Sequ
         "component": builder.component.model_dump(mode="json"),
         "siblings": [b.component.model_dump(mode="json") for b in view.builders.values() if b.id != builder.id],
         "verify": builder.component.verify or view.config.verify or "",
+        "outside": OUTSIDE[view.config.scope],
         "feedback": builder.feedback,
         "attempt": builder.attempt,
         "ports": list(range(builder.port_base, builder.port_base + view.config.ports_per_builder)),
@@ -225,16 +235,34 @@ def _collect(_view: PhaseView, builder: Builder, result: JobResult, _: Sequence[
 def _collected(view: PhaseView, builder: Builder, result: JobResult, _: Sequence[JobSpec]) -> Moved:
     tip = str(result.data["commit"])
     left_out = result.data.get("left_out")
-    fields = {"tip": tip, **({"note": f"{left_out[0]} is Relay's own, and was left out"} if left_out else {})}
+    reach = Reach.model_validate(result.data.get("reach", {}))
+    fields = {"tip": tip, "verified": False, "reach": reach,
+              **({"note": f"{left_out[0]} is Relay's own, and was left out"} if left_out else {})}  # fmt: skip
     if tip == builder.base_commit and not view.config.allow_no_changes:
         ignored = result.data.get("ignored")
         what = f"a file, but for some that git ignores: {ignored}" if ignored else "a file"
         nothing = JobResult(ok=False, code="no_changes", message=f"it ended without changing {what}")
         return failed(builder, "build", nothing, view.config, view.now), None
+    if is_refused(reach, view.config.scope):
+        return {"reach": reach, **failed(builder, "build", _outside(builder, reach), view.config, view.now)}, None
     verify = builder.component.verify or view.config.verify
     if verify:
         return fields, _command(view, builder, "verify", verify)
     return _done(view, builder, fields)
+
+
+def _outside(builder: Builder, reach: Reach) -> JobResult:
+    """The failure of a builder that changed what is not its own, with what to do about it."""
+    base = builder.base_commit[:10]
+    tail = "\n".join(
+        [
+            "Make these files what they were; no others than those of your component may differ:",
+            *reach.names,
+            *([f"… and {reach.outside - len(reach.names)} more"] if reach.outside > len(reach.names) else []),
+            f"`git show {base}:PATH > PATH` brings back what you changed (M) or deleted (D); remove what is new (A).",
+        ]
+    )
+    return JobResult(ok=False, code="outside_scope", message=sentence("it", reach), data={"tail": tail})
 
 
 def _verified(view: PhaseView, builder: Builder, _result: JobResult, _: Sequence[JobSpec]) -> Moved:

@@ -11,10 +11,10 @@ from typing import Any
 
 from lib.config import Land
 from lib.contracts import AskCi, Change, Finish, Outcome, PhaseView, Proceed, Wait
-from lib.flagged import flagged
 from lib.lineage import tips
 from lib.model import Builder, BuilderStatus, Job, JobKind, JobResult, JobSpec, Problem, RunOutcome
-from phases._resolve import MERGED_WORKTREE, SHOWN, all_of, resolve
+from phases._gate import reasons, remarks
+from phases._resolve import MERGED_WORKTREE, all_of, resolve
 
 TAKEN = "branch_taken"
 STEPS = ("merge", "checkout_merged", "setup", "verify", "land", "clean")
@@ -56,12 +56,9 @@ class MergeBuildHandler:
 
 
 def _landing(view: PhaseView, done: Mapping[str, Job], merged: Mapping[str, Any]) -> Outcome:
-    mode, head, steering = view.config.land, str(merged["head"]), _steering(view, merged)
-    if (mode is Land.ASK or steering) and "approve_landing" not in view.answers:
-        where = f"keep it as {_branch(view)}" if mode is Land.BRANCH else f"land it on {view.state.base.branch}"
-        verified = "merged and verified" if _verification(view) else "merged, without a verify command,"
-        message = f"{_branch(view)} is {verified}{steering}. To {where}: relay approve"
-        return AskCi("approve_landing", message, next_action="merge_build")
+    mode, head, why = view.config.land, str(merged["head"]), reasons(view, merged)
+    if (mode is Land.ASK or why) and "approve_landing" not in view.answers:
+        return _approval(view, [*why, *remarks(view)])
     if mode is Land.BRANCH:
         return Finish(RunOutcome.STORED, f"Merged on {_branch(view)}: git merge {_branch(view)}")
     land = done.get("land")
@@ -86,15 +83,14 @@ def _landing(view: PhaseView, done: Mapping[str, Job], merged: Mapping[str, Any]
     return Finish(RunOutcome.LANDED, f"Landed on {view.state.base.branch} at {head[:10]}")
 
 
-def _steering(view: PhaseView, merged: Mapping[str, Any]) -> str:
-    """A clause on files that steer what is run, as far as their component does not name them in the design."""
-    told = [
-        f"{each['builder']} changes {each['path']} ({each['kind']})"
-        for each in merged.get("flagged", ())
-        if flagged([each["path"]], view.builders[each["builder"]].component.files)
-    ]
-    more = f" and {len(told) - SHOWN} more" if len(told) > SHOWN else ""
-    return f", but read first what its design did not name: {', '.join(told[:SHOWN])}{more}" if told else ""
+def _approval(view: PhaseView, clauses: list[str]) -> AskCi:
+    """The one question before the branch moves, with all that is to be known on it."""
+    landing = view.config.land is not Land.BRANCH
+    where = f"land it on {view.state.base.branch}" if landing else f"keep it as {_branch(view)}"
+    verified = "merged and verified" if _verification(view) else "merged, without a verify command"
+    read = f", but read first what its design did not name: {'; '.join(clauses)}" if clauses else ""
+    message = f"{_branch(view)} is {verified}{read}. To {where}: relay approve"
+    return AskCi("approve_landing", message, next_action="merge_build")
 
 
 def _merge(view: PhaseView) -> JobSpec:

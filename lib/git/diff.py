@@ -37,3 +37,32 @@ def difference(repo: Repo, old: str, new: str) -> Difference:
         room -= len(part)
         parts.append(part)
     return Difference(stat, "".join(parts), len(names) > MAX_FILES)
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """Status letter (git-diff-tree(1): A, D, M, T) and path of each file; `moved` counts the deleted ones of which the
+    same content was added under another name.
+    """
+
+    files: list[tuple[str, str]]
+    moved: int
+
+
+def changes(repo: Repo, old: str, new: str) -> Changes:
+    """The files that differ between two commits, all of them."""
+    fields = git(repo, "diff-tree", "-r", "-z", "--raw", "--no-renames", old, new).fields()
+    files: list[tuple[str, str]] = []
+    contents: dict[str, list[str]] = {"A": [], "D": []}
+    for meta, path in zip(fields[::2], fields[1::2], strict=True):
+        _, _, before, after, status = meta.split(" ")
+        files.append((status[0], path))
+        contents.get(status[0], []).append(after if status[0] == "A" else before)
+    added = set(contents["A"])
+    return Changes(files, sum(content in added for content in contents["D"]))
+
+
+def count_files(repo: Repo, commit: str, besides: str) -> int:
+    """How many files a commit holds, those below the folder `besides` left out."""
+    names = git(repo, "ls-tree", "-r", "-z", "--name-only", commit).fields()
+    return sum(not name.startswith(f"{besides}/") for name in names)

@@ -125,7 +125,7 @@ def test_one_that_says_done_and_changed_nothing_is_not_done(relay: Relay) -> Non
 def test_one_that_deletes_its_own_worktree_gets_another(relay: Relay) -> None:
     begin(relay, {"attempts": {1: [{"run": 'rm -rf "$RELAY_WORKTREE"'}], 2: GOOD}}, sandbox="off")
     relay.over()
-    assert failures(relay, "bad-collect") == ["worktree_gone"]
+    assert failures(relay, "bad-collect") == ["tree_emptied"]
 
 
 def test_one_that_commits_and_leaves_its_branch_loses_nothing(relay: Relay) -> None:

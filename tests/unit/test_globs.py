@@ -1,4 +1,4 @@
-"""Whether two patterns can name the same file."""
+"""Whether two patterns can name the same file, and whether a path is named by one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib.globs import overlap
+from lib.globs import matcher, overlap
 
 
 @pytest.mark.parametrize(
@@ -52,3 +52,46 @@ def test_patterns_that_do_not_meet(left: str, right: str) -> None:
 def test_two_patterns_that_match_one_name_overlap(left: str, right: str, name: str) -> None:
     if fnmatch.fnmatchcase(name, left) and fnmatch.fnmatchcase(name, right):
         assert overlap(left, right)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "path"),
+    [
+        ("src/**", "src/deep/a.py"),
+        ("**/*.py", "a.py"),
+        ("docs", "docs/deep/a.md"),
+        ("docs/", "docs/a.md"),
+        ("LICENSE", "LICENSE"),
+        ("./a.py", "a.py"),
+        ("web/*.{ts,tsx}", "web/a.tsx"),
+        ("{a,b}/{c,d}.py", "b/c.py"),
+        ("app/[id]/page.tsx", "app/[id]/page.tsx"),
+        ("src/[ab].py", "src/a.py"),
+        ("a/**/b/*.py", "a/x/y/b/c.py"),
+        (".", "anything/at/all"),
+        ("**", "anything/at/all"),
+    ],
+)
+def test_a_path_that_a_pattern_names(pattern: str, path: str) -> None:
+    assert matcher(["nothing", pattern])(path)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "path"),
+    [
+        ("b.txt", "LICENSE"),
+        ("src/*.py", "src/deep/a.py"),
+        ("src/[ab].py", "src/c.py"),
+        ("web/*.{ts,tsx}", "web/a.js"),
+        ("src/a.py", "**"),
+        ("a/**/b.py", "a/c.py"),
+        ("*.py", "[*].md"),
+    ],
+)
+def test_a_path_that_no_pattern_names(pattern: str, path: str) -> None:
+    assert not matcher([pattern])(path)
+
+
+def test_no_pattern_names_nothing_and_many_stars_take_no_time() -> None:
+    assert not matcher([])("a.py")
+    assert not matcher(["/".join(["**"] * 30 + ["*a*a*a*a*b"])])("/".join(["a" * 30] * 30))

@@ -19,7 +19,7 @@ VALUES: dict[str, dict[str, Any]] = {
                   "worktree": "/w"},
     "builder": {"requirement": "Build it", "component": COMPONENT, "siblings": [BARE], "verify": "make test",
                 "feedback": "", "attempt": 1, "resumed": False, "ports": [20000, 20001], "worktree": "/w",
-                "skills": []},
+                "outside": "such a change is sent back to you.", "skills": []},
     "reviewer": {"requirement": "Build it", "component": COMPONENT, "verify": "make test", "base": "b" * 40,
                  "tip": "c" * 40, "diff": "+x", "summary": "add.py | 1 +", "is_cut": False, "errors": [],
                  "worktree": "/w"},
@@ -58,7 +58,8 @@ def test_the_architect_is_given_all_that_it_is_to_use(tmp_path: Path) -> None:
 def test_the_builder_is_given_all_that_it_is_to_use(tmp_path: Path) -> None:
     plain = prompt("builder", tmp_path)
     for part in ("`add`", "Addition", "Adds.", "- add.py", '"add": "(a, b) -> ü"', "- It adds.", "## bare", "make test",
-                 "20000 to 20001", "/w", "(base)"):  # fmt: skip
+                 "20000 to 20001", "/w", "(base)", "files that are yours", "sent back to you",
+                 "Never delete a file that is not yours"):  # fmt: skip
         assert part in plain
     assert "attempt" not in plain.split("</component>")[0]
     again = prompt("builder", tmp_path, attempt=2, resumed=True, feedback="1 test failed")

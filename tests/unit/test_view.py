@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 from situations import PID, RUN, SPENT, builder, job, state, view_of, waiting
 
-from lib.model import BuilderStatus, JobKind, Problem, State
+from lib.model import BuilderStatus, JobKind, Problem, Reach, State
 from lib.process import now
 from orchestrator.view import View, as_data
 
@@ -133,6 +133,11 @@ def test_a_builder_at_work_shows_what_it_printed_and_any_other_its_error_or_note
     ]
     view = view_of(state(), parts, lines={"j": "writing tests"})
     assert [part.line for part in view.builders] == ["writing tests", "build: nothing changed", "three tests", ""]
+
+
+def test_a_builder_that_changed_what_is_not_its_own_says_so() -> None:
+    part = builder("a", BuilderStatus.BUILT, note="three tests", reach=Reach(outside=6, deleted=2))
+    assert view_of(state(), [part]).builders[0].line == "6 files outside its own, 2 deleted; three tests"
 
 
 def test_the_steps_behind_a_builder_are_those_that_its_record_proves() -> None:

@@ -1,0 +1,95 @@
+"""A builder's change against the files of its component: what is outside, and whether a person has to see it. Pure.
+
+A component without `files`, or with `**`, owns everything; that many files are deleted is told all the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from lib.config import Scope
+from lib.display import clip, escaped
+from lib.globs import matcher
+from lib.model import Reach
+
+#: More files than that outside a component's own are asked about; fewer are only shown, unless any is deleted.
+FEW: Final = 5
+#: Names that are kept of a change, and columns of each.
+NAMES: Final = 20
+_COLUMNS: Final = 120
+#: Names that a sentence has.
+SHOWN: Final = 4
+#: So many files that are gone are always told; fewer if they are half of all.
+_MANY: Final = 20
+_SOME: Final = 3
+#: From so many files on, a tree that lost nine of ten is an emptied one.
+_LEAST: Final = 5
+_LOCKS: Final = frozenset(
+    {
+        *("package-lock.json", "npm-shrinkwrap.json", "packages.lock.json", "pnpm-lock.yaml", "bun.lockb"),
+        *("go.sum", "Package.resolved", "gradle.lockfile", ".terraform.lock.hcl"),
+    }
+)
+
+
+def judge(changes: Sequence[tuple[str, str]], owned: Sequence[str], *, moved: int = 0, total: int = 0) -> Reach:
+    """The reach of a builder that made `changes` (git's status letter and path of each; a rename is a D and an A).
+
+    `owned` are the globs of its component. `moved` of the deleted files are still there under another name; `total` is
+    how many files there were.
+    """
+    owns = matcher(owned or ["**"])
+    outside = [(status, path) for status, path in changes if not owns(path)]
+    locks = [path for _, path in outside if is_lock(path)]
+    first = sorted(outside, key=lambda change: (change[0] != "D", not is_lock(change[1])))
+    return Reach(
+        outside=len(outside),
+        deleted=sum(status == "D" for status, _ in outside),
+        locks=len(locks),
+        names=tuple(f"{status} {clip(escaped(path), _COLUMNS)}" for status, path in first[:NAMES]),
+        lost=max(0, sum(status == "D" for status, _ in changes) - moved),
+        total=total,
+    )
+
+
+def is_lock(path: str) -> bool:
+    """Whether a file pins the versions of dependencies."""
+    name = path.rpartition("/")[2]
+    return name in _LOCKS or name.endswith(".lock")
+
+
+def is_emptied(reach: Reach, left: int) -> bool:
+    """Whether nothing, or next to nothing, is left of a tree, of which `left` files are there, new ones included."""
+    if not left:
+        return reach.lost > 0
+    return reach.total >= _LEAST and reach.lost * 10 >= reach.total * 9 and left * 2 <= reach.total
+
+
+def is_refused(reach: Reach, scope: Scope) -> bool:
+    """Whether it goes back to the builder."""
+    return scope is Scope.REFUSE and reach.outside > 0
+
+
+def asks(reach: Reach, scope: Scope) -> bool:
+    """Whether a person has to see it before it lands."""
+    if scope is Scope.WARN:
+        return False
+    return bool(reach.deleted or reach.locks) or reach.outside > FEW or _is_loss(reach)
+
+
+def sentence(builder: str, reach: Reach) -> str:
+    """The fact in words, for a log, a gate and a screen; empty where there is nothing to tell."""
+    parts = []
+    if reach.outside:
+        gone = f", {reach.deleted} of them deleted" if reach.deleted else ""
+        more = f" and {reach.outside - SHOWN} more" if reach.outside > SHOWN else ""
+        files = "1 file" if reach.outside == 1 else f"{reach.outside} files"
+        parts.append(f"{files} outside its own{gone} ({', '.join(reach.names[:SHOWN])}{more})")
+    if _is_loss(reach) and reach.lost > reach.deleted:
+        parts.append(f"{reach.lost} of {reach.total} files deleted in all")
+    return f"{builder} changed {'; '.join(parts)}" if reach.outside else f"{builder}: {parts[0]}" if parts else ""
+
+
+def _is_loss(reach: Reach) -> bool:
+    return reach.lost > _MANY or (reach.lost >= _SOME and reach.lost * 2 >= reach.total)

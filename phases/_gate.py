@@ -1,0 +1,60 @@
+"""What a person is told before the user's branch moves: why it is asked, and what else to know. Pure.
+
+Each function gives clauses of one sentence; another fact to tell is one more line in `reasons` or `remarks`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from lib.contracts import PhaseView
+from lib.flagged import flagged
+from lib.model import Builder, BuilderStatus
+from lib.scope import asks, sentence
+from phases._resolve import SHOWN
+
+_MERGED = frozenset({BuilderStatus.BUILT, BuilderStatus.MERGED, BuilderStatus.LANDED})
+
+
+def reasons(view: PhaseView, merged: Mapping[str, Any]) -> list[str]:
+    """Why the landing is asked about, whatever `land` says; nothing if there is no reason."""
+    return [
+        *_bounded(_steering(view, merged)),
+        *_bounded(_outside(view, pressing=True)),
+    ]
+
+
+def remarks(view: PhaseView) -> list[str]:
+    """What is told as well where the landing is asked about."""
+    return [
+        *_bounded(_outside(view, pressing=False)),
+    ]
+
+
+def _steering(view: PhaseView, merged: Mapping[str, Any]) -> list[str]:
+    """Files that steer what is run, where their component does not name them in the design."""
+    return [
+        f"{each['builder']} changes {each['path']} ({each['kind']})"
+        for each in merged.get("flagged", ())
+        if flagged([each["path"]], view.builders[each["builder"]].component.files)
+    ]
+
+
+def _outside(view: PhaseView, *, pressing: bool) -> list[str]:
+    """Builders that changed what is not their component's: those that have to be seen, or the others."""
+    return [
+        words
+        for builder in view.builders.values()
+        if _counts(builder) and asks(builder.reach, view.config.scope) is pressing
+        if (words := sentence(builder.id, builder.reach))
+    ]
+
+
+def _counts(builder: Builder) -> bool:
+    return bool(builder.tip) and builder.status in _MERGED
+
+
+def _bounded(clauses: list[str]) -> list[str]:
+    more = len(clauses) - SHOWN
+    return clauses if more <= 0 else [*clauses[:SHOWN], f"and {more} more"]
