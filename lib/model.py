@@ -102,6 +102,7 @@ class BuilderLine(Value):
     pid: int | None = None
     started_at: datetime | None = None
     ended_at: datetime | None = None
+    verified: bool = False
     note: str = ""
 
 

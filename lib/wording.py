@@ -78,7 +78,8 @@ def _builder_changed(data: _Data) -> str | None:
     if status is None and not error:
         return None
     details = [str(changes["note"])] if changes.get("note") else []
-    details += ["verified"] if changes.get("verified") else []
+    if changes.get("verified") or (status == "built" and "verified" in changes):
+        details.append("verified" if changes["verified"] else "not verified")
     said = f"{data.get('builder')}: {status or 'in trouble'}" + (f" ({', '.join(details)})" if details else "")
     return f"{said}: {error.get('message')}" if error else said
 

@@ -282,6 +282,7 @@ def _line(run: Run, builder: Builder) -> BuilderLine:
         pid=job.process.pid if job and live and job.process else None,
         started_at=builder.started_at,
         ended_at=builder.ended_at,
+        verified=builder.verified,
         note=(job and _waits(job))
         or (said(job.progress) if job and live else "")
         or (builder.error.message if builder.error else _note(builder)),

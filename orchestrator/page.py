@@ -32,6 +32,8 @@ _STATUSES: Final = {
     "skipped": ("-", "dim"),
     "cancelled": ("-", "dim"),
 }
+#: Instead, for a builder that is built and that no command verified.
+_UNVERIFIED: Final = ("○", "yellow")
 _STEPS: Final = 5
 _BAR_COLUMNS: Final = 16
 #: From here on there is room for what each builder cost.
@@ -87,6 +89,8 @@ def _stand(view: View, look: Look) -> list[str]:
     """The headline, what is asked, what is wrong, and what runs for all."""
     prose = min(look.columns, _PROSE_COLUMNS) - len(_INDENT)
     sign, style = _MOODS[view.mood]
+    if view.mood == "done" and any(map(_unverified, view.builders)):
+        style = "bold yellow"
     since = look.paint(f"  {ago(view.doing_s)}", "dim") if view.doing_s is not None and view.mood == "work" else ""
     first, *rest = wrapped(view.headline, prose)
     lines = [look.paint(f" {sign} {first}", style) + since, *(look.paint(_INDENT + line, style) for line in rest)]
@@ -193,7 +197,7 @@ def _progress(view: View, look: Look) -> str:
     painted = (look.paint(drawn[:full], "green") + look.paint(drawn[full : full + busy], "cyan")
                + look.paint(drawn[full + busy :], "dim"))  # fmt: skip
     rest = {name: count for name, count in view.progress.items() if name not in {*BUILT, *AT_WORK}}
-    counts = {"built": view.built, "at work": view.active, **rest}
+    counts = {"built": view.built, "unverified": sum(map(_unverified, view.builders)), "at work": view.active, **rest}
     told = " · ".join(f"{count} {name}" for name, count in counts.items() if count)
     return f"{_INDENT}{painted}  {clip(told, look.columns - _BAR_COLUMNS - 5)}"
 
@@ -205,7 +209,7 @@ def _rows(builders: list[BuilderView], look: Look) -> list[str]:
     cells = [
         [
             clip(escaped(builder.id), look.columns // 4),
-            builder.status + (f" {builder.attempt}/{builder.attempts}" if builder.attempt > 1 else ""),
+            _status(builder) + (f" {builder.attempt}/{builder.attempts}" if builder.attempt > 1 else ""),
             "█" * builder.steps + "░" * (_STEPS - builder.steps),
             "" if builder.age_s is None else ago(builder.age_s),
             *([builder.assistant] if various else []),
@@ -218,12 +222,20 @@ def _rows(builders: list[BuilderView], look: Look) -> list[str]:
     return [_row(builder, row, look) for builder, row in zip(builders, rows, strict=True)]
 
 
+def _unverified(builder: BuilderView) -> bool:
+    return builder.status in BUILT and not builder.verified
+
+
+def _status(builder: BuilderView) -> str:
+    return f"{builder.status}, unverified" if _unverified(builder) else builder.status
+
+
 def _short_spent(builder: BuilderView) -> str:
     return f"${builder.cost_usd:.2f}" if builder.cost_usd else _thousands(builder.tokens) if builder.tokens else ""
 
 
 def _row(builder: BuilderView, cells: list[str], look: Look) -> str:
-    sign, style = _STATUSES.get(builder.status, ("·", ""))
+    sign, style = _UNVERIFIED if _unverified(builder) else _STATUSES.get(builder.status, ("·", ""))
     name, status, steps, *middle, line = cells
     last = look.paint(line, "red" if builder.status == "failed" else "dim")
     return " " + _GAP.join([f"{look.paint(sign, style)} {name}", look.paint(status, style), look.paint(steps, style),

@@ -60,12 +60,16 @@ class HoldView(NamedTuple):
 class BuilderView(NamedTuple):
     """One builder. `steps` of five (see `STEPS`) are behind it; `line` is its last word: output, error or note.
 
+    `verified` says that its commands succeeded on what it has now; `outside` counts its files that are not its own.
+
     `condition` is how its turn is doing: working, silent, asking, retrying or rate_limited; empty without a turn.
     """
 
     id: str
     title: str
     status: str
+    verified: bool
+    outside: int
     steps: int
     attempt: int
     attempts: int
@@ -218,6 +222,8 @@ def _builder(builder: Record, turn: Record | None, lines: Mapping[str, str], now
         id=builder["id"],
         title=builder.get("component", {}).get("title", ""),
         status=status,
+        verified=bool(builder.get("verified")),
+        outside=reach["outside"],
         steps=STEPS.get(status, proved),
         attempt=builder["attempt"],
         attempts=builder.get("attempts", builder["attempt"]),
@@ -276,8 +282,9 @@ def _headline(header: Record, mood: str, working: str) -> str:
     asks = asked(header["action_needed"]) if header["action_owner"] == "ci" else ""
     match mood:
         case "done" | "failed":
-            ends = {"stored": "Merged and verified, not landed", "cancelled": "Cancelled; branches are kept"}
-            return ends.get(header["outcome"]) or str(header["message"])
+            if header["outcome"] == "cancelled":
+                return "Cancelled; branches are kept"
+            return str(header["message"]).partition(": git merge ")[0]
         case "held":
             return "Held: nothing new is done until this is mended"
         case "paused":

@@ -12,6 +12,7 @@ from lib.contracts import PhaseView
 from lib.flagged import flagged
 from lib.model import Builder, BuilderStatus
 from lib.scope import asks, sentence
+from lib.verification import warning
 from phases._resolve import SHOWN
 
 _MERGED = frozenset({BuilderStatus.BUILT, BuilderStatus.MERGED, BuilderStatus.LANDED})
@@ -29,7 +30,13 @@ def remarks(view: PhaseView) -> list[str]:
     """What is told as well where the landing is asked about."""
     return [
         *_bounded(_outside(view, pressing=False)),
+        *_unverified(view),
     ]
+
+
+def _unverified(view: PhaseView) -> list[str]:
+    said = warning(view.config, [builder.component for builder in view.builders.values() if _counts(builder)])
+    return [said] if said else []
 
 
 def _steering(view: PhaseView, merged: Mapping[str, Any]) -> list[str]:

@@ -6,7 +6,7 @@ is put back as git left it, and a person has it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from lib.chain import Choice, choose, nobody, program
@@ -14,6 +14,7 @@ from lib.config import Conflicts, Role
 from lib.contracts import AskCi, Fail, Outcome, PhaseView, Proceed, Wait
 from lib.model import Builder, Job, JobKind, JobSpec, Problem
 from lib.resolution import RESOLVABLE, read_account
+from lib.verification import of_merged
 
 MERGED_WORKTREE: Final = "merged"
 BRIEF, RESOLVE, JUDGE, REOPEN = "brief_resolver", "resolve", "judge_resolution", "reopen_conflict"
@@ -193,12 +194,7 @@ def _verify(view: PhaseView, merge: Job, conflict: Mapping[str, Any]) -> str:
     """What each of the builders that are merged then was verified with, alone, and so must bear with the others."""
     merged = merge.result.data["merged"] if merge.result else ()
     names = [name for name in (*merged, conflict["builder"]) if name in view.builders]
-    return all_of(view.builders[name].component.verify or view.config.verify for name in names)
-
-
-def all_of(commands: Iterable[str | None]) -> str:
-    """Shell commands, each once, one after the other until one fails."""
-    return " && ".join(f"(\n{command}\n)" for command in dict.fromkeys(commands) if command)
+    return of_merged(view.config, [view.builders[name].component for name in names])
 
 
 def _brief(view: PhaseView, again: JobSpec) -> JobSpec:

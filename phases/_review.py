@@ -16,6 +16,7 @@ from lib.chain import choose
 from lib.config import Role
 from lib.contracts import PhaseView
 from lib.model import Builder, BuilderStatus, Job, JobKind, JobResult, JobSpec
+from lib.verification import of_builder
 
 Moved = tuple[Mapping[str, Any], JobSpec | None]
 
@@ -83,7 +84,8 @@ def decide(view: PhaseView, builder: Builder, result: JobResult, starting: Seque
     if verdict.accepted:
         undone = ["what its reviewer changed was taken back: relay recover"] if result.data.get("changed") else []
         note = "; ".join([*undone, *verdict.comments])[:200] or "accepted by its reviewer"
-        return {"status": BuilderStatus.BUILT, "ended_at": view.now.wall, "feedback": "", "note": note}, None
+        return {"status": BuilderStatus.BUILT, "verified": builder.verified, "ended_at": view.now.wall, "feedback": "",
+                "note": note}, None  # fmt: skip
     comments = "\n".join(f"- {comment}" for comment in verdict.comments)
     sent_back = JobResult(ok=False, code="review", message="its reviewer sends it back: " + verdict.comments[0][:200],
                           data={"tail": comments})  # fmt: skip
@@ -165,7 +167,7 @@ def _prompt(view: PhaseView, builder: Builder, errors: Sequence[str]) -> dict[st
     return {
         "requirement": view.state.requirement,
         "component": builder.component.model_dump(mode="json"),
-        "verify": builder.component.verify or view.config.verify or "",
+        "verify": of_builder(view.config, builder.component),
         "base": builder.base_commit,
         "tip": builder.tip,
         "diff": seen.get("diff", ""),

@@ -7,7 +7,8 @@ from lib.config import Gate
 from lib.contracts import Advance, AskCi, Fail, Outcome, PhaseView, Proceed, Wait
 from lib.design import as_json, as_markdown, check, parse_design
 from lib.errors import RelayError
-from lib.model import Job, JobKind, JobResult, JobSpec, Problem
+from lib.model import Design, Job, JobKind, JobResult, JobSpec, Problem
+from lib.verification import warning
 
 ARCHITECT = "architect"
 DESIGN_FILE = "design.json"
@@ -67,11 +68,13 @@ def _designed(view: PhaseView, prepared: Job, turns: list[Job], text: str) -> Ou
         return Wait()
     if not written.result.ok:
         return _failed(written.result)
-    return _gate(view, [component.id for component in design.components])
+    return _gate(view, design)
 
 
-def _gate(view: PhaseView, names: list[str]) -> Outcome:
-    what = f"{len(names)} components: {', '.join(names)}"
+def _gate(view: PhaseView, design: Design) -> Outcome:
+    names = [component.id for component in design.components]
+    unverified = warning(view.config, design.components)
+    what = f"{len(names)} components: {', '.join(names)}{f'; {unverified}' if unverified else ''}"
     if view.config.gates.design is Gate.NONE:
         return Advance("design", "design_build", what)
     folder = f".project/runs/{view.state.run}"

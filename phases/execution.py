@@ -14,6 +14,7 @@ from lib.lineage import ancestors, tips
 from lib.model import Builder, BuilderStatus, Job, JobKind, JobResult, JobSpec, Problem, Reach
 from lib.passing import DISK_FULL
 from lib.scope import is_refused, sentence
+from lib.verification import of_builder
 from phases import _review
 
 Status = BuilderStatus
@@ -67,8 +68,10 @@ class ExecutionHandler:
         broken = [b for b in builders if b.status is Status.FAILED]
         if broken or not any(b.status in BUILT for b in builders):
             return _ask(broken)
-        done = sum(b.status in BUILT for b in builders)
-        return Advance("merge_build", "merge_build", f"{done} of {len(view.builders)} builders built")
+        done = [b for b in builders if b.status in BUILT]
+        verified = sum(b.verified for b in done)
+        message = f"{len(done)} of {len(view.builders)} builders built, {verified or 'none'} verified"
+        return Advance("merge_build", "merge_build", message)
 
 
 Moved = tuple[Mapping[str, Any], JobSpec | None]
@@ -200,7 +203,7 @@ def _build(view: PhaseView, builder: Builder, _result: JobResult, starting: Sequ
         "requirement": view.state.requirement,
         "component": builder.component.model_dump(mode="json"),
         "siblings": [b.component.model_dump(mode="json") for b in view.builders.values() if b.id != builder.id],
-        "verify": builder.component.verify or view.config.verify or "",
+        "verify": of_builder(view.config, builder.component),
         "outside": OUTSIDE[view.config.scope],
         "feedback": builder.feedback,
         "attempt": builder.attempt,
@@ -245,8 +248,7 @@ def _collected(view: PhaseView, builder: Builder, result: JobResult, _: Sequence
         return failed(builder, "build", nothing, view.config, view.now), None
     if is_refused(reach, view.config.scope):
         return {"reach": reach, **failed(builder, "build", _outside(builder, reach), view.config, view.now)}, None
-    verify = builder.component.verify or view.config.verify
-    if verify:
+    if verify := of_builder(view.config, builder.component):
         return fields, _command(view, builder, "verify", verify)
     return _done(view, builder, fields)
 
@@ -274,7 +276,8 @@ def _done(view: PhaseView, builder: Builder, fields: Mapping[str, Any]) -> Moved
     tip = str(fields.get("tip", builder.tip))
     if view.config.review and tip != builder.base_commit:
         return fields, _review.begin(builder, tip)
-    return {**fields, "status": Status.BUILT, "ended_at": view.now.wall, "feedback": ""}, None
+    verified = bool(fields.get("verified", builder.verified))
+    return {**fields, "status": Status.BUILT, "verified": verified, "ended_at": view.now.wall, "feedback": ""}, None
 
 
 def _command(view: PhaseView, builder: Builder, name: str, command: str) -> JobSpec:

@@ -12,9 +12,10 @@ from typing import Any
 from lib.config import Land
 from lib.contracts import AskCi, Change, Finish, Outcome, PhaseView, Proceed, Wait
 from lib.lineage import tips
-from lib.model import Builder, BuilderStatus, Job, JobKind, JobResult, JobSpec, Problem, RunOutcome
+from lib.model import Builder, BuilderStatus, Component, Job, JobKind, JobResult, JobSpec, Problem, RunOutcome
+from lib.verification import HINT, VERIFIED, of_merged, verdict
 from phases._gate import reasons, remarks
-from phases._resolve import MERGED_WORKTREE, all_of, resolve
+from phases._resolve import MERGED_WORKTREE, resolve
 
 TAKEN = "branch_taken"
 STEPS = ("merge", "checkout_merged", "setup", "verify", "land", "clean")
@@ -60,7 +61,8 @@ def _landing(view: PhaseView, done: Mapping[str, Job], merged: Mapping[str, Any]
     if (mode is Land.ASK or why) and "approve_landing" not in view.answers:
         return _approval(view, [*why, *remarks(view)])
     if mode is Land.BRANCH:
-        return Finish(RunOutcome.STORED, f"Merged on {_branch(view)}: git merge {_branch(view)}")
+        known = verdict(view.config, _parts(view))
+        return Finish(RunOutcome.STORED, f"Merged, {known}, not landed: git merge {_branch(view)}")
     land = done.get("land")
     if land is None:
         args = {"branch": view.state.base.branch, "base": view.state.base.commit, "head": head}
@@ -80,16 +82,22 @@ def _landing(view: PhaseView, done: Mapping[str, Job], merged: Mapping[str, Any]
         return Proceed(jobs=(JobSpec(kind=JobKind.EFFECT, name="clean", args=args),))
     if clean.result is None:
         return Wait()
-    return Finish(RunOutcome.LANDED, f"Landed on {view.state.base.branch} at {head[:10]}")
+    return Finish(RunOutcome.LANDED, f"Landed on {view.state.base.branch} at {head[:10]}, {_verdict(view)}")
+
+
+def _verdict(view: PhaseView) -> str:
+    """What is known of the tree that lands, with the one thing to do where that is nothing."""
+    parts = _parts(view)
+    known = verdict(view.config, parts)
+    return known if known == VERIFIED else f"{known}: {HINT}"
 
 
 def _approval(view: PhaseView, clauses: list[str]) -> AskCi:
     """The one question before the branch moves, with all that is to be known on it."""
     landing = view.config.land is not Land.BRANCH
     where = f"land it on {view.state.base.branch}" if landing else f"keep it as {_branch(view)}"
-    verified = "merged and verified" if _verification(view) else "merged, without a verify command"
-    read = f", but read first what its design did not name: {'; '.join(clauses)}" if clauses else ""
-    message = f"{_branch(view)} is {verified}{read}. To {where}: relay approve"
+    read = f", but read first: {'; '.join(clauses)}" if clauses else ""
+    message = f"{_branch(view)} is merged and {verdict(view.config, _parts(view))}{read}. To {where}: relay approve"
     return AskCi("approve_landing", message, next_action="merge_build")
 
 
@@ -117,7 +125,7 @@ def _has_work(builder: Builder) -> bool:
 
 def _verification(view: PhaseView) -> list[JobSpec]:
     """The jobs that judge the merged tree: none without a verify command of the run or of a component."""
-    verify = view.config.verify or _all_of(view)
+    verify = of_merged(view.config, _parts(view))
     if not verify:
         return []
     args = {"branch": _branch(view)}
@@ -136,9 +144,8 @@ def _verification(view: PhaseView) -> list[JobSpec]:
     return specs
 
 
-def _all_of(view: PhaseView) -> str:
-    """Where the run has no verify command: those of the components."""
-    return all_of(builder.component.verify for builder in view.builders.values() if _has_work(builder))
+def _parts(view: PhaseView) -> list[Component]:
+    return [builder.component for builder in view.builders.values() if _has_work(builder)]
 
 
 def _since(view: PhaseView, merge: Job) -> dict[str, Job]:

@@ -6,9 +6,9 @@ import pytest
 from world import HANDLERS, World, bad, new_run, ok
 
 from lib.contracts import Advance, Proceed
-from lib.events import Asked, BuilderChanged, JobEnded, Noted
+from lib.events import Advanced, Asked, BuilderChanged, JobEnded, Noted
 from lib.model import BuilderStatus, JobKind, Owner, RunOutcome
-from orchestrator.fold import IllegalTransitionError, apply
+from orchestrator.fold import IllegalTransitionError, apply, present
 from orchestrator.machine import decide, legal_actions
 from orchestrator.turn import Output, Seen
 
@@ -234,14 +234,64 @@ def test_a_conflict_goes_to_ci_and_the_hand_back_goes_on() -> None:
     assert world.run.state.outcome is RunOutcome.LANDED
 
 
+def commands(world: World, builder: str | None) -> list[str]:
+    return [job.spec.command for job in world.started if job.spec.name == "verify" and job.spec.builder == builder]
+
+
 def test_the_merged_tree_is_verified_by_the_components_commands_where_the_run_has_none() -> None:
     world = World(new_run(gates={"design": "none"}))
     world.design = {"components": [{"id": "a", "verify": "test a"}, {"id": "b", "verify": "test b"}]}
     world.settle()
-    merged = [job for job in world.started if job.spec.name == "verify" and job.spec.builder is None]
-    assert len(merged) == 1
-    assert "test a" in merged[0].spec.command
-    assert "test b" in merged[0].spec.command
+    assert commands(world, None) == ["(test a) && (test b)"]
+    assert world.run.state.message.endswith(", verified")
+
+
+def test_a_components_command_comes_on_top_of_the_configured_one() -> None:
+    world = World(new_run(gates={"design": "none"}, verify="make check"))
+    world.design = {"components": [{"id": "a", "verify": "test a"}, {"id": "b"}]}
+    world.settle()
+    assert commands(world, "a") == ["(make check) && (test a)"]
+    assert commands(world, "b") == ["make check"]
+    assert commands(world, None) == ["(make check) && (test a)"]
+
+
+def test_what_nothing_verifies_is_never_called_verified() -> None:
+    world = World(new_run(land="ask"), design={"components": [{"id": "a"}, {"id": "b"}]})
+    world.settle()
+    said = [world.run.state.message]
+    world.edit(action_owner=Owner.CODE)
+    said.append(world.run.state.message)
+    world.edit(action_owner=Owner.CODE)
+    said.append(world.run.state.message)
+    assert all("relay init" in words for words in said)
+    assert "nothing verifies this" in said[0]
+    assert "merged and not verified" in said[1]
+    assert ", not verified: " in said[2]
+    assert any(isinstance(event, Advanced) and event.message == "2 of 2 builders built, none verified"
+               for event in world.events)  # fmt: skip
+    assert not any(line.verified for line in present(world.run).builders)
+
+
+def test_a_part_that_nothing_verifies_is_named() -> None:
+    world = World(new_run(), design={"components": [{"id": "a", "verify": "test a"}, {"id": "b"}]})
+    world.settle()
+    assert "nothing verifies b: " in world.run.state.message
+    world.edit(action_owner=Owner.CODE)
+    assert ", verified in part: " in world.run.state.message
+    assert [line.verified for line in present(world.run).builders] == [True, False]
+
+
+def test_an_attempt_that_is_not_verified_yet_is_not_verified_by_the_last_one() -> None:
+    world = World(new_run(gates={"design": "none"}, verify="make check", review=True))
+    answers = iter(['{"verdict": "send_back", "comments": ["no"]}'])
+    world.answers["review"] = lambda _: ok(text=next(answers, '{"verdict": "accept"}'))
+    world.design = {"components": [{"id": "a"}]}
+    world.settle()
+    assert world.run.builders["a"].verified
+    world.answers["verify"] = None
+    world.mono_s += 100
+    world.settle()
+    assert (world.statuses(), world.run.builders["a"].verified) == ({"a": "verifying"}, False)
 
 
 @pytest.mark.parametrize("code", ["stopped", "not_started", "rebooted", "lost"])

@@ -41,7 +41,7 @@ def test_fifty_builders_fit_a_screen_and_the_one_that_failed_is_on_it(rows: int)
 
 
 def test_builders_that_all_fit_are_shown_in_their_order() -> None:
-    parts = [builder(name, BuilderStatus.BUILT) for name in ("zebra", "ape", "cat")]
+    parts = [builder(name, BuilderStatus.BUILT, verified=True) for name in ("zebra", "ape", "cat")]
     lines = page(view_of(state(), parts), Look()).splitlines()
     shown = [line.split()[1] for line in lines if line.startswith(" ✓ ")]
     assert shown == ["zebra", "ape", "cat"]
@@ -116,3 +116,22 @@ def test_a_message_that_is_longer_than_a_screen_is_cut_and_the_commands_stay() -
     assert len(text.splitlines()) < 30
     assert "   …\n" in text
     assert "\n   relay approve " in text
+
+
+def test_what_is_built_and_verified_by_nothing_does_not_look_verified() -> None:
+    parts = [builder("a", BuilderStatus.BUILT, verified=True), builder("b", BuilderStatus.BUILT)]
+    shown = page(view_of(state(), parts), Look())
+    assert "2 built · 1 unverified" in shown
+    assert rows_of(shown, "a")[0].startswith(" ✓ a  built  ")
+    assert rows_of(shown, "b")[0].startswith(" ○ b  built, unverified")
+    assert "unverified" not in page(view_of(state(), parts[:1]), Look())
+
+
+def test_what_landed_unverified_is_not_green() -> None:
+    landed = state(outcome="landed", message="Landed on main at 1a2b3c, not verified: set verify:")
+    unverified, verified = (
+        page(view_of(landed, [builder("a", BuilderStatus.LANDED, verified=proved)]), Look(colour=True))
+        for proved in (False, True)
+    )
+    assert "\x1b[1;33m ✓ Landed on main at 1a2b3c, not verified" in unverified
+    assert "\x1b[1;32m ✓ Landed" in verified

@@ -1,0 +1,44 @@
+"""The commands that a tree must bear, and the words for what no command verifies."""
+
+from __future__ import annotations
+
+import subprocess
+
+import pytest
+
+from lib.config import Config
+from lib.model import Component
+from lib.verification import all_of, of_builder, of_merged, verdict, warning
+
+CHECKED = Config(verify="make check")
+A, B = Component(id="a", verify="test a"), Component(id="b")
+
+
+def test_the_configured_command_is_first_and_each_is_run_once() -> None:
+    assert of_builder(CHECKED, A) == "(make check) && (test a)"
+    assert of_builder(CHECKED, B) == "make check"
+    assert of_builder(Config(), B) == ""
+    assert of_merged(CHECKED, [A, B, A]) == "(make check) && (test a)"
+    assert of_merged(CHECKED, [Component(id="c", verify="make check")]) == "make check"
+
+
+@pytest.mark.parametrize(
+    ("commands", "status"),
+    [
+        (["true", "true # (a comment"], 0),
+        (["false; true", "exit 3", "true"], 3),
+        (["true", "cat <<END\n)\nEND", "cd / && test -d usr"], 0),
+        (["cd /", 'test "$PWD" != /'], 0),
+    ],
+)
+def test_commands_of_any_kind_stay_apart(commands: list[str], status: int) -> None:
+    done = subprocess.run(["/bin/sh", "-c", all_of(commands)], check=False, cwd="/usr", capture_output=True)
+    assert done.returncode == status
+
+
+def test_what_is_not_verified_is_called_that() -> None:
+    assert (verdict(CHECKED, [A, B]), warning(CHECKED, [A, B])) == ("verified", "")
+    assert verdict(Config(), [A, B]) == "verified in part"
+    assert "nothing verifies b" in warning(Config(), [A, B])
+    assert verdict(Config(), [B]) == "not verified"
+    assert "nothing verifies this" in warning(Config(), [B])
