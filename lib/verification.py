@@ -6,6 +6,7 @@ nothing away.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import Final
 
@@ -14,8 +15,13 @@ from lib.model import Component
 
 #: What there is to do where nothing verifies a run.
 HINT: Final = "set verify: in .project/config.yaml (relay init proposes a command)"
-VERIFIED: Final = "verified"
 _SHOWN: Final = 4
+#: What a command says that runs Python, directly or by something that does.
+_RUNS: Final = re.compile(r"(?<![\w-])(?:python[\d.]*|py\.test|pytest|coverage|make|unittest)(?![\w-])")
+#: What a command says that brings an environment of its own, or names where to import from.
+_OWN: Final = re.compile(
+    r"PYTHONPATH=|(?<![\w./-])(?:\./)?\.?venv/|\b(?:uv|poetry|pdm|hatch|pipenv|rye|pixi) run\b|\b(?:tox|nox)\b"
+)
 
 
 def all_of(commands: Iterable[str | None]) -> str:
@@ -53,7 +59,12 @@ def warning(config: Config, components: Sequence[Component]) -> str:
 def verdict(config: Config, components: Sequence[Component]) -> str:
     """The evidence for a tree that bore its commands, in words: `verified`, `verified in part`, `not verified`."""
     found = unverified(config, components)
-    return VERIFIED if not found else "not verified" if len(found) == len(components) else "verified in part"
+    return "verified" if not found else "not verified" if len(found) == len(components) else "verified in part"
+
+
+def runs_python(commands: Iterable[str | None]) -> bool:
+    """Whether one of the commands runs the user's Python, and so imports what is installed there."""
+    return any(command and _RUNS.search(command) and not _OWN.search(command) for command in commands)
 
 
 def _grouped(command: str) -> str:

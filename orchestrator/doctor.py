@@ -20,6 +20,7 @@ from lib.sandbox import probe
 from lib.sqlite import CORRUPT
 from lib.trust import pending
 from orchestrator.hold import standing
+from orchestrator.shadowing import shadow
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,7 @@ def _project(folder: Path, instance: str) -> Iterator[Finding]:
     yield Finding("project", ok=True, detail=str(project.root))
     yield _asked("base", lambda: starting_point(Repo.of(project)).branch)
     yield _trusted(project)
+    yield _imports(project)
     database = _database(project)
     yield database
     if database.ok:
@@ -87,6 +89,20 @@ def _project(folder: Path, instance: str) -> Iterator[Finding]:
 def _trusted(project: Project) -> Finding:
     waiting = ", ".join(str(item.path) for item in pending(project))
     return Finding("trust", not waiting, waiting or "nothing waits to be trusted", "relay trust")
+
+
+def _imports(project: Project) -> Finding:
+    """Optional, as not each project is verified by what imports it."""
+    from orchestrator.probing import configuration
+
+    try:
+        found = shadow(project, configuration(project.root))
+    except RelayError as error:
+        return Finding("imports", ok=False, detail=error.message, remedy=error.remedy)
+    if found is None:
+        return Finding("imports", ok=True, detail="no Python here imports this project from your checkout")
+    return Finding("imports", ok=False, detail=found.sentence(), remedy=f"$EDITOR {quote(str(project.config_file))}",
+                   optional=True)  # fmt: skip
 
 
 def _database(project: Project) -> Finding:

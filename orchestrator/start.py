@@ -20,6 +20,7 @@ from lib.process import now
 from lib.rundb import RunDB
 from lib.statefile import Raw, read_raw, render, set_aside
 from lib.trust import require
+from orchestrator import shadowing
 from orchestrator.containment import settled
 from orchestrator.fold import Run
 from orchestrator.home import make_home
@@ -74,7 +75,8 @@ def create_run(project: Project, requirement: str, config: Config) -> Run:
         started = RunStarted(run=state.run, workflow=state.workflow, instance=state.instance,
                              requirement=requirement, base=base, phase=state.phase,
                              action=state.action_needed)  # fmt: skip
-        events: list[Event] = [started, Noted(message=warning, level="warning")] if warning else [started]
+        warnings = [words for words in (warning, shadowing.warning(project, config)) if words]
+        events: list[Event] = [started, *(Noted(message=words, level="warning") for words in warnings)]
         written = render(state)
         previous = _previous_file(project, db)
         save(db, None, run, events, instant, file_bytes=written)

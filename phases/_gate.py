@@ -18,9 +18,13 @@ from phases._resolve import SHOWN
 _MERGED = frozenset({BuilderStatus.BUILT, BuilderStatus.MERGED, BuilderStatus.LANDED})
 
 
-def reasons(view: PhaseView, merged: Mapping[str, Any]) -> list[str]:
-    """Why the landing is asked about, whatever `land` says; nothing if there is no reason."""
+def reasons(view: PhaseView, merged: Mapping[str, Any], shadow: str) -> list[str]:
+    """Why the landing is asked about, whatever `land` says; nothing if there is no reason.
+
+    `shadow` says that the verify commands looked at other code than what was merged.
+    """
     return [
+        *([shadow] if shadow else []),
         *_bounded(_steering(view, merged)),
         *_bounded(_outside(view, pressing=True)),
     ]

@@ -13,7 +13,7 @@ from lib.config import Land
 from lib.contracts import AskCi, Change, Finish, Outcome, PhaseView, Proceed, Wait
 from lib.lineage import tips
 from lib.model import Builder, BuilderStatus, Component, Job, JobKind, JobResult, JobSpec, Problem, RunOutcome
-from lib.verification import HINT, VERIFIED, of_merged, verdict
+from lib.verification import HINT, of_merged, runs_python, unverified, verdict
 from phases._gate import reasons, remarks
 from phases._resolve import MERGED_WORKTREE, resolve
 
@@ -57,11 +57,11 @@ class MergeBuildHandler:
 
 
 def _landing(view: PhaseView, done: Mapping[str, Job], merged: Mapping[str, Any]) -> Outcome:
-    mode, head, why = view.config.land, str(merged["head"]), reasons(view, merged)
+    mode, head, shadow = view.config.land, str(merged["head"]), _shadow(view, done)
+    known, why = _known(view, shadow), reasons(view, merged, shadow)
     if (mode is Land.ASK or why) and "approve_landing" not in view.answers:
-        return _approval(view, [*why, *remarks(view)])
+        return _approval(view, known, [*why, *remarks(view)])
     if mode is Land.BRANCH:
-        known = verdict(view.config, _parts(view))
         return Finish(RunOutcome.STORED, f"Merged, {known}, not landed: git merge {_branch(view)}")
     land = done.get("land")
     if land is None:
@@ -82,22 +82,32 @@ def _landing(view: PhaseView, done: Mapping[str, Job], merged: Mapping[str, Any]
         return Proceed(jobs=(JobSpec(kind=JobKind.EFFECT, name="clean", args=args),))
     if clean.result is None:
         return Wait()
-    return Finish(RunOutcome.LANDED, f"Landed on {view.state.base.branch} at {head[:10]}, {_verdict(view)}")
+    return Finish(RunOutcome.LANDED, f"Landed on {view.state.base.branch} at {head[:10]}, {known}{_hint(view)}")
 
 
-def _verdict(view: PhaseView) -> str:
-    """What is known of the tree that lands, with the one thing to do where that is nothing."""
-    parts = _parts(view)
-    known = verdict(view.config, parts)
-    return known if known == VERIFIED else f"{known}: {HINT}"
+def _shadow(view: PhaseView, done: Mapping[str, Job]) -> str:
+    """That the commands which succeeded looked at the user's checkout and not at the merged tree."""
+    shown = done.get("checkout_merged")
+    found = str(shown.result.data.get("shadow", "")) if shown and shown.result else ""
+    return found if runs_python([of_merged(view.config, _parts(view))]) else ""
 
 
-def _approval(view: PhaseView, clauses: list[str]) -> AskCi:
+def _known(view: PhaseView, shadow: str) -> str:
+    """What is known of the merged tree, in words."""
+    return "not verified" if shadow else verdict(view.config, _parts(view))
+
+
+def _hint(view: PhaseView) -> str:
+    """The one thing to do where nothing, or not everything, is verified."""
+    return f": {HINT}" if unverified(view.config, _parts(view)) else ""
+
+
+def _approval(view: PhaseView, known: str, clauses: list[str]) -> AskCi:
     """The one question before the branch moves, with all that is to be known on it."""
     landing = view.config.land is not Land.BRANCH
     where = f"land it on {view.state.base.branch}" if landing else f"keep it as {_branch(view)}"
     read = f", but read first: {'; '.join(clauses)}" if clauses else ""
-    message = f"{_branch(view)} is merged and {verdict(view.config, _parts(view))}{read}. To {where}: relay approve"
+    message = f"{_branch(view)} is merged and {known}{read}. To {where}: relay approve"
     return AskCi("approve_landing", message, next_action="merge_build")
 
 

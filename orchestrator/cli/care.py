@@ -21,15 +21,28 @@ def init(
     print_only: Annotated[bool, typer.Option("--print", help="Print the file instead of writing it.")] = False,
 ) -> None:
     """Write a commented .project/config.yaml to start from."""
+    from contextlib import suppress
+
+    from lib.errors import RelayError
     from lib.templates import shipped
     from orchestrator import setting_up
+    from orchestrator.proposing import proposals, with_proposals
 
     text = (shipped("project") / "config.yaml").read_text()
     if print_only:
+        with suppress(RelayError):  # without a project there is nothing to propose
+            text = with_proposals(text, proposals(project_of("default").root))
         typer.echo(text, nl=False)
         return
-    file = setting_up.write_config(project_of("default"), text)
+    project = project_of("default")
+    found = proposals(project.root)
+    file = setting_up.write_config(project, with_proposals(text, found))
     typer.echo(f"Wrote {file}. Every line of it is a default; change what you like.")
+    if found:
+        typer.echo(f"It proposes `verify: {found[0].command}` (from {found[0].source}). Nothing is verified before you "
+                   "take the # away there.")  # fmt: skip
+    else:
+        typer.echo("No test command was found in this project: without `verify:` nothing verifies what is built.")
 
 
 def trust(

@@ -247,6 +247,13 @@ def test_init_writes_a_configuration_that_is_trusted_and_holds_no_surprise(relay
     assert "exists already" in said
 
 
+def test_init_proposes_what_the_project_tests_itself_with_and_runs_nothing(relay: Relay) -> None:
+    (relay.root / "Makefile").write_text("test:\n\ttouch ran\n")
+    assert "verify: make test" in relay("init")
+    assert "# verify: make test    # proposed, from Makefile" in (relay.root / ".project" / "config.yaml").read_text()
+    assert not (relay.root / "ran").exists()
+
+
 def test_trust_lists_and_then_allows_what_the_project_brings(relay: Relay, book: str) -> None:
     config = relay.root / ".project" / "config.yaml"
     config.parent.mkdir()

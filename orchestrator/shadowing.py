@@ -1,0 +1,22 @@
+"""Whether jobs of a project would import its code from the user's checkout, by the environment that they get."""
+
+from __future__ import annotations
+
+import os
+
+from lib.config import Config
+from lib.editable import Editable, editable
+from lib.paths import Project
+from lib.process import environment
+from lib.verification import runs_python
+
+
+def shadow(project: Project, config: Config) -> Editable | None:
+    """The installation that does so."""
+    return editable(project.root, environment(os.environ, config.env, passed=config.env_pass))
+
+
+def warning(project: Project, config: Config) -> str:
+    """A sentence for the start of a run; empty where its verify command does not import anything that is installed."""
+    found = shadow(project, config) if config.verify is None or runs_python([config.verify]) else None
+    return found.sentence() if found else ""
