@@ -12,7 +12,7 @@ from lib.git.inspect import changed_paths
 from lib.git.objects import value
 from lib.git.run import Repo
 from lib.model import JobResult
-from lib.resolution import Account, Disputed, objections
+from lib.resolution import Account, Disputed, Judgement, bounded, judge
 from orchestrator.jobs import Work
 
 #: Where a resolution is kept that was judged, and is being verified.
@@ -87,20 +87,22 @@ def brief_resolver(work: Work) -> JobResult:
 
 
 def judge_resolution(work: Work) -> JobResult:
-    """What is wrong with what the assistant left; if nothing, the commit of it, which is to be verified."""
+    """Judges what the assistant left, and makes a commit of it unless it has to mend something.
+
+    `questions` are for a person. What it left out or put in by its own account, and may, is told.
+    """
     repo, left, args = Repo.of(work.project), noted(work), work.job.spec.args
     ref, sides = f"{RESOLVED}{work.run}", (left["head"], left["theirs"])
-    account = Account(
-        removed={path: frozenset(lines) for path, lines in args["removed"].items()},
-        added={path: frozenset(lines) for path, lines in args["added"].items()},
-        whole=frozenset(args["removed"]),
-    )
+    account = Account.of(args["removed"], args["added"])
 
-    def check(files: list[Disputed]) -> list[str]:
-        return objections(files, account, ("what was merged before", left["builder"]))
+    def check(files: list[Disputed]) -> Judgement:
+        return judge(files, account, ("what was merged before", left["builder"]))
 
-    wrong = resolution.judge(repo, work.worktree, sides, ref, args["message"], check)
-    return JobResult(ok=True, data={"objections": wrong, "commit": None if wrong else value(repo, ref)})
+    found = resolution.judge(repo, work.worktree, sides, ref, args["message"], check)
+    data = {name: bounded(getattr(found, name)) for name in ("objections", "questions")}
+    told = [] if found.objections or found.questions else bounded(found.told)
+    commit = None if found.objections else value(repo, ref)
+    return JobResult(ok=True, data={**data, "commit": commit, "told": told})
 
 
 def reopen_conflict(work: Work) -> JobResult:

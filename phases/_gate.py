@@ -13,7 +13,7 @@ from lib.flagged import flagged
 from lib.model import Builder, BuilderStatus
 from lib.scope import asks, sentence
 from lib.verification import warning
-from phases._resolve import SHOWN
+from phases._resolve import SHOWN, by_own_account
 
 _MERGED = frozenset({BuilderStatus.BUILT, BuilderStatus.MERGED, BuilderStatus.LANDED})
 
@@ -27,6 +27,7 @@ def reasons(view: PhaseView, merged: Mapping[str, Any], shadow: str) -> list[str
         *([shadow] if shadow else []),
         *_bounded(_steering(view, merged)),
         *_bounded(_outside(view, pressing=True)),
+        *_bounded(by_own_account(view)),
     ]
 
 

@@ -47,6 +47,8 @@ def resolve(view: PhaseView, merge: Job, conflict: Mapping[str, Any], again: Job
         turns = [job for job in done if job.spec.name == RESOLVE]
         final = len(turns) >= view.config.attempts or _gave_up(turns[-1])
         return Proceed(jobs=(_effect(REOPEN, fresh=final),), notes=(f"The resolution is refused: {reasons[0]}",))
+    if _questions(last):
+        return Proceed(jobs=(_effect(REOPEN, fresh=True),), notes=("The resolution is not the assistant's to decide",))
     if last.spec.name == RESOLVE:
         return Proceed(jobs=(_judge(view, conflict, last),))
     return _verified(view, merge, conflict, done, again)
@@ -57,7 +59,7 @@ def asked(view: PhaseView, conflict: Mapping[str, Any], tried: str) -> AskCi:
     paths = conflict.get("open") or [f"{path['path']} ({path['kind']})" for path in conflict["paths"]]
     shown = ", ".join(paths[:SHOWN]) + (f" and {len(paths) - SHOWN} more" if len(paths) > SHOWN else "")
     what = "is not resolved yet" if conflict.get("open") else "conflicts with what is merged already"
-    folder = f".project/worktrees/{view.state.run}/{MERGED_WORKTREE}"
+    folder = _folder(view)
     message = (
         f"{conflict['builder']} {what}: {shown}. {tried}"
         f"Resolve in {folder} (git status there shows each file; no commit needed), then: relay approve"
@@ -141,6 +143,21 @@ def _reasons(job: Job) -> list[str]:
     return [f"{said}\n\n{tail}" if tail and job.spec.name in _COMMANDS else said]
 
 
+def _questions(job: Job) -> list[str]:
+    """What a person has to decide of a resolution that has no other faults."""
+    return [str(each) for each in job.result.data.get("questions", ())] if job.result and job.spec.name == JUDGE else []
+
+
+def by_own_account(view: PhaseView) -> list[str]:
+    """Clauses on the lines that resolvers left out or put in, for reasons that are their own, of what is merged."""
+    merges = [job.spec.args for job in view.jobs.values() if job.spec.name == "merge"]
+    taken = {args["resolved"] for args in merges if args.get("resolved")}
+    found = [job.result.data for job in view.jobs.values() if job.spec.name == JUDGE and job.result and job.result.ok]
+    told = [str(each) for data in found if data.get("commit") in taken for each in data.get("told", ())]
+    clause = "an assistant that resolved a conflict changed lines for reasons that are only its own: "
+    return [clause + told[0], *told[1:]] if told else []
+
+
 def _gave_up(turn: Job) -> bool:
     """Whether it could not be launched, or says itself that it can't."""
     ended_well = turn.result is not None and turn.result.ok
@@ -152,6 +169,9 @@ def _why(view: PhaseView, done: Sequence[Job]) -> str:
     turns = [job for job in done if job.spec.name == RESOLVE]
     if not turns:
         return f"No resolver can be had: {_choice(view).why}. "
+    judged = next((job for job in reversed(done) if job.spec.name == JUDGE), None)
+    if judged and judged.result and (questions := _questions(judged)):
+        return _to_decide(view, turns[-1], questions, str(judged.result.data["commit"]))
     refused = next((reasons for job in reversed(done) if (reasons := _reasons(job))), ["no reason recorded"])
     said = refused[0].splitlines()[0].removeprefix(f"{RESOLVE}: ")
     tried = f"{program(turns[-1].spec.assistant)} tried {'once' if len(turns) == 1 else f'{len(turns)} times'}"
@@ -159,10 +179,26 @@ def _why(view: PhaseView, done: Sequence[Job]) -> str:
     return f"{tried}: {said[:_SAID]}. {again}" if turns[-1].process else f"No resolver: {said[:_SAID]}. "
 
 
+def _to_decide(view: PhaseView, turn: Job, questions: Sequence[str], commit: str) -> str:
+    """The lines that a person has to decide about, with the resolver's reasons, and how to take its version."""
+    more = f"; and {len(questions) - SHOWN} more" if len(questions) > SHOWN else ""
+    return (
+        f"{program(turn.spec.assistant)} resolved it, but what it left out or put in is for you to decide: "
+        f"{'; '.join(questions[:SHOWN])}{more}. To take its version as it is: "
+        f"git -C {_folder(view)} read-tree -u --reset {commit[:12]} && relay approve. Else: "
+    )
+
+
+def _folder(view: PhaseView) -> str:
+    return f".project/worktrees/{view.state.run}/{MERGED_WORKTREE}"
+
+
 def _judge(view: PhaseView, conflict: Mapping[str, Any], turn: Job) -> JobSpec:
     """Its message is read here; whether it bears out what is in the files is judged with git."""
     account = read_account(str(turn.result.data.get("text", "")) if turn.result else "")
-    explained = [f"Left out of {path}: {' | '.join(sorted(lines))}" for path, lines in account.removed.items()]
+    explained = [
+        f"Left out of {path}: {line} ({why})" for path, lines in account.removed.items() for line, why in lines.items()
+    ]
     message = "\n\n".join(
         [
             f"Merge {conflict['builder']}, conflicts resolved by {program(turn.spec.assistant)}",
@@ -170,10 +206,7 @@ def _judge(view: PhaseView, conflict: Mapping[str, Any], turn: Job) -> JobSpec:
             f"Relay-Run: {view.state.run}\n",
         ]
     )
-    removed, added = (
-        {path: sorted(lines) for path, lines in side.items()} for side in (account.removed, account.added)
-    )
-    return _effect(JUDGE, removed=removed, added=added, message=message)
+    return _effect(JUDGE, removed=account.removed, added=account.added, message=message)
 
 
 def _verified(view: PhaseView, merge: Job, conflict: Mapping[str, Any], done: Sequence[Job], again: JobSpec) -> Outcome:

@@ -23,33 +23,34 @@ from lib.git.run import CHECKOUT_TIMEOUT_S, Repo, git, identity_env
 from lib.git.snapshot import take
 from lib.git.whole import believe, believed
 from lib.git.worktrees import bring, held, rescued_content, show
-from lib.resolution import Disputed
+from lib.resolution import Disputed, Judgement
 
 _FILES: Final = ("100644", "100755")
 _ABSENT: Final = "0" * 6
 
 
 def judge(
-    repo: Repo, path: Path, sides: tuple[str, str], ref: str, message: str, check: Callable[[list[Disputed]], list[str]]
-) -> list[str]:
-    """What is wrong with the merge of `sides`, commits both, that was left in the worktree at `path`.
+    repo: Repo, path: Path, sides: tuple[str, str], ref: str, message: str, check: Callable[[list[Disputed]], Judgement]
+) -> Judgement:
+    """Judges the merge of `sides`, commits both, that was left in the worktree at `path`.
 
-    If nothing is, `ref` comes to name the commit of it. `check` judges the files in conflict.
+    Without objections `ref` comes to name the commit of it. `check` judges the files in conflict.
     """
     checkout, (head, theirs) = Checkout.at(repo, path), sides
 
-    def once(attempt: int) -> list[str]:
+    def once(attempt: int) -> Judgement:
         if attempt:
             checkout.index.unlink(missing_ok=True)
         tree = take(repo, checkout.path, checkout.index, head).tree
         predicted = _predicted(repo, head, theirs)
         found = entries(repo, tree)
-        problems = unresolved(repo, path, head, theirs, staging_counts=False) + _strays(repo, predicted, found)
-        problems += check([_disputed(repo, each, found.get(each.path)) for each in predicted.paths])
-        if not problems:
+        judgement = check([_disputed(repo, each, found.get(each.path)) for each in predicted.paths])
+        left = unresolved(repo, path, head, theirs, staging_counts=False)
+        judgement.objections[:0] = left + _strays(repo, predicted, found)
+        if not judgement.objections:
             commit = commit_tree(repo, tree, [head, theirs], message, identity_env(repo))
             move_ref(repo, ref, commit, value(repo, ref), "resolved")
-        return problems
+        return judgement
 
     return lasting(repo, ref, head, once)
 
@@ -110,7 +111,7 @@ def _disputed(repo: Repo, each: ConflictPath, result: Entry | None) -> Disputed:
 
 
 def _text(repo: Repo, blob: str) -> str | None:
-    return git(repo, "cat-file", "blob", blob).out.decode(errors="replace") if blob else None
+    return git(repo, "cat-file", "blob", blob).out.decode(errors="surrogateescape") if blob else None
 
 
 def _with_disputed_of(repo: Repo, checkout: Checkout, tree: str, predicted: Conflict, lost: Collection[str]) -> str:

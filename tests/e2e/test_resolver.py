@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -70,9 +71,10 @@ def test_what_keeps_both_sides_lands_without_a_person(relay: Relay, tmp_path: Pa
         ([{"delete": "README.md"}, NOTHING], "README.md is gone"),
         ([{"say": "All conflicts are resolved."}], "conflict marker"),
         ([{"write": {"README.md": BOTH}}, {"run": "chmod +x README.md"}, NOTHING], "its permission was changed"),
+        ([{"write": {"README.md": f"{LEFT}\n{README}\n{RIGHT}\n"}}, NOTHING], "not in the order"),
     ],
     ids=["markers committed", "dropped theirs", "dropped ours", "chatter", "another file", "a new file", "aborted",
-         "deleted", "only said", "mode"],
+         "deleted", "only said", "mode", "another order"],
 )  # fmt: skip
 def test_what_is_refused_goes_back_with_the_reason(
     relay: Relay, tmp_path: Path, steps: list[dict[str, Any]], why: str
@@ -111,14 +113,68 @@ def test_one_that_says_it_cannot_is_believed_at_once(relay: Relay, tmp_path: Pat
     assert "left and right want different titles" in state["message"]
 
 
-def test_a_line_left_out_for_a_reason_is_accepted_and_told_in_the_commit(relay: Relay, tmp_path: Path) -> None:
-    removed = [{"file": "README.md", "text": LEFT, "why": "right says the same"}]
-    added = [{"file": "README.md", "text": "from both", "why": "the two as one"}]
-    removed.append({"file": "README.md", "text": RIGHT, "why": "the two as one"})
-    begin(relay, tmp_path, [{"write": {"README.md": f"{README}\nfrom both\n"}}, account(removed=removed, added=added)])
+JOINED = "from the left and the right"
+
+
+def test_lines_that_became_one_are_told_with_the_reason_before_they_land(relay: Relay, tmp_path: Path) -> None:
+    removed = [{"file": "README.md", "text": line, "why": "said together"} for line in (LEFT, RIGHT)]
+    added = [{"file": "README.md", "text": JOINED, "why": "the two as one"}]
+    resolver = [{"write": {"README.md": f"{README}\n{JOINED}\n"}}, account(removed=removed, added=added)]
+    begin(relay, tmp_path, resolver)
+    state = relay.asked("approve_landing")
+    assert relay.head() == state["base"]["commit"]
+    log = (relay.root / ".project/logs/workflow.log").read_text()
+    for line in (LEFT, RIGHT, JOINED):
+        assert f'"{line}"' in state["message"]
+        assert f'"{line}"' in log
+    assert "the two as one" in state["message"]
+    relay("approve")
     relay.over()
-    assert "from both" in (relay.root / "README.md").read_text()
+    assert JOINED in (relay.root / "README.md").read_text()
     assert LEFT in run_git(relay.root, "log", "--format=%B", "main")
+
+
+@pytest.mark.parametrize(
+    ("text", "lists"),
+    [
+        (LEFT, {"removed": [RIGHT]}),
+        (f"{LEFT}\n{RIGHT}\nI merged the two lines above.", {"added": ["I merged the two lines above."]}),
+        ("from neither", {"removed": [LEFT, RIGHT], "added": ["from neither"]}),
+    ],
+    ids=["a side dropped", "chatter", "both dropped"],
+)
+def test_what_an_assistant_left_out_or_put_in_for_any_reason_is_for_a_person(
+    relay: Relay, tmp_path: Path, text: str, lists: dict[str, list[str]]
+) -> None:
+    said = {
+        key: [{"file": "README.md", "text": line, "why": "not needed"} for line in lines]
+        for key, lines in lists.items()
+    }
+    run = begin(relay, tmp_path, [{"write": {"README.md": f"{README}\n{text}\n"}}, account(**said)])
+    state = relay.asked("resolve_conflict")
+    assert len(resolutions(relay)) == 1
+    for line in (line for lines in lists.values() for line in lines):
+        assert f'"{line}"' in state["message"]
+    assert '"not needed"' in state["message"]
+    assert len(state["message"]) < 2000
+    torn = relay.root / f".project/worktrees/{run}/merged/README.md"
+    assert "<<<<<<<" in torn.read_text()
+    relay("approve")  # without a resolution
+    relay.asked("resolve_conflict", times=2)
+    assert relay.head() == state["base"]["commit"]
+
+
+def test_the_version_of_the_assistant_is_taken_with_the_command_that_is_told(relay: Relay, tmp_path: Path) -> None:
+    removed = [{"file": "README.md", "text": RIGHT, "why": "not needed"}]
+    begin(relay, tmp_path, [{"write": {"README.md": f"{README}\n{LEFT}\n"}}, account(removed=removed)])
+    message = relay.asked("resolve_conflict")["message"]
+    command = re.search(r"git -C (\S+) (read-tree .*) && relay approve", message)
+    assert command is not None
+    run_git(relay.root / command[1], *command[2].split())
+    relay("approve")
+    relay.over()
+    assert (relay.root / "README.md").read_text() == f"{README}\n{LEFT}\n"
+    assert (relay.root / "right.txt").exists()
 
 
 def test_a_resolution_that_breaks_a_builders_verification_goes_back(relay: Relay, tmp_path: Path) -> None:
@@ -163,6 +219,9 @@ RENAMED = {
 def test_other_kinds_with_lines_are_resolved_too(relay: Relay, tmp_path: Path, kind: str) -> None:
     left, right, resolver = RENAMED[kind]
     relay.begin(playbook(tmp_path / "book", {"left": [left], "right": [right]}, resolver=resolver), "parts", "--yes")
+    if resolver[1] is not NOTHING:
+        assert "its other name is kept" in relay.asked("approve_landing")["message"]
+        relay("approve")
     relay.over()
     assert kind in {path["kind"] for path in resolutions(relay)[0]["spec"]["prompt"]["paths"]}
     tree = run_git(relay.root, "ls-tree", "--name-only", "main").split()
@@ -173,11 +232,18 @@ MOVED = account(removed=[{"file": "README.md", "text": "", "why": "right moved i
 
 
 @pytest.mark.parametrize("resolver", [[NOTHING], [{"delete": "README.md"}, MOVED]], ids=["kept", "deleted"])
-def test_a_file_that_one_side_deleted_is_kept_or_accounted_for(relay: Relay, tmp_path: Path, resolver: Any) -> None:
+def test_a_file_that_one_side_deleted_and_the_other_changed_goes_only_by_a_person(
+    relay: Relay, tmp_path: Path, resolver: Any
+) -> None:
     builders = {"left": readme(LEFT), "right": [{"delete": "README.md"}, {"write": {"right.txt": "r\n"}}]}
     relay.begin(playbook(tmp_path / "book", builders, resolver=resolver), "parts", "--yes")
-    relay.over()
-    assert (relay.root / "README.md").exists() is (resolver == [NOTHING])
+    if resolver == [NOTHING]:
+        relay.over()
+        assert LEFT in (relay.root / "README.md").read_text()
+    else:
+        message = relay.asked("resolve_conflict")["message"]
+        assert "right moved it to right.txt" in message
+        assert LEFT in message
 
 
 def test_a_binary_conflict_is_for_a_person(relay: Relay, tmp_path: Path) -> None:
