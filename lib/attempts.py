@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Iterable
 from typing import Any
 
 from lib.config import Config
+from lib.failures import digest, last_lines
 from lib.model import Builder, BuilderStatus, Job, JobResult, Now, Problem
 from lib.passing import DISK_FULL, pause_s
 
@@ -17,19 +19,38 @@ FULL_TRIES = 10
 STUCK = "STUCK:"
 #: Somebody else killed it, before its exit could be recorded.
 LOST = "lost"
+#: The conversation can't go on, and a new one can: it is full, or its service refuses what is in it.
+SPENT = "session_spent"
+#: The assistant's service refuses this request for good: another assistant is asked, and this one not again.
+REFUSED = "refused"
+#: The model that was asked for is not to be had.
+MODEL = "model"
+#: So often in a row another's kill counts no attempt; then something here kills it each time.
+LOSSES = 5
+#: Steps that are commands of the project, and how much of one is shown.
+COMMANDS = frozenset({"setup", "verify"})
+COMMAND_CHARS = 120
 #: Ends that say nothing about the builder: the next attempt follows at once and is not counted.
-UNCOUNTED = frozenset({"stopped", "not_started", "rebooted", "superseded", "run_budget"})
+UNCOUNTED = frozenset({"stopped", "not_started", "rebooted", "superseded", "run_budget", REFUSED})
 #: Ends that say something about the assistant, which is held for them, and nothing about the builder.
-HOLDING = frozenset({"rate_limit", "server", "network", "busy", "auth", "not_available"})
+HOLDING = frozenset({"rate_limit", "server", "network", "busy", "auth", "not_available", "credits", "model"})
 UNJUDGED = UNCOUNTED | HOLDING
+#: Ends in the middle of the work: its assistant is to go on, and has done nothing that could be criticised.
+INTERRUPTED = UNJUDGED | {LOST, SPENT, "idle", "timeout"}
 
 
-def failed(builder: Builder, step: str, result: JobResult, config: Config, now: Now) -> dict[str, Any]:
-    """The changes of a builder's record after `step` failed: `retrying` with a time, or `failed`."""
-    stuck = f"; it says: {builder.note}" if builder.note.startswith(STUCK) else ""
+def failed(
+    builder: Builder, step: str, result: JobResult, config: Config, now: Now, others: Iterable[Builder] = ()
+) -> dict[str, Any]:
+    """The changes of a builder's record after `step` failed: `retrying` with a time, or `failed`.
+
+    `others` are the run's other builders: what fails in two of them alike is not for a builder to mend.
+    """
+    failure = _digest(step, result)
+    again = _came_back(builder, failure, result, others)
     problem = Problem(
         code=result.code or "failed",
-        message=f"{builder.id}: {step}: {result.message}{stuck}",
+        message=f"{builder.id}: {_named(step, result)}: {result.message}{again}{_stuck(builder)}",
         remedy=result.remedy or f"relay logs {builder.id}",
         action=step,
         at=now.wall,
@@ -38,12 +59,16 @@ def failed(builder: Builder, step: str, result: JobResult, config: Config, now: 
         "error": problem,
         "note": result.message,
         "session": builder.session if result.session is None else result.session or None,
-        "feedback": _feedback(step, result),
+        "feedback": builder.feedback if result.code in INTERRUPTED else _feedback(step, result),
+        "failure": failure or builder.failure,
     }
-    if result.code in UNJUDGED:
-        return {**fields, "status": BuilderStatus.RETRYING, "attempt": builder.attempt - 1, "retry_at_mono_s": None,
-                "feedback": builder.feedback}  # fmt: skip
-    if result.code in FATAL or builder.attempt >= builder.attempts:
+    if _is_uncounted(builder, step, result):
+        lost = result.code == LOST
+        due = {"retry_at_mono_s": now.mono_s + backoff_s(config, builder.losses + 1, builder.id),
+               "retry_boot_id": now.boot_id} if lost else {"retry_at_mono_s": None}  # fmt: skip
+        return {**fields, "status": BuilderStatus.RETRYING, "attempt": builder.attempt - 1,
+                "losses": builder.losses + lost, **due}  # fmt: skip
+    if result.code in FATAL or again or builder.attempt >= builder.attempts:
         return {**fields, "status": BuilderStatus.FAILED, "ended_at": now.wall}
     pause_s = backoff_s(config, builder.attempt, builder.id)
     return {**fields, "status": BuilderStatus.RETRYING, "retry_at_mono_s": now.mono_s + pause_s,
@@ -70,6 +95,38 @@ def delayed(builder: Builder, job: Job, tries: int, config: Config, now: Now) ->
     }
 
 
+def _is_uncounted(builder: Builder, step: str, result: JobResult) -> bool:
+    """Whether the end says nothing about the builder. A conversation that is spent was one that went on."""
+    if result.code == LOST:
+        return step == "build" and builder.losses < LOSSES
+    return result.code in UNJUDGED or (result.code == SPENT and builder.session is not None)
+
+
+def _stuck(builder: Builder) -> str:
+    return f"; it says: {builder.note}" if builder.note.startswith(STUCK) else ""
+
+
+def _named(step: str, result: JobResult) -> str:
+    """The step, with its command if it is one."""
+    command = " ".join(str(result.data.get("command", "")).split())
+    return f"{step} ({command[:COMMAND_CHARS]})" if command else step
+
+
+def _digest(step: str, result: JobResult) -> str:
+    """Of what a command printed that failed by itself; empty for anything else."""
+    if step not in COMMANDS or result.code != "exit_nonzero":
+        return ""
+    return digest(str(result.data.get("tail", result.message)))
+
+
+def _came_back(builder: Builder, failure: str, result: JobResult, others: Iterable[Builder]) -> str:
+    """Why no other attempt is made of it, for the message: nothing if it is a new failure."""
+    if failure and failure == builder.failure:
+        return "; it came back unchanged"
+    same = [other.id for other in others if other.id != builder.id and failure and failure == other.failure]
+    return f"; {same[0]} fails in the same way" if same and result.data.get("printed", True) else ""
+
+
 def backoff_s(config: Config, attempt: int, salt: str) -> float:
     """Seconds before the attempt that follows `attempt`: doubling, capped, with up to a quarter of jitter by `salt`."""
     plain = min(config.retry_delay_max_s, config.retry_delay_s * 2.0 ** (attempt - 1))
@@ -87,7 +144,9 @@ def gave_up(builder: Builder) -> str:
     """One sentence on why a builder failed."""
     why = builder.error.message if builder.error else "no reason recorded"
     times = "attempt" if builder.attempt == 1 else "attempts"
-    return f"{why} ({builder.attempt} {times})"
+    printed = builder.error is not None and builder.error.action in COMMANDS
+    lines = f". Its last lines: {last_lines(builder.feedback)}" if printed and builder.feedback else ""
+    return f"{why} ({builder.attempt} {times}){lines}"
 
 
 def another_round(builder: Builder, words: str, config: Config) -> dict[str, Any]:
@@ -97,6 +156,8 @@ def another_round(builder: Builder, words: str, config: Config) -> dict[str, Any
         "attempts": builder.attempt + config.attempts,
         "budgets": builder.budgets + (builder.error is not None and builder.error.code == "budget"),
         "feedback": "\n\n".join(part for part in (words, builder.feedback) if part),
+        "failure": "",
+        "losses": 0,
         "retry_at_mono_s": None,
         "ended_at": None,
         "error": None if words else builder.error,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from lib.attempts import MODEL, REFUSED
 from lib.budget import run_budget
 from lib.contracts import AskCi, Outcome, PhaseView, Wait
 from lib.model import Hold, Job, JobKind, JobSpec, Now, Problem
@@ -30,16 +31,31 @@ def program(assistant: str) -> str:
     return assistant.partition(":")[0]
 
 
-def choose(view: PhaseView, chain: Sequence[str], starting: Iterable[JobSpec] = ()) -> Choice:
-    """The one of `chain` to launch now. `starting` are turns that are about to be launched in this same step."""
+def hold_name(assistant: str, code: str) -> str:
+    """What a hold for that failure is about: the program, or, if its model can't be had, that model of it."""
+    return f"{program(assistant)}:{assistant.partition(':')[2]}" if code == MODEL else program(assistant)
+
+
+def choose(
+    view: PhaseView,
+    chain: Sequence[str],
+    starting: Iterable[JobSpec] = (),
+    *,
+    name: str = "",
+    builder: str | None = None,
+) -> Choice:
+    """The one of `chain` to launch now. `starting` are turns that are about to be launched in this same step.
+
+    With a `name` of jobs, of that `builder` or of the run, those that refused such a turn for good are left out.
+    """
     if problem := run_budget(view.config, view.budgets, view.state.usage, view.builders.values(), view.jobs.values()):
         return Choice(None, problem.message, problem=problem)
     holds: list[tuple[str, Hold]] = []
     for assistant in chain:
-        hold = view.holds.get(program(assistant))
-        if hold is None or not (is_held(hold, view.now) or _tried(view, program(assistant), hold, starting)):
+        hold = _refusal(view, assistant, name, builder) or _hold_of(view, assistant, starting)
+        if hold is None:
             return Choice(assistant)
-        holds.append((program(assistant), hold))
+        holds.append((assistant if hold.code == MODEL else program(assistant), hold))
     why = "; ".join(f"{name}: {told(hold)}" for name, hold in holds)
     lifted = [hold.until_mono_s for _, hold in holds if hold.until_mono_s is not None]
     if not lifted:
@@ -73,6 +89,28 @@ def is_later(job: Job, hold: Hold, now: Now) -> bool:
 def told(hold: Hold) -> str:
     """The reason, and until when."""
     return hold.reason if hold.until is None else f"{hold.reason}, until {hold.until:%H:%M:%S} UTC"
+
+
+def _hold_of(view: PhaseView, assistant: str, starting: Iterable[JobSpec]) -> Hold | None:
+    """The hold that keeps an assistant from being launched."""
+    if (lasting := view.holds.get(hold_name(assistant, MODEL))) is not None:
+        return lasting
+    name = program(assistant)
+    hold = view.holds.get(name)
+    return hold if hold and (is_held(hold, view.now) or _tried(view, name, hold, starting)) else None
+
+
+def _refusal(view: PhaseView, assistant: str, name: str, builder: str | None) -> Hold | None:
+    """The refusal of such a turn, since a person handed back last, as what keeps the assistant from another one."""
+    for job in view.jobs.values():
+        spec, result = job.spec, job.result
+        if result is None or result.code != REFUSED or job.dispatch != view.dispatch:
+            continue
+        if (spec.name, spec.builder, spec.assistant) == (name, builder, assistant):
+            return Hold(code=REFUSED, reason=f"its service refuses the request ({result.message})",
+                        remedy=f"relay logs {builder}" if builder else "relay logs", since_mono_s=0.0,
+                        boot_id=view.now.boot_id)  # fmt: skip
+    return None
 
 
 def _tried(view: PhaseView, name: str, hold: Hold, starting: Iterable[JobSpec]) -> bool:

@@ -346,6 +346,8 @@ class Builder(Value):
     session: str | None = None
     job: str | None = None
     feedback: str = ""
+    failure: str = Field(default="", description="Digest of the last failure of one of its commands.")
+    losses: int = Field(default=0, description="How often in a row its turn was ended by others.")
     retry_at_mono_s: float | None = None
     retry_boot_id: str = ""
     port_base: int = 0

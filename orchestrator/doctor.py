@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from shlex import quote
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lib.errors import RelayError
 from lib.git.inspect import git_version, starting_point
@@ -21,6 +21,9 @@ from lib.sqlite import CORRUPT
 from lib.trust import pending
 from orchestrator.hold import standing
 from orchestrator.shadowing import shadow
+
+if TYPE_CHECKING:
+    from orchestrator.probing import Found
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +70,18 @@ def _assistants() -> Iterator[Finding]:
         detail = f"{one.version or 'ready'}{login}" if one.version or one.ready else one.detail
         tried = f" ({one.detail})" if one.version and one.detail else ""
         yield Finding(one.name, one.ready, f"{detail}{tried}", one.remedy, optional=True)
+    if not any(one.ready for one in found):
+        yield _none_ready({one.name: one for one in found})
+
+
+def _none_ready(found: Mapping[str, Found]) -> Finding:
+    """Without an assistant no run can be started; the remedy is that of the one which lacks the least."""
+    from lib.assistants import PREFERRED
+
+    installed = [name for name, one in found.items() if one.logged_in is False]
+    first = next((name for name in PREFERRED if name in (installed or found)), "")
+    detail = f"{', '.join(installed)}: not logged in" if installed else "none is installed or configured"
+    return Finding("assistants", ok=False, detail=detail, remedy=found[first].remedy if first else "relay assistants")
 
 
 def _project(folder: Path, instance: str) -> Iterator[Finding]:

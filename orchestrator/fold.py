@@ -90,6 +90,7 @@ class Engine(Value):
     holds: Mapping[str, Hold] = {}
     budgets: int = Field(default=1, description="How many times the run's budget was granted.")
     problem: Problem | None = None
+    warnings: tuple[str, ...] = Field(default=(), description="What is to be known of the run all the while.")
 
 
 @dataclass(slots=True)

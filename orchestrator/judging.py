@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 from collections import deque
@@ -12,8 +11,8 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from lib.assistants import LineReader, Tally, ended_by_force
-from lib.attempts import LOST
+from lib.assistants import LineReader, Tally, ended_by_force, last_line, side_lines
+from lib.attempts import LOST, REFUSED, SPENT
 from lib.config import Config
 from lib.contracts import SIDE_OUTPUT, AssistantEvent, Exit
 from lib.display import Masker
@@ -31,7 +30,9 @@ from lib.process import ended_with, exit_status, reap, sweep
 from lib.sandbox import scratch_of
 from orchestrator.jobs import Work, adapter_of
 
-TAIL_BYTES = 6_000
+#: How much is kept of the beginning, which has the first error, and of the end of each stream of a failed job.
+HEAD_BYTES = 2_000
+END_BYTES = 4_000
 READ_BYTES = 1 << 20
 SIDE_MAX_BYTES = 20_000_000
 #: So many of a turn's last events are judged; what it used is counted over all of them.
@@ -72,7 +73,7 @@ def _judged(work: Work, waited: int | None) -> JobResult:
         result = result.model_copy(update={"data": {**result.data, "told": [told]}})
     if result.ok:
         return result
-    return result.model_copy(update={"data": {**result.data, "tail": tail_of(work.output)}})
+    return result.model_copy(update={"data": {**result.data, **_printed(work, result)}})
 
 
 def _cut_off(work: Work) -> str:
@@ -109,17 +110,25 @@ def masker_of(config: Config) -> Masker:
 
 def _assistant_result(work: Work, end: Exit) -> JobResult:
     events, usage = _told(work)
-    result = (
-        adapter_of(work).verdict(end, events, _text_end(work.output / "stderr.log")).model_copy(update={"usage": usage})
-    )
+    result = adapter_of(work).verdict(end, events, ends_of(work.output / "stderr.log"))
+    # Some programs keep nothing of a conversation before its first tool has ended.
+    told = {"kept": result.ok or any(event.kind == "tool_end" for event in events), **result.data}
+    result = _of_session(work, result.model_copy(update={"usage": usage, "data": told}))
     forced = ended_by_force(end)
     if forced is None:
         return result
-    changes: dict[str, Any] = {"session": result.session, "usage": usage, "remedy": result.remedy}
+    changes: dict[str, Any] = {"session": result.session, "usage": usage, "remedy": result.remedy, "data": told}
     last = events[-1] if events else None
     if end.stopped in _OUT_OF_TIME and last is not None and last.kind == "retrying" and last.error:
         changes |= {"code": last.error, "message": last.text, "retry_at": last.retry_at}
     return forced.model_copy(update=changes)
+
+
+def _of_session(work: Work, result: JobResult) -> JobResult:
+    """A refusal of a conversation that went on is that conversation's, and not of the request itself."""
+    if result.code != REFUSED or work.job.spec.session is None:
+        return result
+    return result.model_copy(update={"code": SPENT, "message": f"its conversation can't go on: {result.message}"})
 
 
 def _told(work: Work) -> tuple[Sequence[AssistantEvent], Usage]:
@@ -137,12 +146,13 @@ def _command_result(work: Work, end: Exit) -> JobResult:
     if failure := ended_by_force(end):
         return failure
     if end.status == 0:
-        return JobResult(ok=True, exit_status=0, data={"text": _text_end(work.output / "output.log")})
+        return JobResult(ok=True, exit_status=0, data={"text": ends_of(work.output / "output.log")})
     if is_full(work.worktree):
         message = f"exit status {end.status}, with no room left on the disk"
         return JobResult(ok=False, code=DISK_FULL, message=message, remedy="df -h; df -i", exit_status=end.status)
-    last = next((line for line in reversed(tail_of(work.output).splitlines()) if line.strip()), "it printed nothing")
-    message = f"exit status {end.status}: {last.strip()[:200]}"
+    files = (work.output / "stderr.log", work.output / "output.log")
+    last = next((line for file in files if (line := last_line(ends_of(file)))), "it printed nothing")
+    message = f"exit status {end.status}: {last[:200]}"
     code = LOST if end.status in _KILLED else "exit_nonzero"
     return JobResult(ok=False, code=code, message=message, exit_status=end.status)
 
@@ -154,11 +164,7 @@ def _side_lines(work: Work) -> Iterator[str]:
         return
     with suppress(OSError, NotPlainError):  # none was written, or it is a link, a pipe, or beyond all bounds
         data = read_plain(scratch / SIDE_OUTPUT, limit=SIDE_MAX_BYTES) or b""
-        with suppress(ValueError, RecursionError):  # it is no single document, but one a line
-            data = json.dumps(json.loads(data)).encode()
-        lines = LineReader()
-        yield from lines.feed(data)
-        yield from lines.close()
+        yield from side_lines(data)
 
 
 def lines_of(file: Path) -> Iterator[str]:
@@ -173,17 +179,40 @@ def lines_of(file: Path) -> Iterator[str]:
     yield from lines.close()
 
 
-def tail_of(output: Path) -> str:
-    """The end of what a job printed, standard error last."""
-    parts = (_text_end(output / "output.log"), _text_end(output / "stderr.log"))
-    return "\n".join(part.strip() for part in parts if part.strip())[-TAIL_BYTES:]
+def _printed(work: Work, result: JobResult) -> dict[str, Any]:
+    """What is told of a job that failed, as `tail`: its command, how that ended, and both ends of what it printed.
+
+    Of a turn, the words of its assistant stand for standard output, which may be a stream of events.
+    """
+    out, error = ends_of(work.output / "output.log").strip(), ends_of(work.output / "stderr.log").strip()
+    command = work.job.spec.command
+    if work.job.spec.kind is not JobKind.COMMAND:
+        out = str(result.data.get("text", "")).strip()
+        return {"tail": "\n\n".join(part for part in (out, error) if part)}
+    how = result.message if result.exit_status is None else f"exit status {result.exit_status}"
+    parts = [f"$ {command}\n{how}"]
+    parts += [f"--- standard output\n{out}"] if out else []
+    parts += [f"--- standard error\n{error}"] if error else []
+    parts += [] if out or error else ["It printed nothing."]
+    return {"tail": "\n\n".join(parts), "command": command, "printed": bool(out or error)}
 
 
-def _text_end(file: Path) -> str:
+def ends_of(file: Path) -> str:
+    """A file that a job printed, of which the middle is left out if it is long. Cut between lines where there are any,
+    so that no half of a secret gets past the masker.
+    """
     try:
         with file.open("rb") as stream:
             size = stream.seek(0, os.SEEK_END)
-            stream.seek(max(0, size - TAIL_BYTES))
-            return stream.read().decode("utf-8", errors="replace")
+            stream.seek(0)
+            if size <= HEAD_BYTES + END_BYTES:
+                return stream.read().decode("utf-8", errors="replace")
+            head = stream.read(HEAD_BYTES)
+            stream.seek(size - END_BYTES)
+            end = stream.read()
     except FileNotFoundError:
         return ""
+    head = head[: head.rfind(b"\n") + 1] or head
+    end = end[end.find(b"\n") + 1 :] or end
+    left_out = f"\n[… {size - len(head) - len(end)} bytes left out …]\n"
+    return head.decode("utf-8", errors="replace") + left_out + end.decode("utf-8", errors="replace")

@@ -11,7 +11,7 @@ from datetime import UTC, timedelta
 
 from lib.attempts import HOLDING
 from lib.budget import builder_budget, run_budget
-from lib.chain import is_held, is_later, program
+from lib.chain import hold_name, is_held, is_later, program
 from lib.events import AssistantFreed, AssistantHeld, JobProgressed
 from lib.model import Condition, Hold, Job, JobKind, JobResult, Progress
 from orchestrator.turn import Output, Seen, Turn
@@ -19,7 +19,7 @@ from orchestrator.turn import Output, Seen, Turn
 #: After so much silence a turn counts as silent: a note, its limit is `idle_timeout_s`.
 SILENT_AFTER_S = 60.0
 #: What a person has to mend: no time lifts it.
-LASTING = frozenset({"auth", "not_available"})
+LASTING = frozenset({"auth", "not_available", "credits", "model"})
 #: Ends of what would take ever more while it is being asked to end.
 MEMORY_LIMIT, PROCESS_LIMIT = "memory_limit", "process_limit"
 #: Ends that are over soon as a rule: the first pause after them is this much shorter.
@@ -50,7 +50,7 @@ def note_end(turn: Turn, job: Job) -> None:
     name = program(job.spec.assistant)
     hold = turn.run.engine.holds.get(name)
     if result.code in HOLDING:
-        _hold(turn, name, result)
+        _hold(turn, hold_name(job.spec.assistant, result.code), result)
     elif result.ok and hold is not None and is_later(job, hold, turn.now):
         turn.emit(AssistantFreed(assistant=name))
 
@@ -155,15 +155,20 @@ def _hold(turn: Turn, name: str, result: JobResult) -> None:
 
 
 def _delay_s(turn: Turn, name: str, result: JobResult, strikes: int) -> float:
-    """Seconds until the assistant may be tried: as it said, else doubling from hold to hold, with some jitter."""
+    """Seconds until the assistant may be tried: as it said, else doubling from hold to hold, with some jitter.
+
+    A time that has passed, or did not help when it had, is not taken at its word: it would be tried over and over.
+    """
+    told_s = result.retry_after_s
     if result.retry_at is not None:
-        return max(0.0, (result.retry_at.astimezone(UTC) - turn.now.wall).total_seconds())
-    if result.retry_after_s is not None:
-        return result.retry_after_s
+        told_s = (result.retry_at.astimezone(UTC) - turn.now.wall).total_seconds()
+    if told_s is not None and told_s > 0 and not strikes:
+        return told_s
     config = turn.run.config
-    first_s = config.limit_delay_s / PASSING_SHARE if result.code in PASSING else config.limit_delay_s
+    soon = result.code in PASSING or told_s is not None
+    first_s = config.limit_delay_s / PASSING_SHARE if soon else config.limit_delay_s
     plain_s = min(config.limit_delay_max_s, first_s * 2.0 ** min(strikes, 60))
-    return plain_s * (1 + zlib.crc32(f"{name}.{strikes}".encode()) % 256 / 1024)
+    return max(told_s or 0.0, plain_s * (1 + zlib.crc32(f"{name}.{strikes}".encode()) % 256 / 1024))
 
 
 _REASONS = {
@@ -171,6 +176,8 @@ _REASONS = {
     "server": "its service fails",
     "network": "its service can't be reached",
     "busy": "its own files are locked by another turn of it",
-    "auth": "logged out",
+    "auth": "logged out, or its account refused",
     "not_available": "not installed",
+    "credits": "its plan or credits are used up",
+    "model": "its model can't be used",
 }

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lib.assistants import LineReader, Probing, assistants, resolve
+from lib.assistants import LineReader, Probing, assistants, resolve, side_lines
 from lib.config import Config, load_config
 from lib.contracts import SIDE_OUTPUT, Assistant, AssistantEvent, Exit, Launch, Turn
 from lib.errors import RelayError
@@ -85,6 +85,9 @@ def _look(adapter: Assistant, settings: Mapping[str, Any]) -> Found:
 def try_out(name: str, config: Config, timeout_s: float = TRIAL_S) -> Trial:
     """One turn that changes nothing, in a repository made for it. Raises `RelayError`."""
     adapter = resolve(name, config.assistants)
+    if why_not := adapter.available(config.assistants.get(name, {})):
+        missing = JobResult(ok=False, code="not_available", message=why_not, remedy=adapter.install)
+        return Trial(name, 0.0, missing)
     with tempfile.TemporaryDirectory(prefix="relay-check-") as temporary:
         worktree, scratch = Path(temporary) / "worktree", Path(temporary) / "scratch"
         for folder in (worktree, scratch):
@@ -121,7 +124,7 @@ def _run(
             stderr=subprocess.PIPE, start_new_session=True,
         )  # fmt: skip
     except OSError as error:
-        return Exit(127), (), str(error)
+        return Exit(127), (), f"{error.filename}: {error.strerror}"
     stopped = ""
     try:
         output, errors = process.communicate(start.stdin.encode(), timeout=timeout_s)
@@ -132,10 +135,10 @@ def _run(
     finally:
         sweep([turn.job])
     status = process.returncode if process.returncode >= 0 else 128 - process.returncode
-    with suppress(OSError):
-        output += b"\n" + (Path(turn.scratch) / SIDE_OUTPUT).read_bytes()
     reader = LineReader()
     lines = [*reader.feed(output), *reader.close()]
+    with suppress(OSError):
+        lines += side_lines((Path(turn.scratch) / SIDE_OUTPUT).read_bytes())
     return (
         Exit(status, stopped),
         [event for line in lines for event in adapter.read(line)],

@@ -7,7 +7,7 @@ import secrets
 import unicodedata
 from datetime import datetime
 
-from lib.assistants import chain_of
+from lib.assistants import chain_of, uncounted
 from lib.atomic import exchange
 from lib.config import Config
 from lib.errors import RelayError, UsageError
@@ -22,7 +22,7 @@ from lib.statefile import Raw, read_raw, render, set_aside
 from lib.trust import require
 from orchestrator import shadowing
 from orchestrator.containment import settled
-from orchestrator.fold import Run
+from orchestrator.fold import Engine, Run
 from orchestrator.home import make_home
 from orchestrator.record import save
 from orchestrator.restoring import publish_end
@@ -71,12 +71,13 @@ def create_run(project: Project, requirement: str, config: Config) -> Run:
             created_at=instant.wall,
             updated_at=instant.wall,
         )
-        run = Run(state=state, config=config)
+        warnings = budget_warnings(config)
+        run = Run(state=state, config=config, engine=Engine(warnings=warnings))
         started = RunStarted(run=state.run, workflow=state.workflow, instance=state.instance,
                              requirement=requirement, base=base, phase=state.phase,
                              action=state.action_needed)  # fmt: skip
-        warnings = [words for words in (warning, shadowing.warning(project, config)) if words]
-        events: list[Event] = [started, *(Noted(message=words, level="warning") for words in warnings)]
+        told = [words for words in (warning, shadowing.warning(project, config), *warnings) if words]
+        events: list[Event] = [started, *(Noted(message=words, level="warning") for words in told)]
         written = render(state)
         previous = _previous_file(project, db)
         save(db, None, run, events, instant, file_bytes=written)
@@ -89,6 +90,22 @@ def with_assistants(config: Config, requirement: str) -> Config:
     roles = {role: chain_of(chain, config.assistants, requirement) for role, chain in config.roles.items()}
     chain = chain_of(config.assistant, config.assistants, requirement)
     return config.model_copy(update={"assistant": chain, "roles": roles})
+
+
+def budget_warnings(config: Config) -> tuple[str, ...]:
+    """Budgets that can't be kept, since an assistant tells nothing that counts towards them."""
+    chains = [config.assistant, *config.roles.values()]
+    limits = {
+        "cost": [name for name in ("max_cost_usd", "builder_max_cost_usd") if getattr(config, name) is not None],
+        "tokens": [name for name in ("max_tokens", "builder_max_tokens") if getattr(config, name) is not None],
+    }
+    warnings = []
+    for what, names in limits.items():
+        silent = uncounted((spec for chain in chains for spec in chain), config.assistants, what) if names else []
+        if silent:
+            warnings.append(f"{' and '.join(names)}: nothing that {', '.join(silent)} uses counts towards it, as "
+                            f"no {what} is told")  # fmt: skip
+    return tuple(warnings)
 
 
 def run_id(requirement: str, at: datetime) -> str:

@@ -206,7 +206,8 @@ def _holds(header: Record, now: datetime) -> tuple[HoldView, ...]:
         return ()
     known = header.get("engine", {}).get("holds", {})
     return tuple(
-        HoldView(name, hold["reason"], hold["until"], _left(hold["until"], now)) for name, hold in known.items()
+        HoldView(name.rstrip(":"), hold["reason"], hold["until"], _left(hold["until"], now))
+        for name, hold in known.items()
     )
 
 
@@ -340,10 +341,14 @@ def _here(header: Record) -> str | None:
 
 
 def _troubles(header: Record, problem: Record | None, jobs: Sequence[Record]) -> tuple[Trouble, ...]:
-    """What holds the run, its error unless the message to ci tells it already, and what the machine refuses jobs."""
+    """What holds the run, its error unless the message to ci tells it already, what the machine refuses jobs, and what
+    to know of the run all the while.
+    """
     error = header["error"]
     if error and header["action_owner"] == "ci" and error["message"] in header["message"]:
         error = None
     delays = [job["delay"]["problem"] for job in jobs if job.get("delay")]
-    told = (Trouble(each["code"], each["message"], each["remedy"]) for each in (problem, error, *delays) if each)
-    return tuple(dict.fromkeys(told))
+    wrong = [Trouble(each["code"], each["message"], each["remedy"]) for each in (problem, error, *delays) if each]
+    warnings = () if header["outcome"] else header.get("engine", {}).get("warnings", ())
+    remedy = "$EDITOR .project/config.yaml  # assistants"
+    return tuple(dict.fromkeys([*wrong, *(Trouble("warning", words, remedy) for words in warnings)]))

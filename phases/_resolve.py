@@ -117,7 +117,7 @@ def _turn(view: PhaseView, merge: Job, conflict: Mapping[str, Any], done: Sequen
 
 
 def _choice(view: PhaseView) -> Choice:
-    return choose(view, view.config.chain(Role.RESOLVER))
+    return choose(view, view.config.chain(Role.RESOLVER), name=RESOLVE)
 
 
 def _purpose(builder: Builder | None) -> dict[str, Any] | None:

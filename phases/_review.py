@@ -42,7 +42,9 @@ def begin(builder: Builder, tip: str) -> JobSpec:
 
 def ask(view: PhaseView, builder: Builder, _result: JobResult, starting: Sequence[JobSpec]) -> Moved | None:
     """A turn of the reviewer; it is told what is wrong with the answers that it gave before."""
-    choice = choose(view, view.config.roles.get(Role.REVIEWER) or builder.chain, starting)
+    choice = choose(
+        view, view.config.roles.get(Role.REVIEWER) or builder.chain, starting, name=TURN, builder=builder.id
+    )
     if choice.problem is not None:
         return _gave_up(view, builder, choice.why, choice.problem.code), None
     if choice.assistant is None:

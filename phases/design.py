@@ -91,7 +91,7 @@ def _survey(view: PhaseView) -> JobSpec:
 
 def _ask(view: PhaseView, prepared: Job, last: Job | None, errors: tuple[str, ...] = (), *notes: str) -> Outcome:
     """Another turn of the architect, in the conversation of the `last` one if that ended well."""
-    choice = choose(view, view.config.chain(ARCHITECT))
+    choice = choose(view, view.config.chain(ARCHITECT), name="design")
     if choice.assistant is None:
         return nobody(choice, "design")
     survey = prepared.result.data.get("survey", "") if prepared.result else ""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from lib.attempts import LOST, UNCOUNTED, another_round, delayed, failed, gave_up, retry_is_due
+from lib.attempts import INTERRUPTED, LOST, UNCOUNTED, another_round, delayed, failed, gave_up, retry_is_due
 from lib.budget import builder_budget
-from lib.chain import choose, nobody
+from lib.chain import Choice, choose, nobody
 from lib.config import Scope
 from lib.contracts import Advance, AskCi, Change, Outcome, PhaseView, Proceed, Wait
 from lib.lineage import ancestors, tips
@@ -40,14 +40,16 @@ class ExecutionHandler:
         free = view.config.parallel - sum(builder.status in AT_WORK for builder in view.builders.values())
         changes: list[Change] = []
         jobs: list[JobSpec] = []
+        changed: list[Builder] = []
         for builder in view.builders.values():
             wants_slot = builder.status in {Status.PENDING, Status.RETRYING}
-            moved = None if wants_slot and free <= 0 else _next(view, builder, jobs)
+            moved = None if wants_slot and free <= 0 else _next(view, builder, jobs, changed)
             if moved is None:
                 continue
             fields, job = moved
             free -= wants_slot and job is not None
             changes.append(Change(builder.id, fields))
+            changed.append(builder.model_copy(update=dict(fields)))
             if job is not None:
                 jobs.append(job)
         if changes:
@@ -59,7 +61,7 @@ class ExecutionHandler:
         left = [b for b in builders if b.status is Status.RETRYING or (b.status is Status.PENDING and _ready(view, b))]
         working = any(b.status in AT_WORK for b in builders)
         if left and not working:
-            choices = [choose(view, _wanted(builder)) for builder in left if not _step_alone(view, builder)]
+            choices = [_choice(view, builder) for builder in left if not _step_alone(view, builder)]
             if len(choices) == len(left) and all(choice.problem for choice in choices):
                 return nobody(choices[0], "execution")
         if left or working:
@@ -77,8 +79,10 @@ class ExecutionHandler:
 Moved = tuple[Mapping[str, Any], JobSpec | None]
 
 
-def _next(view: PhaseView, builder: Builder, starting: Sequence[JobSpec]) -> Moved | None:
-    """The changes of a builder's record and its next job, or None while it has to wait."""
+def _next(view: PhaseView, builder: Builder, starting: Sequence[JobSpec], changed: Sequence[Builder]) -> Moved | None:
+    """The changes of a builder's record and its next job, or None while it has to wait. `changed` are builders as they
+    are after this same step.
+    """
     if builder.status is Status.PENDING:
         return _start(view, builder) if _ready(view, builder) else None
     job = view.jobs.get(builder.job or "")
@@ -99,7 +103,9 @@ def _next(view: PhaseView, builder: Builder, starting: Sequence[JobSpec]) -> Mov
             return {"note": ""}, job.spec
         if job.spec.kind is JobKind.EFFECT or job.result.code == DISK_FULL:
             return delayed(builder, job, _tries(view, job), view.config, view.now), None
-        return failed(builder, job.spec.name, _priced(view, builder, job.result), view.config, view.now), None
+        result = _priced(view, builder, job.result)
+        others = [*view.builders.values(), *changed]
+        return failed(builder, job.spec.name, result, view.config, view.now, others), None
     return _AFTER[job.spec.name](view, builder, job.result, starting)
 
 
@@ -147,16 +153,17 @@ def _ready(view: PhaseView, builder: Builder) -> bool:
 
 def _start(view: PhaseView, builder: Builder) -> Moved | None:
     """Prepares it, if an assistant can be had; else it waits, and its note says for what."""
-    choice = choose(view, _wanted(builder))
+    choice = _choice(view, builder)
     if choice.assistant is not None:
         return _prepare(view, builder)
     return None if builder.note == choice.why else ({"note": choice.why, "error": None}, None)
 
 
-def _wanted(builder: Builder) -> list[str]:
-    """Its chain, with the one first that has worked on it: only that one can go on with the conversation."""
+def _choice(view: PhaseView, builder: Builder, starting: Sequence[JobSpec] = ()) -> Choice:
+    """Of its chain, with the one first that has worked on it: only that one can go on with the conversation."""
     worked = [builder.assistant] if builder.session else []
-    return list(dict.fromkeys([*worked, *(builder.chain or (builder.assistant,))]))
+    wanted = list(dict.fromkeys([*worked, *(builder.chain or (builder.assistant,))]))
+    return choose(view, wanted, starting, name="build", builder=builder.id)
 
 
 def _lifted(view: PhaseView) -> list[float]:
@@ -192,7 +199,7 @@ def _build(view: PhaseView, builder: Builder, _result: JobResult, starting: Sequ
     if used := builder_budget(view.config, builder):
         spent = JobResult(ok=False, code="budget", message=f"it has used {used}", remedy=f"relay retry {builder.id}")
         return failed(builder, "build", spent, view.config, view.now), None
-    choice = choose(view, _wanted(builder), starting)
+    choice = _choice(view, builder, starting)
     if choice.assistant is None:
         waits = {"status": Status.RETRYING, "attempt": builder.attempt - 1, "retry_at_mono_s": None, "note": choice.why}
         return waits, None
@@ -200,12 +207,12 @@ def _build(view: PhaseView, builder: Builder, _result: JobResult, starting: Sequ
     earlier = [job for job in view.jobs.values() if job.spec.builder == builder.id and job.spec.name == "build"]
     prompt = {
         "resumed": bool(earlier),
+        **_goes_on(builder, earlier, session),
         "requirement": view.state.requirement,
         "component": builder.component.model_dump(mode="json"),
         "siblings": [b.component.model_dump(mode="json") for b in view.builders.values() if b.id != builder.id],
         "verify": of_builder(view.config, builder.component),
         "outside": OUTSIDE[view.config.scope],
-        "feedback": builder.feedback,
         "attempt": builder.attempt,
         "ports": list(range(builder.port_base, builder.port_base + view.config.ports_per_builder)),
     }
@@ -224,11 +231,36 @@ def _build(view: PhaseView, builder: Builder, _result: JobResult, starting: Sequ
     return {"status": Status.RUNNING, "note": "", "assistant": choice.assistant, "session": session}, spec
 
 
+def _goes_on(builder: Builder, earlier: Sequence[Job], session: str | None) -> dict[str, Any]:
+    """What differs for a turn that goes on: its conversation has the rest, if a turn of it was kept there.
+
+    A turn that was interrupted is told so, and is not told again what it was told then.
+    """
+    last = earlier[-1] if earlier else None
+    if last is None or last.result is None:
+        return {"goes_on": False, "interrupted": False, "feedback": builder.feedback}
+    known = [job for job in earlier if session and session in _sessions(job) and _is_kept(job)]
+    interrupted = not last.result.ok and last.result.code in INTERRUPTED
+    heard = interrupted and last in known and last.spec.prompt.get("feedback") == builder.feedback
+    feedback = "" if heard else builder.feedback
+    return {"goes_on": bool(known), "interrupted": interrupted, "feedback": feedback}
+
+
+def _sessions(job: Job) -> set[str | None]:
+    return {job.spec.session, job.result.session if job.result else None}
+
+
+def _is_kept(job: Job) -> bool:
+    """Whether its program has that turn in its conversation."""
+    return job.result is not None and bool(job.result.data.get("kept", job.result.ok))
+
+
 def _collect(_view: PhaseView, builder: Builder, result: JobResult, _: Sequence[JobSpec]) -> Moved:
     said = str(result.data.get("text", "")).strip()
     args = {"branch": builder.branch, "base": builder.base_commit, "title": builder.component.title or builder.id}
     fields: dict[str, Any] = {
         "status": Status.VERIFYING,
+        "losses": 0,
         "session": builder.session if result.session is None else result.session or None,
         "note": said.splitlines()[-1][:200] if said else "",
     }
@@ -268,7 +300,7 @@ def _outside(builder: Builder, reach: Reach) -> JobResult:
 
 
 def _verified(view: PhaseView, builder: Builder, _result: JobResult, _: Sequence[JobSpec]) -> Moved:
-    return _done(view, builder, {"verified": True})
+    return _done(view, builder, {"verified": True, "failure": ""})
 
 
 def _done(view: PhaseView, builder: Builder, fields: Mapping[str, Any]) -> Moved:

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import difflib
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from lib.assistants._outcome import Tally as Tally
 from lib.assistants._outcome import asks as asks
 from lib.assistants._outcome import ended_by_force as ended_by_force
+from lib.assistants._outcome import last_line as last_line
 from lib.assistants._stream import LineReader as LineReader
+from lib.assistants._stream import side_lines as side_lines
 from lib.contracts import Assistant
 from lib.discover import Source, load, sources
 from lib.errors import RelayError, UsageError
@@ -53,6 +55,15 @@ class Configurable(Protocol):
 
 
 @runtime_checkable
+class LoggingIn(Protocol):
+    """An assistant that is used with a login."""
+
+    def logged_in(self) -> bool | None:
+        """Whether a login is there; None where that can't be told without asking the program. Takes no time."""
+        ...
+
+
+@runtime_checkable
 class Probing(Protocol):
     """An assistant that is a program of its own, with a version, and a login that `login` is to be typed for."""
 
@@ -61,6 +72,15 @@ class Probing(Protocol):
 
     def probe(self) -> Probe:
         """Its version and login on this machine; takes up to 30 s."""
+        ...
+
+
+@runtime_checkable
+class Counting(Protocol):
+    """An assistant of which is known what it tells of a turn's usage."""
+
+    def counts(self) -> frozenset[str]:
+        """What of `tokens` and `cost` it tells, or can be worked out."""
         ...
 
 
@@ -139,6 +159,12 @@ def chain_of(chain: Sequence[str], settings: Settings, requirement: str) -> tupl
     return tuple(kept)
 
 
+def uncounted(specs: Iterable[str], settings: Settings, what: str) -> list[str]:
+    """Those of these assistants, by name, that are known to tell nothing of `what`, which is `tokens` or `cost`."""
+    adapters = [resolve(spec, settings) for spec in dict.fromkeys(specs)]
+    return [each.name for each in adapters if isinstance(each, Counting) and what not in each.counts()]
+
+
 def _built_in() -> dict[str, Source]:
     return sources(sys.modules[__name__])
 
@@ -153,14 +179,21 @@ def _loaded(source: Source, settings: Mapping[str, Any]) -> Assistant:
 
 
 def _first_installed(found: Mapping[str, Source], settings: Settings) -> Assistant:
+    """The first one that is not known to be logged out, else the first one."""
     missing = []
+    installed = []
     for name in _by_preference(found):
         own = settings.get(name, {})
         adapter = _loaded(found[name], own)
         why_not = adapter.available(own)
         if why_not is None:
-            return adapter
+            if not isinstance(adapter, LoggingIn) or adapter.logged_in() is not False:
+                return adapter
+            installed.append(adapter)
+            continue
         missing.append(f"{name}: {why_not}")
+    if installed:
+        return installed[0]
     message = f"no assistant is installed ({'; '.join(missing)})"
     remedy = 'npm install -g @anthropic-ai/claude-code, or rehearse: relay start --assistant scripted "a calculator"'
     raise RelayError(message, remedy=remedy, code="not_available")

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
+from lib.assistants._kinds import kind_of_notice
+from lib.assistants._limits import delay_of, lifted_at, moment_of
 from lib.attempts import LOST
 from lib.contracts import AssistantEvent, Exit
 from lib.errors import UsageError
@@ -15,6 +18,10 @@ from lib.model import JobResult, Usage
 MAX_MESSAGE = 300
 #: Exit status of a POSIX shell that did not find the command.
 NOT_FOUND = 127
+#: Exit statuses by which a shell, or Relay's shim, tells that a signal ended a program: those of the first fifteen.
+KILLED = range(129, 144)
+#: Events that show a model at work.
+WORK = frozenset({"tool_start", "tool_end", "file_change"})
 #: The types of a setting that is a number.
 NUMBER = (int, float)
 
@@ -37,6 +44,10 @@ _STOPPED = {
     "rate_limit": "it was waiting for a rate limit to be lifted",
     "server": "its service went on failing",
     "network": "its service could not be reached",
+    "credits": "its plan or credits are used up",
+    "model": "its model can't be used",
+    "refused": "its service refuses the request",
+    "context_full": "its conversation is full",
 }
 
 
@@ -52,16 +63,37 @@ def ended_by_force(end: Exit) -> JobResult | None:
     return None
 
 
+def ended_by_signal(end: Exit) -> JobResult | None:
+    """The result of a turn whose program was ended by a signal, whatever it printed before."""
+    if end.status is None or (end.status >= 0 and end.status not in KILLED):
+        return None
+    message = f"a signal ended it, and not Relay: exit status {end.status}"
+    return JobResult(ok=False, code=LOST, message=message, exit_status=end.status)
+
+
 def plain_events(line: str) -> Sequence[AssistantEvent]:
     """A program that prints for people: each line is something it said."""
     return (AssistantEvent(kind="text", text=line),)
 
 
 def plain_verdict(end: Exit, events: Sequence[AssistantEvent], stderr: str) -> JobResult:
-    """The exit status of such a program decides; all that it said is its final message."""
+    """The exit status of such a program decides, unless all that it said is a notice of its service; else that is its
+    final message.
+    """
     text = "\n".join(event.text for event in events if event.kind == "text").strip()
-    result = ended_by_force(end) or _by_status(end, text, stderr)
+    result = ended_by_force(end) or ended_by_signal(end) or _noticed(end, text) or _by_status(end, text, stderr)
     return result.model_copy(update={"usage": usage_of(events), "data": {"text": text}})
+
+
+def _noticed(end: Exit, text: str) -> JobResult | None:
+    """A limit, login or plan that its service tells of, which such a program prints like an answer."""
+    if not (kind := kind_of_notice(text)):
+        return None
+    message = " ".join(text.split())[:MAX_MESSAGE]
+    now = datetime.now().astimezone()
+    until = moment_of(text) or lifted_at(text, now) if kind == "rate_limit" else None
+    return JobResult(ok=False, code=kind, message=message, exit_status=end.status, retry_at=until,
+                     retry_after_s=delay_of(text) if kind == "rate_limit" else None)  # fmt: skip
 
 
 def _by_status(end: Exit, text: str, stderr: str) -> JobResult:
@@ -70,6 +102,11 @@ def _by_status(end: Exit, text: str, stderr: str) -> JobResult:
     code = "not_available" if end.status == NOT_FOUND else "exit_nonzero"
     message = f"exit status {end.status}: {last_line(stderr) or last_line(text) or 'it printed nothing'}"
     return JobResult(ok=False, code=code, message=message, exit_status=end.status)
+
+
+def has_answered(events: Iterable[AssistantEvent]) -> bool:
+    """Whether its model said or did anything, errors of its service aside."""
+    return any((event.kind == "text" or event.kind in WORK) and not event.error for event in events)
 
 
 class Tally:

@@ -19,12 +19,8 @@ from lib.contracts import AssistantEvent, Exit, Launch, Turn
 from lib.model import JobResult
 
 #: What every program takes: a model, further arguments, and what its tokens cost if it does not tell.
-SETTINGS: Mapping[str, type | tuple[type, ...]] = {
-    "model": str,
-    "args": list,
-    "usd_per_million_input": NUMBER,
-    "usd_per_million_output": NUMBER,
-}
+PRICES = ("usd_per_million_input", "usd_per_million_output")
+SETTINGS: Mapping[str, type | tuple[type, ...]] = {"model": str, "args": list, **dict.fromkeys(PRICES, NUMBER)}
 #: Variables of model providers, for programs that work with any of them.
 PROVIDERS = (
     *(
@@ -74,7 +70,8 @@ class Program:
     run unasked, `env_as_root` what it needs beside as root. `folders` are those that it keeps, and `homes` too, each
     under the variable that moves it; `variables` what it needs of the environment, and `variables_if` what beside if
     another variable is set. `names_session` says that its caller chooses the id. `remedies` are commands by failure
-    code; `joint` stands between the pieces of a message.
+    code, `exits` failure codes by exit status, for one that tells no more; `joint` stands between the pieces of a
+    message. `tells_cost` says that it tells what a turn cost; `prices` are dollars for a million tokens in and out.
     """
 
     name: str
@@ -92,21 +89,26 @@ class Program:
     variables_if: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     settings: Mapping[str, type | tuple[type, ...]] = field(default_factory=dict)
     remedies: Mapping[str, str] = field(default_factory=dict)
+    exits: Mapping[int, str] = field(default_factory=dict)
     names_session: bool = False
     joint: str = "\n"
-    prices: tuple[float, float] = (0.0, 0.0)
+    prices: tuple[float, float] | None = None
+    tells_cost: bool = False
 
     def available(self, settings: Mapping[str, Any]) -> str | None:
         del settings
         return None if shutil.which(self.name) else f"no program called {self.name} is on the PATH"
 
     def configured(self, settings: Mapping[str, Any]) -> Program:
-        """With the prices of the configuration, in dollars for a million tokens in and out."""
-        inward, outward = (settings.get(f"usd_per_million_{way}", 0) for way in ("input", "output"))
-        if not inward and not outward:
+        """With the prices of the configuration."""
+        if not any(name in settings for name in PRICES):
             return self
         check_settings(settings, self.name, {**SETTINGS, **self.settings})
-        return replace(self, prices=(float(inward), float(outward)))
+        return replace(self, prices=prices_of(settings))
+
+    def counts(self) -> frozenset[str]:
+        """What of `tokens` and `cost` it tells of a turn, or can be worked out."""
+        return frozenset({"tokens", "cost"} if self.tells_cost or self.prices is not None else {"tokens"})
 
     def launch(self, turn: Turn) -> Launch:
         check_settings(turn.settings, self.name, {**SETTINGS, **self.settings})
@@ -122,13 +124,20 @@ class Program:
 
     def read(self, line: str) -> Sequence[AssistantEvent]:
         events = self.parser(line)
-        return [self._priced(event) for event in events] if any(self.prices) else events
+        return [priced(event, self.prices) for event in events] if self.prices else events
 
     def verdict(
         self, end: Exit, events: Sequence[AssistantEvent], stderr: str, *, now: datetime | None = None
     ) -> JobResult:
-        remedies = {"not_available": self.install, "auth": self.login, "rate_limit": "relay retry", **self.remedies}
-        return streamed_verdict(end, events, stderr, remedies=remedies, joint=self.joint, now=now)
+        remedies = {
+            "not_available": self.install,
+            "auth": self.login,
+            "rate_limit": "relay retry",
+            "credits": f"relay assistants --check {self.name}",
+            "model": f"$EDITOR .project/config.yaml  # assistants.{self.name}.model",
+            **self.remedies,
+        }
+        return streamed_verdict(end, events, stderr, remedies=remedies, exits=self.exits, joint=self.joint, now=now)
 
     def probe(self) -> Probe:
         """Asks the program for its version, and looks for a login. Takes up to `PROBE_S` seconds."""
@@ -136,12 +145,13 @@ class Program:
             return Probe(None, supported=False, logged_in=None, detail=why_not)
         version = _version_of(self.name)
         if version is None:
-            return Probe(None, supported=True, logged_in=self._logged_in(), detail="its version can't be told")
+            return Probe(None, supported=True, logged_in=self.logged_in(), detail="its version can't be told")
         supported = parts(self.tested[0]) <= parts(version) <= parts(self.tested[1])
         detail = "" if supported else f"tried with {' to '.join(dict.fromkeys(self.tested))}"
-        return Probe(version, supported, self._logged_in(), detail)
+        return Probe(version, supported, self.logged_in(), detail)
 
-    def _logged_in(self) -> bool | None:
+    def logged_in(self) -> bool | None:
+        """Whether a login is there, by its variables and files; None where that can't be told."""
         if any(
             Path(place).expanduser().exists() if place[0] in "~/" else os.environ.get(place) for place in self._places()
         ):
@@ -159,12 +169,22 @@ class Program:
     def _conditional(self) -> list[str]:
         return [name for variable, names in self.variables_if.items() if os.environ.get(variable) for name in names]
 
-    def _priced(self, event: AssistantEvent) -> AssistantEvent:
-        used = event.usage
-        if used is None or used.cost_usd:
-            return event
-        cost = (used.input_tokens * self.prices[0] + used.output_tokens * self.prices[1]) / 1e6
-        return replace(event, usage=used.model_copy(update={"cost_usd": round(cost, 6)}))
+
+def prices_of(settings: Mapping[str, Any]) -> tuple[float, float] | None:
+    """Dollars for a million tokens in and out, if the configuration has them."""
+    if not any(name in settings for name in PRICES):
+        return None
+    inward, outward = (float(settings.get(name, 0)) for name in PRICES)
+    return inward, outward
+
+
+def priced(event: AssistantEvent, prices: tuple[float, float]) -> AssistantEvent:
+    """The event, whose tokens have a cost; one that was told stays."""
+    used = event.usage
+    if used is None or used.cost_usd:
+        return event
+    cost = (used.input_tokens * prices[0] + used.output_tokens * prices[1]) / 1e6
+    return replace(event, usage=used.model_copy(update={"cost_usd": round(cost, 6)}))
 
 
 def _session_of(turn: Turn) -> str:

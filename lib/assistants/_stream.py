@@ -2,8 +2,19 @@
 
 from __future__ import annotations
 
+import json
+from contextlib import suppress
+
 #: A longer line is dropped whole: what it begins with could not be parsed, and what is in its middle must not be.
 MAX_LINE_BYTES = 10_000_000
+
+
+def side_lines(data: bytes) -> list[str]:
+    """The lines of what a program wrote beside its output: a single JSON document as one, others as they are."""
+    with suppress(ValueError, RecursionError):
+        data = json.dumps(json.loads(data)).encode()
+    reader = LineReader()
+    return [*reader.feed(data), *reader.close()]
 
 
 class LineReader:

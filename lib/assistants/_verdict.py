@@ -7,49 +7,77 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from lib.assistants import _limits
-from lib.assistants._outcome import MAX_MESSAGE, NOT_FOUND, ended_by_force, last_line, usage_of
-from lib.attempts import LOST
+from lib.assistants import _kinds, _limits
+from lib.assistants._outcome import (
+    MAX_MESSAGE,
+    NOT_FOUND,
+    WORK,
+    ended_by_force,
+    ended_by_signal,
+    has_answered,
+    last_line,
+    usage_of,
+)
+from lib.attempts import LOST, REFUSED, SPENT
 from lib.contracts import AssistantEvent, Exit
 from lib.model import JobResult
 
-#: A shell's count of what ends a program by HUP, INT, KILL and TERM.
-KILLED = frozenset({129, 130, 137, 143})
-#: How many of the last words on standard error may tell why it failed.
+#: How much of the beginning and of the end of standard error may tell why it failed.
 STDERR_CHARS = 2000
 
-_WORK = frozenset({"tool_start", "tool_end", "file_change"})
-_ANSWERS = _WORK | {"text", "usage"}
+_ANSWERS = WORK | {"text", "usage"}
 _WITHOUT_ANSWER = frozenset({"exit_nonzero", "no_result"})
+#: Refusals of what a request holds: its conversation has to go.
+_OF_ITS_SESSION = frozenset({"context_full", REFUSED})
+NO_EXITS: Mapping[int, str] = {}
+#: What programs print there on every start, and which is never why they failed.
+_NOISE = re.compile(
+    r"yolo|ripgrep|additional input from stdin|loaded cached|\(node:\d+\)|deprecat|experimentalwarning"
+    r"|use `node --trace|^\s*(?:warning|warn|info|debug|note|\[dotenv|hook registry|update available)\b"
+    r"|true color|telemetry|keychain|^\s*at (?:async )?[\w.<>$]+ ?\(|^\s*[{}\]]+,?\s*$",
+    re.IGNORECASE,
+)
 _ESCAPES = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _GONE = ("no conversation found", "no rollout found", "session not found", "invalid session", "no saved session",
          "session identifier", "error resuming session", "notfounderror", "no session")  # fmt: skip
 
 
 def streamed_verdict(
-    end: Exit, events: Sequence[AssistantEvent], stderr: str, *, remedies: Mapping[str, str], joint: str = "\n",
-    now: datetime | None = None,
+    end: Exit, events: Sequence[AssistantEvent], stderr: str, *, remedies: Mapping[str, str],
+    exits: Mapping[int, str] = NO_EXITS, joint: str = "\n", now: datetime | None = None,
 ) -> JobResult:  # fmt: skip
     """Success needs a final event, none that tells an error, exit 0, and that nobody killed it.
 
-    `remedies` are commands by failure code, `joint` stands between the pieces of a message. A limit that is told as a
-    time of day is lifted the next time that it is so late, seen from `now`.
+    `remedies` are commands by failure code, `exits` failure codes by exit status, `joint` stands between the pieces of
+    a message. A limit that is told as a time of day is lifted the next time that it is so late, seen from `now`.
     """
-    forced = ended_by_force(end)
-    result = forced or _judged(end, events, stderr)
+    forced = ended_by_force(end) or ended_by_signal(end)
+    words = _ESCAPES.sub("", stderr)
+    result = forced or _judged(end, events, words, exits)
     changes: dict[str, Any] = {
         "session": next((event.session for event in reversed(events) if event.session), None),
         "usage": usage_of(events),
         "data": {"text": message_of(events, joint)},
     }
     if forced is None and result.code == "rate_limit":
-        changes |= _lifted(events, now or datetime.now().astimezone())
-    if forced is None and _nothing_to_resume(result, events):
+        changes |= _lifted(events, result.message, now or datetime.now().astimezone())
+    elif forced is None and result.code in _OF_ITS_SESSION:
+        changes |= _of_its_session(result, events)
+    elif forced is None and _nothing_to_resume(result, events):
         changes["session"] = ""
-        if any(sign in f"{result.message}\n{stderr[-STDERR_CHARS:]}".lower() for sign in _GONE):
+        if any(sign in f"{result.message}\n{_ends_of(words)}".lower() for sign in _GONE):
             changes |= {"code": LOST, "message": f"its session is gone, and the next turn begins one: {result.message}"}
-    remedy = remedies.get(result.code, "")
+    remedy = remedies.get(str(changes.get("code", result.code)), "")
     return result.model_copy(update={**changes, "remedy": result.remedy or remedy})
+
+
+def _of_its_session(result: JobResult, events: Sequence[AssistantEvent]) -> dict[str, Any]:
+    """A request that is refused for what is in it. If its model had answered before, that came up in this
+    conversation, and another one may do; else it is the prompt.
+    """
+    if has_answered(events):
+        return {"code": SPENT, "session": "", "message": f"its conversation can't go on: {result.message}"}
+    return {"code": REFUSED, "session": ""}
 
 
 def message_of(events: Sequence[AssistantEvent], joint: str) -> str:
@@ -65,24 +93,22 @@ def message_of(events: Sequence[AssistantEvent], joint: str) -> str:
                 pieces.clear()
             pieces.append(event.text)
             begun = True
-        elif event.kind in _WORK:
+        elif event.kind in WORK:
             begun = False
     return joint.join(pieces).strip()
 
 
-def _judged(end: Exit, events: Sequence[AssistantEvent], stderr: str) -> JobResult:
+def _judged(end: Exit, events: Sequence[AssistantEvent], stderr: str, exits: Mapping[int, str]) -> JobResult:
     ends = [event for event in events if event.kind == "finished"]
     wrong = next((event for event in ends if not event.ok), None) or _gave_up(end, events)
     if wrong is not None:
-        return _failed(_code_of(wrong, end), end, one_line(wrong.text) or "it ended with an error")
+        return _failed(_code_of(wrong, end, exits), end, one_line(wrong.text) or "it ended with an error")
     said = _last_words(stderr)
-    if end.status in KILLED:
-        return _failed(LOST, end, f"it was killed by somebody else, with exit status {end.status}")
     if not ends:
         if end.status == NOT_FOUND:
             return _failed("not_available", end, said or "the program was not found")
         if end.status:
-            code = _limits.kind_of(stderr[-STDERR_CHARS:]) or "exit_nonzero"
+            code = _kinds.kind_of("\n".join(_telling(stderr))) or exits.get(end.status) or "exit_nonzero"
             return _failed(code, end, said or f"exit status {end.status}, and no final event")
         return _failed("no_result", end, said or "it ended without a final event")
     if end.status != 0:
@@ -102,31 +128,45 @@ def _gave_up(end: Exit, events: Sequence[AssistantEvent]) -> AssistantEvent | No
     return last if last is not None and last.kind == "retrying" and last.error else None
 
 
-def _code_of(wrong: AssistantEvent, end: Exit) -> str:
-    return wrong.error or _limits.kind_of(wrong.text) or ("exit_nonzero" if end.status else "no_result")
+def _code_of(wrong: AssistantEvent, end: Exit, exits: Mapping[int, str]) -> str:
+    if kind := wrong.error or _kinds.kind_of(wrong.text):
+        return kind
+    return exits.get(end.status or 0) or ("exit_nonzero" if end.status else "no_result")
 
 
-def _lifted(events: Sequence[AssistantEvent], now: datetime) -> dict[str, Any]:
-    """When the limit is lifted: as an event tells it, else as its words do."""
+def _lifted(events: Sequence[AssistantEvent], said: str, now: datetime) -> dict[str, Any]:
+    """When the limit is lifted: as an event tells it, else as its words, or those that it printed beside, do."""
     told = [event for event in reversed(events) if event.error == "rate_limit" or event.kind == "finished"]
     final = next((event for event in told if event.kind == "finished"), None)
     at = next((event.retry_at for event in told if event.retry_at), None)
     delay_s = final.delay_s if final else None
-    if final and at is None and delay_s is None:
-        at, delay_s = _limits.moment_of(final.text), _limits.delay_of(final.text)
-        at = at or (_limits.lifted_at(final.text, now) if delay_s is None else None)
+    text = final.text if final else said
+    if at is None and delay_s is None:
+        at, delay_s = _limits.moment_of(text), _limits.delay_of(text)
+        at = at or (_limits.lifted_at(text, now) if delay_s is None else None)
     return {"retry_at": at.astimezone(UTC) if at else None, "retry_after_s": delay_s}
 
 
 def _nothing_to_resume(result: JobResult, events: Sequence[AssistantEvent]) -> bool:
     """A turn that failed before its model answered leaves no session worth resuming, or could not resume one."""
-    return result.code in _WITHOUT_ANSWER and not any(event.kind in _ANSWERS - {"usage"} for event in events)
+    return result.code in _WITHOUT_ANSWER and not has_answered(events)
 
 
 def _last_words(stderr: str) -> str:
     """Of what stands on standard error: the line that names an error, else the last ones."""
-    lines = _ESCAPES.sub("", stderr[-STDERR_CHARS:]).strip().splitlines()
+    lines = _telling(stderr)
     return one_line(next((line for line in lines if "error" in line.lower()), "\n".join(lines[-3:])))
+
+
+def _telling(stderr: str) -> list[str]:
+    """The lines that may tell why it failed."""
+    return [line for line in _ends_of(stderr).splitlines() if line.strip() and not _NOISE.search(line)]
+
+
+def _ends_of(stderr: str) -> str:
+    if len(stderr) <= 2 * STDERR_CHARS:
+        return stderr
+    return f"{stderr[:STDERR_CHARS]}\n{stderr[-STDERR_CHARS:]}"
 
 
 def one_line(text: str) -> str:

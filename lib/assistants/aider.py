@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lib.assistants import _limits
+from lib.assistants import _kinds
 from lib.assistants._program import PROVIDERS, Program, further, model_of
 from lib.assistants._reading import count, mapping, money, parse_object
 from lib.contracts import SIDE_OUTPUT, AssistantEvent, Turn
@@ -29,18 +29,21 @@ _NOISE = re.compile(
     r"|Added .* to the chat|Note: in-chat|Cur working dir|Git working dir|\s*$)"
 )
 _ERROR = re.compile(r"litellm\.(\w+)")
-_ERRORS = {
-    "AuthenticationError": "auth",
-    "PermissionDeniedError": "auth",
-    "RateLimitError": "rate_limit",
-    "InternalServerError": "server",
-    "ServiceUnavailableError": "server",
-    "BadGatewayError": "server",
-    "APIError": "server",
-    "APIConnectionError": "network",
-    "Timeout": "network",
-    "BudgetExceededError": "budget",
+#: HTTP statuses of its errors; what has none is told by its words.
+_STATUSES = {
+    "AuthenticationError": 401,
+    "PermissionDeniedError": 403,
+    "NotFoundError": 404,
+    "BadRequestError": 400,
+    "UnprocessableEntityError": 422,
+    "RateLimitError": 429,
+    "InternalServerError": 500,
+    "BadGatewayError": 502,
+    "ServiceUnavailableError": 503,
+    "Timeout": 408,
 }
+_ERRORS = {"APIError": "server", "APIConnectionError": "network", "BudgetExceededError": "credits",
+           "ContextWindowExceededError": "context_full", "ContentPolicyViolationError": "refused"}  # fmt: skip
 _TOKENS = re.compile(r"Tokens: ([\d.,]+)(k|M)? sent,.* ([\d.,]+)(k|M)? received\.(?: Cost: \$([\d.]+) message)?")
 _FACTORS = {"": 1, "k": 1000, "M": 1_000_000}
 
@@ -68,7 +71,7 @@ def parse(line: str) -> Sequence[AssistantEvent]:
 
 def _said(line: str) -> Sequence[AssistantEvent]:
     if error := _ERROR.match(line):
-        kind = _ERRORS.get(error[1]) or _limits.kind_of(line) or "no_result"
+        kind = _kinds.kind_of(line, _STATUSES.get(error[1]), error[1]) or _ERRORS.get(error[1]) or "no_result"
         return (AssistantEvent(kind="retrying", text=line, error=kind),)
     if tokens := _TOKENS.match(line):
         used = Usage(input_tokens=_tokens(tokens[1], tokens[2]), output_tokens=_tokens(tokens[3], tokens[4]),
@@ -103,6 +106,7 @@ assistant = Program(
     install="uv tool install aider-chat",
     login="",
     tested=("0.86.2", "0.86.2"),
+    tells_cost=True,
     arguments=arguments,
     parser=parse,
     credentials=("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "OPENROUTER_API_KEY", "GEMINI_API_KEY", "DEEPSEEK_API_KEY",

@@ -21,6 +21,10 @@ class Ci:
         del settings
         return None if shutil.which(self.name) else "no program called ci is on the PATH"
 
+    def counts(self) -> frozenset[str]:
+        """It tells nothing of what a turn used."""
+        return frozenset()
+
     def launch(self, turn: Turn) -> Launch:
         return Launch(argv=(self.name,), stdin=turn.prompt)
 

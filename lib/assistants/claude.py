@@ -5,11 +5,10 @@ Variant: a model. The caller names the session; an id that is used twice is refu
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from lib.assistants import _limits
+from lib.assistants import _kinds, _limits
 from lib.assistants._outcome import NUMBER, last_line
 from lib.assistants._program import Program, further, model_of, resumed_or_named
 from lib.assistants._reading import about, by_type, mapping, money, usage, words
@@ -22,15 +21,11 @@ INPUTS = ("input_tokens", "cache_read_input_tokens", "cache_creation_input_token
 #: The `error` of an assistant message, and of an `api_retry`, as a neutral kind.
 _ERRORS = {
     "authentication_failed": "auth",
-    "billing_error": "budget",
+    "billing_error": "credits",
     "rate_limit": "rate_limit",
     "server_error": "server",
     "overloaded": "server",
 }
-#: A subscription's limit, told as if it were an answer, with or without an error flag.
-_LIMIT = re.compile(
-    r"claude (?:ai )?usage limit reached|you.ve hit your [\w ]{0,30}limit\b|[\w-]+ limit reached ∙", re.IGNORECASE
-)
 
 
 def arguments(turn: Turn, session: str) -> Sequence[str]:
@@ -51,7 +46,7 @@ def read_system(data: Mapping[str, Any]) -> Iterator[AssistantEvent]:
         case "api_retry":
             delay_s = max(0.0, float(data["retry_delay_ms"]) / 1000)
             text = f"status {words(data['error_status'])}, again in {delay_s:.1f} s"
-            error = _ERRORS.get(data["error"]) or _limits.kind_of_status(data["error_status"]) or "network"
+            error = _ERRORS.get(data["error"]) or _kinds.kind_of_status(data["error_status"]) or "network"
             yield AssistantEvent(kind="retrying", text=text, error=error, delay_s=delay_s)
 
 
@@ -59,7 +54,8 @@ def read_assistant(data: Mapping[str, Any]) -> Iterator[AssistantEvent]:
     message = data["message"]
     for part in message["content"]:
         if part["type"] == "text":
-            error = _ERRORS.get(str(data.get("error")), "")
+            # Words of the program itself, in the place of an answer that did not come.
+            error = _ERRORS.get(str(data["error"]), "no_result") if data.get("error") else ""
             yield AssistantEvent(kind="text", text=str(part["text"]), error=error)
         elif part["type"] == "tool_use":
             yield AssistantEvent(kind="tool_start", text=about(part["name"], part["input"]))
@@ -86,9 +82,9 @@ def read_result(data: Mapping[str, Any]) -> Iterator[AssistantEvent]:
     yield AssistantEvent(kind="usage", usage=_used(data), cumulative=True)
     errors = data.get("errors")
     text = data.get("result") or ("; ".join(map(str, errors)) if isinstance(errors, list) else "") or data["subtype"]
-    limited = _LIMIT.match(str(text)) is not None
-    ok = data["is_error"] is False and data["subtype"] == "success" and not limited
-    error = "" if ok else "rate_limit" if limited else _error_kind(data, str(text))
+    notice = _kinds.kind_of_notice(str(text))  # with or without an error flag
+    ok = data["is_error"] is False and data["subtype"] == "success" and not notice
+    error = "" if ok else _error_kind(data, str(text))
     yield AssistantEvent(kind="finished", text=str(text), session=str(data["session_id"]), ok=ok, error=error)
 
 
@@ -103,22 +99,23 @@ def _read_limit(data: Mapping[str, Any]) -> Iterator[AssistantEvent]:
 
 def _used(data: Mapping[str, Any]) -> Usage:
     """What this turn used. On a resumed session `total_cost_usd` counts from its start, this turn's share does not."""
+    share = data.get("model_usage_since_last_result")
     total = Usage()
-    for model in mapping(data.get("model_usage_since_last_result")).values():
+    for model in mapping(share).values():
         inputs = ("inputTokens", "cacheReadInputTokens", "cacheCreationInputTokens")
         total = total.plus(usage(model, inputs, ("outputTokens",), "costUSD"))
-    if total != Usage():
+    if total != Usage() or share == {}:
         return total
     used = usage(data.get("usage"), INPUTS, ("output_tokens",))
+    if used == Usage():  # its model was not reached: the total is that of the turns before
+        return used
     return used.model_copy(update={"cost_usd": money(data.get("total_cost_usd"))})
 
 
 def _error_kind(data: Mapping[str, Any], text: str) -> str:
     if data["subtype"] in {"error_max_budget_usd", "error_max_turns"}:
         return "budget"
-    if kind := _limits.kind_of_status(data.get("api_error_status")) or _limits.kind_of(text):
-        return kind
-    return "network" if data.get("terminal_reason") == "api_error" else "no_result"
+    return _kinds.kind_of(text, data.get("api_error_status")) or "no_result"
 
 
 READERS = {"system": read_system, "assistant": read_assistant, "user": read_user, "result": read_result}
@@ -128,6 +125,7 @@ assistant = Program(
     install="npm install -g @anthropic-ai/claude-code",
     login="claude /login",
     tested=("2.1.0", "2.1.329"),
+    tells_cost=True,
     arguments=arguments,
     parser=by_type({**READERS, "rate_limit_event": _read_limit}),
     credentials=("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN", "CLAUDE_CODE_USE_BEDROCK",

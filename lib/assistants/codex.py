@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from lib.assistants import _limits
+from lib.assistants import _kinds, _limits
 from lib.assistants._outcome import last_line
 from lib.assistants._program import Program, further, model_of
 from lib.assistants._reading import about, by_type, mapping, usage, words
@@ -73,7 +73,7 @@ def _read_item(data: Mapping[str, Any]) -> Iterator[AssistantEvent]:
 def _read_error(data: Mapping[str, Any]) -> Iterator[AssistantEvent]:
     """`Reconnecting... 1/5 (why)`; one that ends the turn is told again by `turn.failed`."""
     text = str(data["message"])
-    yield AssistantEvent(kind="retrying", text=last_line(text), error=_limits.kind_of(text) or "network",
+    yield AssistantEvent(kind="retrying", text=last_line(text), error=_kinds.kind_of(text) or "network",
                          retry_at=_limits.moment_of(text))  # fmt: skip
 
 
@@ -84,7 +84,7 @@ def _read_completed(data: Mapping[str, Any]) -> Iterator[AssistantEvent]:
 
 def _read_failed(data: Mapping[str, Any]) -> Iterator[AssistantEvent]:
     text = str(mapping(data.get("error")).get("message") or "the turn failed")
-    yield AssistantEvent(kind="finished", text=text, ok=False, error=_limits.kind_of(text),
+    yield AssistantEvent(kind="finished", text=text, ok=False, error=_kinds.kind_of(text),
                          delay_s=_limits.delay_of(text), retry_at=_limits.moment_of(text))  # fmt: skip
 
 

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from lib.assistants._outcome import NUMBER, check_settings, invalid, plain_events, plain_verdict
-from lib.assistants._program import Program
+from lib.assistants._program import PRICES, Program, priced, prices_of
 from lib.assistants._reading import at, count, money, parse_object
 from lib.contracts import Assistant, AssistantEvent, Exit, Launch, Turn
 from lib.errors import UsageError
@@ -33,7 +33,7 @@ PARSERS = (PLAIN, "claude", "codex", "gemini", "opencode", "qwen")
 FIELDS = ("input_tokens", "output_tokens", "cost_usd")
 KNOWN: Mapping[str, type | tuple[type, ...]] = {
     **dict.fromkeys(("command", *ROLES, "parser", "session_flag"), str),
-    **dict.fromkeys(("usd_per_million_input", "usd_per_million_output"), NUMBER),
+    **dict.fromkeys(PRICES, NUMBER),
     "usage": dict,
 }
 
@@ -50,6 +50,7 @@ class Command:
     install: str = "relay init, then set assistants.command.command in .project/config.yaml"
     stream: Program | None = None
     usage: Mapping[str, str] = field(default_factory=dict)
+    prices: tuple[float, float] | None = None
 
     def available(self, settings: Mapping[str, Any]) -> str | None:
         if any(settings.get(key) for key in ("command", *ROLES)):
@@ -63,7 +64,14 @@ class Command:
             raise invalid(f"assistants.{self.name}.parser: {parser}; known are {', '.join(PARSERS)}")
         paths = settings.get("usage", {})
         check_settings(paths, f"{self.name}.usage", dict.fromkeys(FIELDS, str))
-        return replace(self, stream=_stream_of(parser, self.name, settings), usage=paths)
+        stream = _stream_of(parser, self.name, settings)
+        return replace(self, stream=stream, usage=paths, prices=prices_of(settings))
+
+    def counts(self) -> frozenset[str]:
+        """What of `tokens` and `cost` it tells of a turn, or can be worked out."""
+        told = set(self.stream.counts() if self.stream else ())
+        told |= {"cost" if name == "cost_usd" else "tokens" for name in self.usage}
+        return frozenset(told | ({"cost"} if "tokens" in told and self.prices is not None else set()))
 
     def launch(self, turn: Turn) -> Launch:
         self.configured(turn.settings)
@@ -89,7 +97,10 @@ class Command:
     def read(self, line: str) -> Sequence[AssistantEvent]:
         events = self.stream.read(line) if self.stream else plain_events(line)
         used = self._used(line) if self.usage else None
-        return [*events, AssistantEvent(kind="usage", usage=used)] if used else events
+        if used is None:
+            return events
+        event = AssistantEvent(kind="usage", usage=used)
+        return [*events, priced(event, self.prices) if self.prices else event]
 
     def verdict(self, end: Exit, events: Sequence[AssistantEvent], stderr: str) -> JobResult:
         return self.stream.verdict(end, events, stderr) if self.stream else plain_verdict(end, events, stderr)
@@ -109,7 +120,7 @@ def _stream_of(parser: str, name: str, settings: Mapping[str, Any]) -> Program |
 
     program = assistants()[parser]
     assert isinstance(program, Program)  # noqa: S101 - those in PARSERS are
-    prices = {key: value for key, value in settings.items() if key.startswith("usd_per_million_")}
+    prices = {key: value for key, value in settings.items() if key in PRICES}
     line = f"$EDITOR .project/config.yaml  # assistants.{name}"
     remedies = dict.fromkeys(("not_available", "auth", "denied", "budget"), line)
     return replace(program.configured(prices), name=name, remedies=remedies)

@@ -6,20 +6,16 @@ What it used is in a file that it writes at the end.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lib.assistants import _limits
+from lib.assistants import _kinds, _limits
 from lib.assistants._outcome import last_line
 from lib.assistants._program import PROVIDERS, Program, further, model_of, resumed_or_named
-from lib.assistants._reading import about, by_type, count, mapping, words
+from lib.assistants._reading import about, by_type, mapping, parse_object, usage, words
 from lib.contracts import SIDE_OUTPUT, AssistantEvent, Turn
 from lib.model import Usage
-
-#: A line of the usage file, indented by two spaces a level: the tokens of one model, below `modelMetrics`, `usage`.
-_TOKENS = re.compile(r' {8}"(input|output)Tokens": (\d{1,12}),?')
 
 
 def arguments(turn: Turn, session: str) -> Sequence[str]:
@@ -29,10 +25,12 @@ def arguments(turn: Turn, session: str) -> Sequence[str]:
 
 
 def parse(line: str) -> Sequence[AssistantEvent]:
-    """An event of its stream, or a line of its usage file."""
-    if tokens := _TOKENS.fullmatch(line.rstrip()):
-        used = {f"{tokens[1]}_tokens": count(int(tokens[2]))}
-        return (AssistantEvent(kind="usage", usage=Usage(**used)),)
+    """An event of its stream, or its usage file, which is one object and comes as one line."""
+    if '"modelMetrics"' in line and "type" not in (told := parse_object(line)):
+        total = Usage()
+        for model in mapping(told.get("modelMetrics")).values():
+            total = total.plus(usage(mapping(model).get("usage"), ("inputTokens",), ("outputTokens",)))
+        return (AssistantEvent(kind="usage", usage=total, cumulative=True),)
     return _stream(line)
 
 
@@ -59,14 +57,14 @@ def _read_tool_end(data: Mapping[str, Any]) -> Iterator[AssistantEvent]:
 def _read_failure(data: Mapping[str, Any]) -> Iterator[AssistantEvent]:
     told = data["data"]
     text = f"status {words(told.get('statusCode'))}: {words(told.get('errorMessage', ''))}"
-    error = _limits.kind_of_status(told.get("statusCode")) or _limits.kind_of(text) or "network"
+    error = _kinds.kind_of(text, told.get("statusCode"), told.get("errorCode")) or "network"
     yield AssistantEvent(kind="retrying", text=text, error=error)
 
 
 def _read_error(data: Mapping[str, Any]) -> Iterator[AssistantEvent]:
     told = data["data"]
     text = str(told["message"])
-    kind = _limits.kind_of_status(told.get("statusCode")) or _limits.kind_of(f"{told.get('errorType')}: {text}")
+    kind = _kinds.kind_of(text, told.get("statusCode"), told.get("errorCode"), told.get("errorType"))
     yield AssistantEvent(kind="finished", text=text, ok=False, error=kind, delay_s=_limits.delay_of(text))
 
 

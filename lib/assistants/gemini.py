@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from lib.assistants import _limits
+from lib.assistants import _kinds, _limits
 from lib.assistants._outcome import last_line
 from lib.assistants._program import Program, further, model_of, resumed_or_named
 from lib.assistants._reading import about, by_type, mapping, usage, words
@@ -45,10 +45,10 @@ def _read_result(data: Mapping[str, Any]) -> Iterator[AssistantEvent]:
     if data["status"] == "success":
         yield AssistantEvent(kind="finished", ok=True)
         return
-    text = str(mapping(data.get("error")).get("message") or "it ended with an error")
-    yield AssistantEvent(
-        kind="finished", text=text, ok=False, error=_limits.kind_of(text), delay_s=_limits.delay_of(text)
-    )
+    told = mapping(data.get("error"))
+    text = str(told.get("message") or "it ended with an error")
+    error = _kinds.kind_of(text, told.get("code"), told.get("type"))
+    yield AssistantEvent(kind="finished", text=text, ok=False, error=error, delay_s=_limits.delay_of(text))
 
 
 assistant = Program(
@@ -77,6 +77,7 @@ assistant = Program(
     variables=("GEMINI_*", "GOOGLE_API_KEY", "GOOGLE_GEMINI_BASE_URL", "GOOGLE_GENAI_*", "GOOGLE_CLOUD_*"),
     variables_if={"GOOGLE_GENAI_USE_VERTEXAI": ("GOOGLE_APPLICATION_CREDENTIALS",)},
     remedies={"denied": "gemini --approval-mode yolo"},
+    exits={41: "auth", 53: "budget", 55: "denied"},
     names_session=True,
     joint="",  # its messages arrive in pieces
 )

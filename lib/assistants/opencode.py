@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from lib.assistants import _limits
+from lib.assistants import _kinds, _limits
 from lib.assistants._outcome import last_line
 from lib.assistants._program import PROVIDERS, Program, further, model_of
 from lib.assistants._reading import about, by_type, count, mapping, money, words
@@ -17,7 +17,12 @@ from lib.contracts import AssistantEvent, Turn
 from lib.model import Usage
 
 #: Names of its errors that tell more than their words.
-_ERRORS = {"ProviderAuthError": "auth", "MessageAbortedError": "cancelled", "ContextOverflowError": "no_result"}
+_ERRORS = {
+    "ProviderAuthError": "auth",
+    "MessageAbortedError": "cancelled",
+    "ContextOverflowError": "context_full",
+    "ProviderModelNotFoundError": "model",
+}
 _DENIED = re.compile(r"rejected permission|permission.{0,40}(?:denied|rejected)|rule which prevents", re.IGNORECASE)
 
 
@@ -70,18 +75,24 @@ def _read_error(data: Mapping[str, Any]) -> Iterator[AssistantEvent]:
     error = data["error"]
     told = mapping(error.get("data"))
     text = str(told.get("message") or error.get("name") or "an error without words")
-    kind = (
-        _limits.kind_of_status(told.get("statusCode")) or _ERRORS.get(str(error.get("name"))) or _limits.kind_of(text)
-    )
-    after = mapping(told.get("responseHeaders")).get("retry-after")
+    said = f"{text}\n{words(told.get('responseBody', ''))}"
+    kind = _ERRORS.get(str(error.get("name"))) or _kinds.kind_of(said, told.get("statusCode"))
+    after = _retry_after(mapping(told.get("responseHeaders")))
     yield AssistantEvent(
         kind="finished",
         text=text,
         session=str(data["sessionID"]),
         ok=False,
         error=kind,
-        delay_s=_limits.delay_of(f"retry-after: {words(after)}") if after else None,
+        delay_s=_limits.delay_of(after),
+        retry_at=_limits.moment_of(after),
     )
+
+
+def _retry_after(headers: Mapping[str, Any]) -> str:
+    """The headers that say when it may be tried again, in words."""
+    named = ("retry-after-ms", "retry-after")
+    return "\n".join(f"{name}: {words(headers[name])}" for name in named if headers.get(name))
 
 
 assistant = Program(
@@ -89,6 +100,7 @@ assistant = Program(
     install="npm install -g opencode-ai",
     login="opencode auth login",
     tested=("1.18.33", "1.18.33"),
+    tells_cost=True,
     arguments=arguments,
     parser=by_type(
         {

@@ -10,11 +10,14 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from lib.assistants import _limits
+from lib.assistants import _kinds, _limits
 from lib.assistants._program import Program, further, model_of, resumed_or_named
 from lib.assistants._reading import by_type, mapping
 from lib.assistants.claude import READERS, read_system
 from lib.contracts import AssistantEvent, Turn
+
+#: Ends by a limit of its own, by the subtype of its final event.
+_TURNS = {"error_max_turns": "budget", "error_max_wall_time": "timeout"}
 
 
 def arguments(turn: Turn, session: str) -> Sequence[str]:
@@ -37,8 +40,8 @@ def _read_system(data: Mapping[str, Any]) -> Iterator[AssistantEvent]:
 def _read_result(data: Mapping[str, Any]) -> Iterator[AssistantEvent]:
     """Errors of its service are told as if they were an answer, with or without an error flag."""
     text = str(data.get("result") or mapping(data.get("error")).get("message") or data["subtype"])
-    ok = data["is_error"] is False and data["subtype"] == "success" and not text.startswith("[API Error: ")
-    error = "" if ok else _limits.kind_of(text) or "no_result"
+    ok = data["is_error"] is False and data["subtype"] == "success" and not _kinds.kind_of_notice(text)
+    error = "" if ok else _kinds.kind_of(text) or _TURNS.get(str(data["subtype"])) or ""
     yield AssistantEvent(kind="finished", text=text, session=str(data["session_id"]), ok=ok, error=error,
                          delay_s=None if ok else _limits.delay_of(text))  # fmt: skip
 
@@ -55,5 +58,6 @@ assistant = Program(
     folders=("~/.qwen",),
     variables=("OPENAI_*", "QWEN_*", "DASHSCOPE_*", "BAILIAN_*"),
     settings={"auth_type": str},
+    exits={53: "budget", 55: "timeout"},
     names_session=True,
 )

@@ -42,7 +42,8 @@ def assistants(
 
 
 def _is_tried(row: Found) -> bool:
-    return row.ready and row.logged_in is not None
+    """One that is ready, and no program of which can't be told whether it is logged in."""
+    return row.ready and (row.logged_in is not None or row.version is None)
 
 
 def _show(found: list[Found]) -> None:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import gc
 import json
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from lib.config import Config
 from lib.lock import InstanceLock
 from lib.paths import Project
+
+if TYPE_CHECKING:
+    from orchestrator.fold import Run
 
 
 def begin(project: Project, requirement: str, config: Config, *, wait: bool, foreground: bool, as_json: bool) -> int:
@@ -33,11 +36,11 @@ def begin(project: Project, requirement: str, config: Config, *, wait: bool, for
         from orchestrator.daemon import drive
 
         with suppress(BrokenPipeError):  # nobody has to read it for the run to go on
-            _announce(project, name, _chains(run.config), as_json=as_json, wait=wait)
+            _announce(project, run, as_json=as_json, wait=wait)
         drive(project, name, lock)
         return 0
     start_detached(project, name, lock)
-    _announce(project, name, _chains(run.config), as_json=as_json, wait=wait)
+    _announce(project, run, as_json=as_json, wait=wait)
     if wait:
         from orchestrator.live import follow
 
@@ -45,12 +48,15 @@ def begin(project: Project, requirement: str, config: Config, *, wait: bool, for
     return 0
 
 
-def _announce(project: Project, run: str, assistant: str, *, as_json: bool, wait: bool) -> None:
+def _announce(project: Project, run: Run, *, as_json: bool, wait: bool) -> None:
+    name = run.state.run
     if as_json:
-        typer.echo(json.dumps({"run": run, "project": str(project.root), "state_file": str(project.state_file)}))
+        typer.echo(json.dumps({"run": name, "project": str(project.root), "state_file": str(project.state_file)}))
         return
-    typer.echo(f"Started {run}")
-    typer.echo(f"  assistant  {assistant}")
+    typer.echo(f"Started {name}")
+    typer.echo(f"  assistant  {_chains(run.config)}")
+    for warning in run.engine.warnings:
+        typer.echo(f"  warning    {warning}")
     typer.echo(f"  state      {project.state_file.relative_to(project.root)}")
     if not wait:
         typer.echo("\nWatch it with:  relay status --watch")

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from driver import Relay
 
+from lib.errors import EXIT_FAILED
+
 CAPTURES = Path(__file__).parent.parent / "captures"
 PROGRAM = """\
 #!/bin/sh
@@ -54,6 +56,37 @@ def test_one_that_hangs_ends_in_time_with_what_it_was_trying(relay: Relay, path:
     hangs = install(path, f"head -3 {CAPTURES}/codex-api429.jsonl; sleep 300 & sleep 300")
     (trial,) = json.loads(relay("assistants", "--check", "--json", "--timeout", "2", "codex", code=1, env=hangs))
     assert trial["code"] == "rate_limit"
+
+
+def test_a_program_that_can_not_be_asked_for_its_login_is_tried_too(relay: Relay, path: Path) -> None:
+    (path / "ci").write_text("#!/bin/sh\necho ready\n")
+    (path / "ci").chmod(0o755)
+    trials = json.loads(relay("assistants", "--check", "--json", env={"PATH": f"{path}:/usr/bin:/bin"}))
+    assert [(trial["name"], trial["ok"]) for trial in trials] == [("ci", True)]
+
+
+def test_one_that_is_missing_is_told_in_words_with_what_to_type(relay: Relay, path: Path) -> None:
+    told = relay("assistants", "--check", "codex", code=1, env={"PATH": f"{path}:/usr/bin:/bin"})
+    assert "not_available: no program called codex is on the PATH" in told
+    assert "fix: npm install -g @openai/codex" in told
+
+
+def test_doctor_is_not_content_without_an_assistant_that_can_be_used(relay: Relay, path: Path) -> None:
+    env = {"PATH": f"{path}:/usr/bin:/bin"}
+    told = relay("doctor", code=EXIT_FAILED, env=env)
+    assert "npm install -g @anthropic-ai/claude-code" in told
+    install(path, "exit 1")
+    assert "codex: not logged in" in relay("doctor", code=EXIT_FAILED, env=env)
+    relay("doctor", env={**env, "OPENAI_API_KEY": "made-up"})
+
+
+def test_a_budget_that_nothing_counts_towards_is_told_at_the_start_and_in_status(relay: Relay, path: Path) -> None:
+    env = {**install(path, f"cat {CAPTURES}/codex-ok.jsonl"), "RELAY_MAX_COST_USD": "1", "RELAY_MAX_TOKENS": "9000"}
+    warning = "max_cost_usd: nothing that codex uses counts towards it, as no cost is told"
+    assert warning in relay("start", "--assistant", "codex", "a calculator", env=env)
+    assert warning in " ".join(relay("status").split())
+    relay("cancel")
+    assert warning not in " ".join(relay("status").split())
 
 
 def test_a_command_of_the_configuration_and_an_unknown_name(relay: Relay) -> None:

@@ -268,10 +268,20 @@ def test_trust_lists_and_then_allows_what_the_project_brings(relay: Relay, book:
     relay.refused("start", "--assistant", book, "x")
 
 
+def with_an_assistant(tmp_path: Path) -> dict[str, str]:
+    """An environment with a program called ci."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    (folder / "ci").write_text("#!/bin/sh\n")
+    (folder / "ci").chmod(0o755)
+    return {"PATH": f"{folder}:{os.environ['PATH']}"}
+
+
 def test_doctor_finds_nothing_wrong_here_and_says_what_is_wrong_elsewhere(relay: Relay, tmp_path: Path) -> None:
-    found = {row["what"]: row for row in json.loads(relay("doctor", "--format", "json"))}
+    env = with_an_assistant(tmp_path)
+    found = {row["what"]: row for row in json.loads(relay("doctor", "--format", "json", env=env))}
     assert found["git"]["ok"]
-    assert "git" in relay("doctor")
+    assert "git" in relay("doctor", env=env)
     outside = Relay(tmp_path)("doctor", code=EXIT_FAILED)
     assert "git init" in outside
 
@@ -288,7 +298,7 @@ def test_what_doctor_says_of_a_damaged_database_mends_it(landed: Relay, tmp_path
     assert first == "relay stop"
     landed("stop")
     subprocess.run(["/bin/sh", "-c", remedy], check=True)
-    landed("doctor")
+    landed("doctor", env=with_an_assistant(tmp_path))
     landed.begin(playbook(tmp_path / "again", {"two": [{"write": {"two.txt": "2\n"}}]}), "again", "--yes")
     landed.over()
 

@@ -83,9 +83,9 @@ class TestContract:
         assert (result.ok, result.code) == (False, code)
 
     def test_a_failing_exit_is_a_failure_with_its_last_words(self, adapter: Assistant) -> None:
-        result = adapter.verdict(Exit(3), [], "first\nno such model\n")
+        result = adapter.verdict(Exit(3), [], "first\nno such luck\n")
         assert (result.ok, result.code, result.exit_status) == (False, "exit_nonzero", 3)
-        assert "no such model" in result.message
+        assert "no such luck" in result.message
 
     def test_a_program_that_is_not_there_is_told_apart(self, adapter: Assistant) -> None:
         assert adapter.verdict(Exit(127), [], "sh: not found").code == "not_available"
@@ -101,8 +101,21 @@ class TestChoosing:
             *("aider", "ci", "claude", "codex", "command", "copilot", "gemini", "opencode", "qwen", "scripted")
         ]
 
-    @pytest.mark.parametrize(("installed", "taken"), [(["claude", "ci"], "claude"), (["ci"], "ci"), ([], "command")])
-    def test_auto_takes_the_first_installed(self, programs: Path, installed: list[str], taken: str) -> None:
+    @pytest.mark.parametrize(
+        ("installed", "variable", "taken"),
+        [
+            (["claude", "ci"], "ANTHROPIC_API_KEY", "claude"),
+            (["claude", "codex"], "OPENAI_API_KEY", "codex"),  # the other one is not logged in
+            (["claude", "ci"], "NOTHING", "ci"),
+            (["claude", "codex"], "NOTHING", "claude"),
+            (["ci"], "NOTHING", "ci"),
+            ([], "NOTHING", "command"),
+        ],
+    )
+    def test_auto_takes_the_first_that_may_be_logged_in(
+        self, programs: Path, installed: list[str], variable: str, taken: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv(variable, "made-up")
         for name in installed:
             install(programs, name)
         assert resolve("auto", SETTINGS).name == taken

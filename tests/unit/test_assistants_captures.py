@@ -92,7 +92,7 @@ SEEN = {
     "opencode-sigterm-tool": (143, "lost", 0, 0, 0.0),
     "opencode-stdin": (0, "", 31410, 47, 0.031504),
     "qwen-api401": (1, "auth", 0, 0, 0.0),
-    "qwen-api429": (137, "rate_limit", 0, 0, 0.0),
+    "qwen-api429": (137, "lost", 0, 0, 0.0),
     "qwen-api429once": (0, "", 59285, 37, 0.0),
     "qwen-api500": (1, "server", 0, 0, 0.0),
     "qwen-ok": (0, "", 79225, 46, 0.0),
@@ -110,6 +110,8 @@ STREAMS = [case for case in GOOD if case.endswith("-ok") and not case.startswith
 def lines(case: str) -> list[str]:
     file = next(file for file in CAPTURES.glob(f"{case}.*") if ".stderr" not in file.name)
     side = (CAPTURES / SIDE[case]).read_text() if case in SIDE else ""
+    if case in SIDE and SIDE[case].endswith(".json"):
+        side = json.dumps(json.loads(side))  # a single document is read as one line
     return [*file.read_text().splitlines(), *side.splitlines()]
 
 

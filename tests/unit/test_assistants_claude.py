@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
+from lib.assistants._outcome import usage_of
 from lib.assistants.claude import assistant
 from lib.contracts import AssistantEvent, Exit, Turn
 from lib.errors import RelayError
-from lib.model import JobResult
+from lib.model import JobResult, Usage
 
 WRITTEN = (
     "File created successfully at: /repo/worktrees/claude-ok/calc/add.py (file state is current in your context — no "
@@ -135,3 +137,24 @@ class TestLaunch:
     def test_an_unknown_setting_is_told_with_the_nearest(self) -> None:
         with pytest.raises(RelayError, match="did you mean max_turns"):
             launch(settings={"max_turn": 3})
+
+
+class TestCost:
+    """What a resumed turn is charged, whose `total_cost_usd` counts from the session's start."""
+
+    def used(self, **told: object) -> Usage:
+        zero = {"input_tokens": 0, "output_tokens": 0}
+        result = {"type": "result", "subtype": "success", "is_error": True, "session_id": "s", "result": "no answer",
+                  "total_cost_usd": 3.30, "usage": zero, **told}  # fmt: skip
+        return usage_of(list(assistant.read(json.dumps(result))))
+
+    def test_a_share_that_is_empty_means_that_nothing_was_used(self) -> None:
+        assert self.used(model_usage_since_last_result={}) == Usage()
+        assert self.used(model_usage_since_last_result={}, usage={"input_tokens": 7}) == Usage()
+
+    def test_a_turn_without_tokens_has_no_cost_where_no_share_is_told(self) -> None:
+        assert self.used() == Usage()
+
+    def test_a_turn_that_was_answered_costs_its_share(self) -> None:
+        share = {"m": {"inputTokens": 10, "outputTokens": 5, "costUSD": 0.2}}
+        assert self.used(model_usage_since_last_result=share) == Usage(input_tokens=10, output_tokens=5, cost_usd=0.2)

@@ -1,4 +1,4 @@
-"""What the words of an error mean, in the wordings that programs and services were seen to use."""
+"""When a limit is lifted, in the wordings that programs and services were seen to use."""
 
 from __future__ import annotations
 
@@ -9,46 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lib.assistants import assistants
-from lib.assistants._limits import delay_of, from_epoch, kind_of, kind_of_status, lifted_at, moment_of
+from lib.assistants._kinds import kind_of
+from lib.assistants._limits import delay_of, from_epoch, is_timed, lifted_at, moment_of
 from lib.contracts import AssistantEvent, Exit
 
 NOW = datetime(2026, 11, 21, 14, 30, tzinfo=UTC)
-
-
-@pytest.mark.parametrize(
-    ("text", "kind"),
-    [
-        ("Claude AI usage limit reached|1749924000", "rate_limit"),
-        ("You've hit your session limit · resets 11:50pm (Asia/Riyadh)", "rate_limit"),
-        ("You've hit your usage limit. Upgrade to Pro or try again in 2 days 17 hours 14 minutes.", "rate_limit"),
-        ("You have exhausted your capacity on this model. Your quota will reset after 8h44m7s.", "rate_limit"),
-        ("[API Error: 429 Too Many Requests]", "rate_limit"),
-        ('{"error":{"code":429,"status":"RESOURCE_EXHAUSTED"}}', "rate_limit"),
-        ("unexpected status 401 Unauthorized: bad key", "auth"),
-        ("Invalid API key · Please run /login", "auth"),
-        ("Please set an Auth method in your settings.json", "auth"),
-        ("Credit balance is too low", "budget"),
-        ("API Error: 529 overloaded", "server"),
-        ("We're currently experiencing high demand, which may cause temporary errors.", "server"),
-        ("stream disconnected before completion: error sending request for url", "network"),
-        ("connect ECONNREFUSED 127.0.0.1:9", "network"),
-        ("Error: Unexpected error\n\nFailed query: \n        CREATE TABLE `workspace` (\n", "busy"),
-        ("SQLiteError: database is locked", "busy"),
-        ("the model wrote nothing", ""),
-        ("line 429 of the file is too long", ""),
-    ],
-)
-def test_the_kind_of_an_error(text: str, kind: str) -> None:
-    assert kind_of(text) == kind
-
-
-@pytest.mark.parametrize(
-    ("status", "kind"),
-    [(401, "auth"), (403, "auth"), (402, "budget"), (429, "rate_limit"), (500, "server"), (529, "server"), (400, ""),
-     (None, ""), ("429", ""), (True, "")],
-)  # fmt: skip
-def test_the_kind_of_a_status(status: object, kind: str) -> None:
-    assert kind_of_status(status) == kind
 
 
 @pytest.mark.parametrize(
@@ -63,6 +28,12 @@ def test_the_kind_of_a_status(status: object, kind: str) -> None:
         ("Please try again in 28ms", 0.028),
         ("retry-after: 3", 3),
         ("Retry-After: 120", 120),
+        ("retry-after-ms: 1500", 1.5),
+        ("retry-after: 1500ms", 1.5),
+        ('"retryAfterMs": 2500', 2.5),
+        ("try again in about 2 hours", 7200),
+        ("Please wait 5 minutes before the next request", 300),
+        ("limit resets in 1 week", 7 * 86_400),
         ('"resets_in_seconds":13872', 13872),
         ('"retryDelay":"34s"', 34),
         ("try again later", None),
@@ -78,6 +49,11 @@ def test_an_instant_in_seconds_since_1970() -> None:
     assert moment_of("Claude AI usage limit reached|1749924000") == datetime(2025, 6, 14, 18, 0, tzinfo=UTC)
     assert moment_of('"resets_at":1777936568') == datetime(2026, 5, 4, 23, 16, 8, tzinfo=UTC)
     assert moment_of("usage limit reached|soon") is None
+    at = datetime(2026, 11, 28, 1, 0, tzinfo=UTC)
+    assert moment_of("retry-after: Sat, 28 Nov 2026 01:00:00 GMT") == at
+    assert moment_of("Your limit resets at 2026-11-28T01:00:00Z") == at
+    assert moment_of("try again after 2026-11-28T02:00:00+01:00") == at
+    assert moment_of("resets at 2026-11-31T01:00:00Z") is None
     assert from_epoch(1749924000000) == from_epoch(1749924000)
     assert [from_epoch(value) for value in (None, "x", True, float("inf"), -1e30)] == [None] * 5
 
@@ -93,6 +69,12 @@ def test_an_instant_in_seconds_since_1970() -> None:
         ("or try again at 3:28 PM.", datetime(2026, 11, 21, 15, 28, tzinfo=UTC)),
         ("or try again at Nov 28th, 2026 12:30 PM.", datetime(2026, 11, 28, 12, 30, tzinfo=UTC)),
         ("Try again at 15:05", datetime(2026, 11, 21, 15, 5, tzinfo=UTC)),
+        ("resets Nov 28 at 1am (America/Sao_Paulo)", datetime(2026, 11, 28, 4, 0, tzinfo=UTC)),
+        ("Opus weekly limit reached ∙ resets Monday at 9am (UTC)", datetime(2026, 11, 23, 9, 0, tzinfo=UTC)),
+        ("resets Mon, 9:30 AM", datetime(2026, 11, 23, 9, 30, tzinfo=UTC)),
+        ("resets Sat 1pm (UTC)", datetime(2026, 11, 28, 13, 0, tzinfo=UTC)),
+        ("resets tomorrow at 3:00 PM (UTC)", datetime(2026, 11, 22, 15, 0, tzinfo=UTC)),
+        ("available again on Friday, 4:00 PM UTC", datetime(2026, 11, 27, 16, 0, tzinfo=UTC)),
         ("resets 12am (UTC)", datetime(2026, 11, 22, 0, 0, tzinfo=UTC)),
         ("resets 3pm (Mars/Olympus)", None),
         ("try again at Feb 31, 2027 1pm", None),
@@ -122,6 +104,7 @@ def test_any_words_are_harmless(text: str) -> None:
     delay_of(text)
     moment_of(text)
     lifted_at(text, NOW)
+    is_timed(text)
 
 
 class TestFromWordsToResult:

@@ -181,6 +181,15 @@ class TestCommand:
         assert (used.usage.input_tokens, used.usage.output_tokens, used.usage.cost_usd) == (3, 4, 0.5)
         assert len(adapter.read("hello")) == 1
 
+    def test_its_tokens_have_the_prices_of_the_configuration(self) -> None:
+        paths = {"input_tokens": "in", "output_tokens": "out"}
+        adapter = self.adapter(usage=paths, usd_per_million_input=2, usd_per_million_output=10)
+        (_, used) = adapter.read('{"in": 1000000, "out": 100000}')
+        assert used.usage.cost_usd == 3
+        assert adapter.counts() == {"tokens", "cost"}
+        assert self.adapter(usage=paths).counts() == {"tokens"}
+        assert self.adapter().counts() == frozenset()
+
     @pytest.mark.parametrize(
         ("settings", "problem"),
         [

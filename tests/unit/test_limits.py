@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 from world import START, World, bad, new_run, ok
 
+from lib.attempts import LOSSES
 from lib.events import AssistantFreed, AssistantHeld, JobEnded, JobProgressed
 from lib.model import Condition, Job, JobResult, Owner, Progress, RunOutcome, Usage
 from orchestrator.turn import Output
@@ -197,6 +198,162 @@ def test_silence_is_told_before_it_ends_a_turn() -> None:
     told = [event.progress.condition for event in decision.events if isinstance(event, JobProgressed)]
     assert told == [Condition.SILENT]
     assert not world.tick(output={job.id: Output(62, 5)}).events
+
+
+# --- final answers ---------------------------------------------------------------------------------------------------
+
+
+def test_a_time_that_has_passed_is_not_tried_over_and_over() -> None:
+    world = world_of(assistant="claude", parallel=1)
+    limit_of("claude", bad("rate_limit").model_copy(update={"retry_at": START}), world)
+    world.settle()
+    assert len(builds(world)) == 1
+    first = world.run.engine.holds["claude"].until_mono_s
+    assert first is not None
+    assert first - world.mono_s >= 10
+    later(world, first - world.mono_s)
+    second = world.run.engine.holds["claude"].until_mono_s
+    assert second is not None
+    assert (len(builds(world)), second - world.mono_s >= 20) == (2, True)
+
+
+@pytest.mark.parametrize("code", ["auth", "credits", "model", "refused"])
+def test_after_a_final_answer_the_next_of_the_chain_goes_on_and_no_attempt_is_counted(code: str) -> None:
+    world = world_of(assistant=["codex", "claude"], roles={"architect": "claude"}, parallel=1)
+    limit_of("codex", bad(code, "no"), world)
+    world.settle()
+    asked = 3 if code == "refused" else 1  # a request of one builder may be refused, and that of another not
+    assert asked_of(world).count("one:codex") == 1
+    assert len([each for each in asked_of(world) if each.endswith("codex")]) == asked
+    assert {builder.attempt for builder in world.run.builders.values()} == {1}
+    assert world.run.state.outcome is RunOutcome.LANDED
+
+
+@pytest.mark.parametrize("code", ["credits", "model", "refused"])
+def test_a_final_answer_with_nobody_else_to_ask_is_for_ci_at_once_and_once(code: str) -> None:
+    world = world_of(assistant="codex", roles={"architect": "claude"}, design={"components": [{"id": "one"}]})
+    limit_of("codex", bad(code, "no such thing").model_copy(update={"remedy": "codex login"}), world)
+    world.settle()
+    later(world, 100_000)
+    state = world.run.state
+    assert (len(builds(world)), state.action_owner, state.action_needed) == (1, Owner.CI, "fix_failure")
+    assert "no such thing" in state.message
+    world.answers["build"] = ok(text="done")
+    world.edit(action_owner=Owner.CODE)
+    assert world.run.state.outcome is RunOutcome.LANDED
+
+
+def test_a_model_that_can_not_be_had_holds_no_other_model_of_the_same_program() -> None:
+    world = world_of(assistant=["codex:new", "codex:old"], roles={"architect": "claude"}, parallel=1)
+    world.answers["build"] = lambda job: bad("model") if job.spec.assistant == "codex:new" else ok(text="done")
+    world.settle()
+    assert asked_of(world) == ["one:codex:new", "one:codex:old", "two:codex:old", "three:codex:old"]
+
+
+def test_the_architect_whose_request_is_refused_is_not_asked_again() -> None:
+    world = world_of(assistant=["codex", "claude"])
+    world.answers["design"] = lambda job: bad("refused") if job.spec.assistant == "codex" else None
+    world.settle()
+    assert [job.spec.assistant for job in world.started if job.spec.name == "design"] == ["codex", "claude"]
+
+
+def test_a_conversation_that_is_spent_gives_way_to_a_new_one_and_counts_only_if_it_was_new() -> None:
+    world = world_of(
+        assistant="codex", roles={"architect": "claude"}, design={"components": [{"id": "one"}]}, verify="v"
+    )
+    world.answers["build"] = lambda job: (
+        bad("session_spent").model_copy(update={"session": ""})
+        if job.spec.session
+        else ok(text="done").model_copy(update={"session": "s"})
+    )
+    world.answers["verify"] = lambda _: bad("exit_nonzero", tail="red") if len(builds(world)) == 1 else ok()
+    world.settle()
+    later(world, 10)
+    assert [job.spec.session for job in builds(world)] == [None, "s", None]
+    assert (world.run.builders["one"].attempt, world.run.state.outcome) == (2, RunOutcome.LANDED)
+
+
+# --- interruptions ---------------------------------------------------------------------------------------------------
+
+
+def test_what_others_killed_counts_no_attempt_until_it_is_killed_each_time() -> None:
+    world = world_of(
+        assistant="codex", roles={"architect": "claude"}, design={"components": [{"id": "one"}]}, attempts=2
+    )
+    world.answers["build"] = bad("lost")
+    world.settle()
+    for _ in range(20):
+        later(world, 100)
+    assert len(builds(world)) == LOSSES + 2
+    assert world.run.builders["one"].status == "failed"
+
+
+def goes_on(world: World, index: int) -> tuple[bool, bool, str]:
+    prompt = builds(world)[index].spec.prompt
+    return prompt["goes_on"], prompt["interrupted"], prompt["feedback"]
+
+
+def test_a_turn_that_goes_on_is_told_only_what_is_new() -> None:
+    world = world_of(
+        assistant="codex", roles={"architect": "claude"}, design={"components": [{"id": "one"}]}, verify="v"
+    )
+    done = ok(text="done")
+    ends = iter([bad("idle", kept=False), bad("idle", kept=True), done, bad("lost", kept=True), done])
+    world.answers["build"] = lambda _: next(ends).model_copy(update={"session": "s"})
+    world.answers["verify"] = lambda _: bad("exit_nonzero", "no", tail="red") if len(builds(world)) == 3 else ok()
+    world.run = new_run(
+        gates={"design": "none"}, assistant="codex", roles={"architect": "claude"}, verify="v", attempts=5
+    )
+    world.settle()
+    for _ in range(5):
+        later(world, 100)
+    assert goes_on(world, 0) == (False, False, "")
+    assert goes_on(world, 1) == (False, True, "")  # its model had not heard of the task yet
+    assert goes_on(world, 2) == (True, True, "")
+    assert goes_on(world, 3) == (True, False, "verify failed: no\n\nred")
+    assert goes_on(world, 4) == (True, True, "")
+    assert world.run.state.outcome is RunOutcome.LANDED
+
+
+# --- the same failure again ------------------------------------------------------------------------------------------
+
+
+def test_a_failure_that_comes_back_unchanged_is_for_a_person_after_the_second_time() -> None:
+    world = world_of(assistant="codex", design={"components": [{"id": "one"}]}, verify="make check", attempts=6)
+    reports = iter(["E1 failed in 0.12s", "E2 failed in 0.13s at /tmp/x1/a", "E2 failed in 3.4s at /tmp/x2/a", "E3"])
+    world.answers["verify"] = lambda _: bad("exit_nonzero", "no", tail=next(reports), command="make check")
+    world.settle()
+    for _ in range(5):
+        later(world, 100)
+    assert len(builds(world)) == 3
+    message = world.run.state.message
+    assert "one: verify (make check): no; it came back unchanged (3 attempts). Its last lines: " in message
+    assert "E2 failed in 3.4s" in message
+
+
+def test_a_failure_of_two_builders_alike_is_for_a_person_and_other_failures_are_tried_again() -> None:
+    world = world_of(assistant="codex", verify="make check", attempts=6)
+    reports = {"one": ["no pytest"], "two": ["no pytest"], "three": ["E1", "E2"]}
+    world.answers["verify"] = lambda job: (
+        bad("exit_nonzero", "no", tail=left.pop(0)) if (left := reports.get(job.spec.builder or "")) else ok()
+    )
+    world.settle()
+    for _ in range(5):
+        later(world, 100)
+    assert {name: builder.attempt for name, builder in world.run.builders.items()} == {"one": 2, "two": 1, "three": 3}
+    assert "two: verify: no; one fails in the same way" in world.run.state.message
+
+
+def test_what_fails_without_a_word_is_no_sign_of_a_common_cause() -> None:
+    world = world_of(assistant="codex", verify="false", attempts=2)
+    world.answers["verify"] = lambda job: (
+        bad("exit_nonzero", tail="It printed nothing.", printed=False)
+        if job.spec.builder and job.attempt == 1
+        else ok()
+    )
+    world.settle()
+    later(world, 100)
+    assert world.run.state.outcome is RunOutcome.LANDED
 
 
 # --- budgets ---------------------------------------------------------------------------------------------------------

@@ -1,0 +1,33 @@
+"""What failed commands printed: compared with one another, and in short. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import Final
+
+SHOWN_LINES: Final = 3
+SHOWN_CHARS: Final = 160
+#: What differs between two runs that fail for the same reason.
+_VARIABLE: Final = re.compile(
+    r"\x1b\[[0-9;]*[A-Za-z]"
+    r"|\S*/worktrees/[^/\s]+/[^/\s:'\"]+"  # one builder's folder is not another's
+    r"|/(?:var/)?tmp/[^\s:'\"]+"
+    r"|\b0x[0-9a-f]+\b|\b[0-9a-f]{8}-[0-9a-f-]{27}\b|\b(?=[0-9a-f]*[a-f])(?=[0-9a-f]*\d)[0-9a-f]{7,64}\b"
+    r"|\b\d{4}-\d\d-\d\d\b|\b\d{1,2}:\d\d(?::\d\d(?:[.,]\d+)?)?\b"
+    r"|\b\d+(?:\.\d+)?\s?(?:ms|s|sec|secs|seconds?|minutes?|us|µs)\b"
+    r"|\bpid\W{1,3}\d+|\bport\W{1,3}\d+|=+|-{3,}",
+    re.IGNORECASE,
+)
+
+
+def digest(report: str) -> str:
+    """The same for two reports that differ in nothing but times, addresses, folders and the like."""
+    plain = " ".join(_VARIABLE.sub("·", report).split())
+    return hashlib.sha256(plain.encode("utf-8", errors="replace")).hexdigest()[:16]
+
+
+def last_lines(report: str) -> str:
+    """The last lines of a report that say something, on one line."""
+    lines = [line.strip()[:SHOWN_CHARS] for line in report.splitlines() if line.strip(" -=\t")]
+    return " | ".join(lines[-SHOWN_LINES:])
