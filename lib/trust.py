@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from lib.display import escaped
 from lib.errors import RelayError
 from lib.paths import user_state_dir
+from lib.syncing import sync_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -162,6 +163,7 @@ def _keep(project: Project, digests: dict[str, str]) -> None:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         fresh = path.with_suffix(f".{os.getpid()}.tmp")
         fresh.write_text(text, encoding="ascii")
+        sync_file(fresh)
         fresh.replace(path)
     except OSError as error:
         message = f"what you trust can't be kept in {path}: {error.strerror}"
