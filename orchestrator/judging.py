@@ -66,7 +66,9 @@ def _reap(work: Work) -> None:
 
 def _judged(work: Work, waited: int | None) -> JobResult:
     recorded = exit_status(work.records)
-    end = Exit(status=waited if recorded is None else recorded, stopped=work.job.stopping or _cut_off(work))
+    end = Exit(
+        status=waited if recorded is None else recorded, stopped=work.job.stopping or _settled(work, waited is None)
+    )
     is_command = work.job.spec.kind is JobKind.COMMAND
     result = _command_result(work, end) if is_command else _assistant_result(work, end)
     if is_command and work.job.spec.worktree and (told := _look(work)):
@@ -76,14 +78,18 @@ def _judged(work: Work, waited: int | None) -> JobResult:
     return result.model_copy(update={"data": {**result.data, **_printed(work, result)}})
 
 
-def _cut_off(work: Work) -> str:
-    """Makes what the job left in its worktree durable, so that its end can be believed; why not, after a power cut."""
+def _settled(work: Work, recovered: bool) -> str:
+    """Makes what the job left in its worktree durable, so that its end can be believed.
+
+    Gives why it is not to be, if it was `recovered`: an exit may have outlived a power cut that emptied files.
+    """
     if not work.job.spec.worktree:
         return ""
     repo = Repo.of(work.project)
     checkout = Checkout.at(repo, work.worktree)
     settle(checkout)
-    head = head_of(repo, checkout) if checkout.complete and not believed(checkout) else None
+    doubted = recovered and checkout.complete and not believed(checkout)
+    head = head_of(repo, checkout) if doubted else None
     return "rebooted" if head and damage(repo, checkout, head) else ""
 
 
