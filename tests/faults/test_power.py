@@ -19,6 +19,7 @@ from eventually import eventually
 from killing import reached
 from power import Disk, powered
 
+from lib.git.conflict import accept, stage
 from lib.git.land import Landed, land
 from lib.git.rescue import rescued
 from lib.git.run import Repo
@@ -224,6 +225,42 @@ def test_commits_of_a_builder_that_a_cut_took_are_not_gone_on_from(site: Site, d
     (site.path / "api.txt").write_text("work\n")
     assert run_git(site.root, "show", f"{site.snapshot()}:api.txt") == "work"
     assert run_git(site.root, "fsck", "--no-dangling", "--no-reflogs") == ""
+
+
+def conflict(site: Site) -> tuple[str, str]:
+    """Two commits that disagree about a file, the second one merged into the first in the worktree."""
+    commits = []
+    for name in ("one", "two"):
+        run_git(site.root, "switch", "-q", "-c", name, site.base)
+        (site.root / "src" / "1.txt").write_text(f"{name}\n")
+        (site.root / "src" / f"{name}.txt").write_text(f"{name}\n")
+        run_git(site.root, "add", "-A")
+        run_git(site.root, "commit", "-qm", name)
+        commits.append(run_git(site.root, "rev-parse", "HEAD"))
+    run_git(site.root, "switch", "-q", "main")
+    stage(site.repo, site.path, *commits)
+    return commits[0], commits[1]
+
+
+def test_a_conflict_that_was_left_is_whole(site: Site, disk: Disk) -> None:
+    conflict(site)
+    disk.commit_metadata()
+    disk.cut()
+    assert site.hollow() == []
+    assert run_git(site.path, "status", "--porcelain").splitlines() == ["UU src/1.txt", "A  src/two.txt"]
+
+
+def test_a_resolution_that_a_cut_emptied_is_none(site: Site, disk: Disk) -> None:
+    head, theirs = conflict(site)
+    for name in ("1.txt", "two.txt"):
+        (site.path / "src" / name).unlink()
+        (site.path / "src" / name).write_text("two\n")
+    disk.commit_metadata()
+    disk.cut()
+    assert site.hollow() == ["1.txt", "two.txt"]
+    [still] = accept(site.repo, site.path, "refs/heads/relay/run/merged", head, theirs, "resolved")
+    assert still.startswith("src/1.txt: line 1 is a conflict marker")
+    assert (site.path / "src" / "two.txt").read_text() == "two\n"
 
 
 def landing(site: Site) -> tuple[str, str]:
