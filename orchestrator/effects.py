@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from lib.atomic import replace_file
+from lib.display import escaped
 from lib.events import Event, JobEnded
 from lib.git import clean, land, merge, strays, worktrees
 from lib.git.checkout import Checkout
@@ -69,7 +70,7 @@ def prepare(work: Work) -> JobResult:
     if work.builder is not None and not work.builder.base_commit:  # it has never been prepared
         told = strays.put_back(Repo.of(work.project), work.run, f"refs/heads/{args['branch']}", start)
     hurt = _prepare(work, args["branch"], start)
-    emptied = [*hurt.restored, *hurt.removed, *hurt.ignored]
+    emptied = [escaped(name) for name in (*hurt.restored, *hurt.removed, *hurt.ignored)]
     said = [told] if told else []
     if emptied:
         names = ", ".join(emptied[:8])

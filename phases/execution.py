@@ -187,7 +187,8 @@ def _prepared(view: PhaseView, builder: Builder, result: JobResult, starting: Se
     """A worktree that was there before holds partial work, and was set up already."""
     base = str(result.data["base"])
     if emptied := result.data.get("emptied"):
-        lost = f"A power cut cut off your last turn. Files that it left empty are as before it, or gone: {emptied}"
+        names = ", ".join(emptied)
+        lost = f"A power cut ended your last turn. Files that it left empty are as before it, or gone: {names}"
         builder = builder.model_copy(update={"feedback": "\n\n".join(filter(None, (lost, builder.feedback)))})
     if view.config.setup and (result.data["made"] or not builder.base_commit):
         return {"base_commit": base, "feedback": builder.feedback}, _command(view, builder, "setup", view.config.setup)

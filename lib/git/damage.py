@@ -7,27 +7,22 @@ its name, and even the index and the commit that a builder made of it, may be th
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
 
 from lib.git import rescue
 from lib.git.blobs import entries
 from lib.git.checkout import Checkout
 from lib.git.collector import held_off
 from lib.git.inspect import ignored
-from lib.git.objects import commit_tree, complete, move_ref, value
+from lib.git.objects import UNWRITTEN_S, commit_tree, complete, move_ref, value
 from lib.git.reflog import read_log
 from lib.git.run import CHECKOUT_TIMEOUT_S, Repo, git, identity_env
 from lib.git.snapshot import take, tree_of
 from lib.git.whole import believe, whole_until
 from lib.syncing import hollow
-
-#: A file that was changed so long before the last one is written out: vm.dirty_expire_centisecs is 30 s.
-UNWRITTEN_S: Final = 120.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,17 +86,6 @@ def sound_branch(repo: Repo, ref: str, start: str) -> None:
         file.unlink()  # git moves no ref that it can't read
     whole = (commit for commit, _ in read_log(repo.common_dir / "logs" / ref) if complete(repo, commit, start))
     move_ref(repo, ref, next(whole, start), value(repo, ref), "back to what a power cut left whole")
-
-
-def drop_hollow_objects(repo: Repo, since: float) -> None:
-    """Removes loose objects, made after `since`, that hold nothing: git takes them for written, and can't read them."""
-    for folder in (repo.common_dir / "objects").glob("[0-9a-f][0-9a-f]"):
-        for entry in os.scandir(folder):
-            with suppress(FileNotFoundError):  # somebody packs them just now
-                info = entry.stat(follow_symlinks=False)
-                recent = info.st_mtime >= since - UNWRITTEN_S and stat.S_ISREG(info.st_mode)
-                if recent and not entry.name.startswith("tmp_") and hollow(Path(entry.path)):
-                    os.unlink(entry.path)  # noqa: PTH108 - as many as there are
 
 
 def _unwritten(checkout: Checkout) -> list[str]:

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import re
+import stat
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Final, TypeVar
 
 from lib.errors import GitError
 from lib.git.collector import COMMANDS, held_off
 from lib.git.locks import wait_for_others
 from lib.git.run import GitTimeoutError, Repo, git, identity_env
+from lib.syncing import hollow
 
 _OBJECT: Final = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?\n")
+
+#: A file that was changed so long ago is written out: vm.dirty_expire_centisecs is 30 s.
+UNWRITTEN_S: Final = 120.0
 
 T = TypeVar("T")
 
@@ -123,3 +130,14 @@ def complete(repo: Repo, commit: str, known: str) -> bool:
     """Whether the commit and all that it adds to the commit `known` is there."""
     command = ("rev-list", "--objects", "--quiet", commit, f"^{known}")
     return git(repo, *command, ok=(0, 1, 128)).status == 0
+
+
+def drop_hollow_objects(repo: Repo, since: float) -> None:
+    """Removes loose objects, made after `since`, that hold nothing: git takes them for written, and can't read them."""
+    for folder in (repo.common_dir / "objects").glob("[0-9a-f][0-9a-f]"):
+        for entry in os.scandir(folder):
+            with suppress(FileNotFoundError):  # somebody packs them just now
+                info = entry.stat(follow_symlinks=False)
+                recent = info.st_mtime >= since - UNWRITTEN_S and stat.S_ISREG(info.st_mode)
+                if recent and not entry.name.startswith("tmp_") and hollow(Path(entry.path)):
+                    os.unlink(entry.path)  # noqa: PTH108 - as many as there are

@@ -14,11 +14,11 @@ from lib.git.blobs import Entry, differing, entries, with_entries
 from lib.git.checkout import Checkout, head_of, mend
 from lib.git.inspect import changed_paths, is_ancestor
 from lib.git.leftovers import Left, keep_noted, without
-from lib.git.objects import at, commit_tree, lasting, move_ref, value
+from lib.git.objects import at, commit_tree, drop_hollow_objects, lasting, move_ref, value
 from lib.git.records import records
 from lib.git.run import CHECKOUT_TIMEOUT_S, Repo, git, identity_env
 from lib.git.submodules import declared, out_of_reach, put_aside
-from lib.git.whole import believed, sound_index
+from lib.git.whole import believed, sound_index, whole_until
 from lib.syncing import sync_filesystems
 
 NOREPLY: Final = "noreply@relay.invalid"
@@ -170,7 +170,10 @@ def take(repo: Repo, path: Path, index: Path, start: str) -> Content:
     if path.is_symlink() or not path.is_dir():
         raise RelayError(f"the worktree {path} is gone", remedy="relay retry", code="worktree_gone")
     sync_filesystems(path)
-    if not sound_index(index) or not believed(Checkout(path, index)):
+    checkout = Checkout(path, index)
+    if not believed(checkout):
+        drop_hollow_objects(repo, whole_until(checkout))
+    if not sound_index(index) or not believed(checkout):
         index.parent.mkdir(parents=True, exist_ok=True)
         git(repo, "read-tree", start, index=index)
     submodules, hollow = _submodules(repo, path, index)

@@ -12,13 +12,13 @@ from lib.errors import GitError
 from lib.git import rescue
 from lib.git.blobs import foreign
 from lib.git.checkout import Checkout, copy_index, drop, head_of, intact, mend, record_of
-from lib.git.damage import Damage, drop_hollow_objects, revive, sound_branch
+from lib.git.damage import Damage, revive, sound_branch
 from lib.git.ignored import note_known
 from lib.git.inner import end_inner
 from lib.git.inspect import ignored
 from lib.git.leftovers import note, noted
 from lib.git.locks import wait_for_others
-from lib.git.objects import commit_tree, delete_ref, lasting, move_ref, value
+from lib.git.objects import commit_tree, delete_ref, drop_hollow_objects, lasting, move_ref, value
 from lib.git.run import CHECKOUT_TIMEOUT_S, Repo, git, identity_env
 from lib.git.snapshot import Content, Snapshot, snapshot, take, tree_of
 from lib.git.whole import believe, believed, forget, sound_index, whole_until

@@ -122,6 +122,29 @@ def test_what_a_cut_emptied_in_the_middle_of_a_turn_is_no_work(relay: Relay, dis
     assert rescued(Repo.of(find_project(relay.root)))
 
 
+def test_an_exit_that_outlived_a_cut_is_no_proof_of_the_work(relay: Relay, disk: Disk, tmp_path: Path) -> None:
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    waits = f"touch {shared}/at; until [ -e {shared}/go ]; do sleep 0.1; done"
+    steps = [{"run": waits}, {"run": "mkdir -p parts; echo 'all of b0' > parts/b0.txt"}]
+    env = {"RELAY_SANDBOX_WRITE": json.dumps([str(shared)])}
+    relay.begin(playbook(tmp_path / "book", {"b0": steps}), "parts", "--yes", env=env)
+    eventually((shared / "at").exists)
+    relay.kill()
+    (shared / "go").touch()
+    [records] = (relay.root / ".git" / "relay").rglob("*-b0-build")
+    eventually(lambda: (records / "exit").is_file() and (records / "exit").read_text() == "0\n")
+    with (records / "exit").open() as stream:
+        os.fsync(stream.fileno())
+    disk.cut()
+    worktree = relay.root / ".project" / "worktrees" / relay.state()["run"] / "b0"
+    assert (worktree / "parts" / "b0.txt").stat().st_size == 0
+    assert (records / "exit").read_text() == "0\n"
+    relay.process("resume")
+    relay.over()
+    check_landed(relay, ["b0"])
+
+
 # --- single steps ---
 
 
