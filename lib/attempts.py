@@ -37,6 +37,8 @@ HOLDING = frozenset({"rate_limit", "server", "network", "busy", "auth", "not_ava
 UNJUDGED = UNCOUNTED | HOLDING
 #: Ends in the middle of the work: its assistant is to go on, and has done nothing that could be criticised.
 INTERRUPTED = UNJUDGED | {LOST, SPENT, "idle", "timeout"}
+#: Steps that are done for a builder before its turn: it is not told of their failures, as it can't mend them.
+NOT_THE_BUILDERS = frozenset({"prepare", "setup"})
 
 
 def failed(
@@ -59,7 +61,7 @@ def failed(
         "error": problem,
         "note": result.message,
         "session": builder.session if result.session is None else result.session or None,
-        "feedback": builder.feedback if result.code in INTERRUPTED else _feedback(step, result),
+        "feedback": builder.feedback if _is_not_its_own(step, result) else _feedback(step, result),
         "failure": failure or builder.failure,
     }
     if _is_uncounted(builder, step, result):
@@ -93,6 +95,10 @@ def delayed(builder: Builder, job: Job, tries: int, config: Config, now: Now) ->
         "attempt": builder.attempt - (again and job.spec.name == "prepare"),  # preparing counts it again
         **ends,
     }
+
+
+def _is_not_its_own(step: str, result: JobResult) -> bool:
+    return step in NOT_THE_BUILDERS or result.code in INTERRUPTED
 
 
 def _is_uncounted(builder: Builder, step: str, result: JobResult) -> bool:

@@ -17,6 +17,7 @@ from lib.git import clean, land, merge, strays, worktrees
 from lib.git.checkout import Checkout
 from lib.git.dropped import keep_dropped, keep_stashes
 from lib.git.ignored import in_words, note_built
+from lib.git.look import look_before
 from lib.git.objects import delete_ref, refs_below, value
 from lib.git.run import Repo
 from lib.git.snapshot import Snapshot
@@ -70,6 +71,8 @@ def prepare(work: Work) -> JobResult:
     if work.builder is not None and not work.builder.base_commit:  # it has never been prepared
         told = strays.put_back(Repo.of(work.project), work.run, f"refs/heads/{args['branch']}", start)
     hurt = _prepare(work, args["branch"], start)
+    if not made and not args.get("set_up", True):  # what a person mended there is no doing of setup's
+        look_before(Repo.of(work.project), work.worktree)
     emptied = [escaped(name) for name in (*hurt.restored, *hurt.removed, *hurt.ignored)]
     said = [told] if told else []
     if emptied:

@@ -176,6 +176,7 @@ def _prepare(view: PhaseView, builder: Builder) -> Moved:
         "branch": builder.branch,
         "base": view.state.base.commit,
         "tips": tips(ancestors(builder, view.builders)),
+        "set_up": not view.config.setup or _is_set_up(view, builder),
     }
     spec = JobSpec(kind=JobKind.EFFECT, name="prepare", builder=builder.id, worktree=builder.id, args=args)
     fields: dict[str, Any] = {"status": Status.PREPARING, "attempt": builder.attempt + 1, "note": "", "error": None,
@@ -184,16 +185,21 @@ def _prepare(view: PhaseView, builder: Builder) -> Moved:
 
 
 def _prepared(view: PhaseView, builder: Builder, result: JobResult, starting: Sequence[JobSpec]) -> Moved:
-    """A worktree that was there before holds partial work, and was set up already."""
+    """A worktree that was there before holds partial work, and is set up already if that ever succeeded."""
     base = str(result.data["base"])
     if emptied := result.data.get("emptied"):
         names = ", ".join(emptied)
         lost = f"A power cut ended your last turn. Files that it left empty are as before it, or gone: {names}"
         builder = builder.model_copy(update={"feedback": "\n\n".join(filter(None, (lost, builder.feedback)))})
-    if view.config.setup and (result.data["made"] or not builder.base_commit):
+    if view.config.setup and (result.data["made"] or not _is_set_up(view, builder)):
         return {"base_commit": base, "feedback": builder.feedback}, _command(view, builder, "setup", view.config.setup)
     fields, job = _build(view, builder, result, starting)
     return {"feedback": builder.feedback, **fields, "base_commit": base}, job
+
+
+def _is_set_up(view: PhaseView, builder: Builder) -> bool:
+    runs = [job for job in view.jobs.values() if job.spec.builder == builder.id and job.spec.name == "setup"]
+    return bool(runs and runs[-1].result and runs[-1].result.ok)
 
 
 def _build(view: PhaseView, builder: Builder, _result: JobResult, starting: Sequence[JobSpec]) -> Moved:

@@ -58,6 +58,11 @@ class Checkout:
         return self.index.with_name(f"{self.index.name}.look")
 
     @property
+    def work(self) -> Path:
+        """Where it is noted what is work, though no commit has it, while a command runs beside it."""
+        return self.index.with_name(f"{self.index.name}.work")
+
+    @property
     def ignored(self) -> Path:
         """Where it is noted who made which ignored files of the worktree."""
         return self.index.with_name(f"{self.index.name}.ignored")
@@ -168,7 +173,7 @@ def drop(repo: Repo, checkout: Checkout) -> None:
     remove_whole(trash)
     if record := record_of(repo, checkout):
         remove_whole(record)
-    for noted in (checkout.index, checkout.look, checkout.ignored):
+    for noted in (checkout.index, checkout.look, checkout.work, checkout.ignored):
         noted.unlink(missing_ok=True)
 
 

@@ -52,8 +52,24 @@ def without(repo: Repo, checkout: Checkout, tree: str, head: str = "") -> tuple[
     return with_entries(repo, checkout.path, checkout.index, tree, wanted) if wanted else tree, left
 
 
+def note_work(checkout: Checkout, sides: Sides) -> None:
+    """Notes which of the paths that differ now are work, for the look after the command that is about to run."""
+    look = noted(checkout)
+    names = [path for path, (_, now) in sides.items() if path not in look or look[path][1] != now]
+    replace_file(checkout.work, json.dumps(names).encode())
+
+
+def without_work(checkout: Checkout, sides: Sides) -> Sides:
+    """The paths that were not noted as work before the command ran."""
+    with suppress(FileNotFoundError):
+        names = set(json.loads(checkout.work.read_bytes()))
+        return {path: each for path, each in sides.items() if path not in names}
+    return sides
+
+
 def keep_noted(checkout: Checkout, names: Iterable[str]) -> None:
-    """Forgets all leftovers but those at `names`: the others were changed since, and are work."""
+    """Forgets all leftovers but those at `names`: the others were changed since, and are work, as a commit has it."""
+    checkout.work.unlink(missing_ok=True)
     look, kept = noted(checkout), set(names)
     if look.keys() - kept:
         note(checkout, {path: sides for path, sides in look.items() if path in kept})

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Final
 
 from lib.errors import GitError
-from lib.git.blobs import differing
+from lib.git.blobs import Sides, differing
 from lib.git.checkout import Checkout, copy_index, head_of, in_merge
 from lib.git.collector import held_off
 from lib.git.ignored import note_known
-from lib.git.leftovers import note
+from lib.git.leftovers import note, note_work, without_work
 from lib.git.run import Repo, git
 from lib.git.snapshot import take
 
@@ -29,7 +29,19 @@ def look(repo: Repo, path: Path) -> None:
     if head is None or not checkout.complete or in_merge(repo, checkout):
         return
     note_known(repo, checkout)
-    note(checkout, {} if holds_just(repo, checkout, head) else differing(repo, head, _tree(repo, checkout, head)))
+    note(checkout, without_work(checkout, _differing(repo, checkout, head)))
+
+
+def look_before(repo: Repo, path: Path) -> None:
+    """Notes what of the worktree at `path` is work that no commit has, as a command is about to run there."""
+    checkout = Checkout.at(repo, path)
+    head = head_of(repo, checkout)
+    if head and checkout.complete:
+        note_work(checkout, _differing(repo, checkout, head))
+
+
+def _differing(repo: Repo, checkout: Checkout, head: str) -> Sides:
+    return {} if holds_just(repo, checkout, head) else differing(repo, head, _tree(repo, checkout, head))
 
 
 def holds_just(repo: Repo, checkout: Checkout, head: str) -> bool:

@@ -10,7 +10,7 @@ import pytest
 
 from lib.git.clean import clean_run
 from lib.git.conflict import adopt, stage
-from lib.git.look import look
+from lib.git.look import look, look_before
 from lib.git.rescue import rescued
 from lib.git.run import Repo
 from lib.git.worktrees import Snapshot, prepare, remove, show, snapshot
@@ -235,6 +235,22 @@ def test_in_the_middle_of_a_merge_nothing_is_a_leftover(made: Site) -> None:
     look(made.repo, made.merged)
     show(made.repo, made.merged, made.base)
     assert any("lock.json" in made.git(made.root, "show", "--stat", item.commit) for item in rescued(made.repo))
+
+
+def test_what_a_person_mended_for_setup_to_succeed_is_work(made: Site) -> None:
+    set_up(made.path)
+    made.look()  # setup failed
+    (made.path / "lock.json").write_text("mended")
+    (made.path / "mended").write_text("by a person")
+    for _ in range(2):
+        look_before(made.repo, made.path)
+        (made.path / "reports" / "setup.xml").write_text("other")
+        made.look()
+    assert sorted(made.snapshot().changed) == ["lock.json", "mended"]
+    (made.path / "mended").write_text("by verify")
+    made.look()
+    assert sorted(made.snapshot().changed) == ["lock.json", "mended"]
+    assert made.git(made.root, "show", f"{BRANCH}:mended") == "by a person"
 
 
 # --- worktrees inside of a worktree ---

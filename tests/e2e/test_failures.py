@@ -205,6 +205,29 @@ def test_a_setup_that_fails_is_told_with_its_words(relay: Relay) -> None:
     assert "no package index" in state["message"]
 
 
+def test_a_setup_that_failed_is_run_again_before_its_builder_starts(relay: Relay, tmp_path: Path) -> None:
+    flaked = f"test -e {tmp_path}/flaked-$RELAY_BUILDER || {{ touch {tmp_path}/flaked-$RELAY_BUILDER; exit 4; }}"
+    begin(relay, [{"run": "test -e deps"}, *GOOD], "--setup", f"{flaked}; mkdir -p deps; touch deps/one", attempts=3)
+    relay.over()
+    names = [event["job"]["spec"]["name"] for event in relay.events("job_started")
+             if event["job"]["spec"]["builder"] == "bad"]  # fmt: skip
+    assert names == ["prepare", "setup", "prepare", "setup", "build", "collect"]
+    assert feedback(relay) == [""]
+    assert not (relay.root / "deps").exists()
+
+
+def test_what_a_person_mended_for_setup_lands(relay: Relay, tmp_path: Path) -> None:
+    setup = f"echo report > report.txt; test -e mended.txt || test -e {tmp_path}/all-right"
+    begin(relay, [{"write": {"bad.txt": "bad\n"}}], "--setup", setup, attempts=1)
+    state = relay.asked("fix_failure")
+    (relay.root / builder(state)["worktree"] / "mended.txt").write_text("by a person\n")
+    (tmp_path / "all-right").touch()
+    relay("retry")
+    relay.over()
+    assert (relay.root / "mended.txt").read_text() == "by a person\n"
+    assert not (relay.root / "report.txt").exists()
+
+
 @pytest.mark.parametrize("code", ["3", "0"])
 def test_an_architect_that_gives_no_design_is_asked_again_and_then_ci(relay: Relay, tmp_path: Path, code: str) -> None:
     silent = {"say": "I would rather not.", "steps": [{"exit": int(code)}]}
