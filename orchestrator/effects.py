@@ -8,15 +8,18 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping
+from shlex import quote
 from typing import Any
 
 from lib.atomic import replace_file
+from lib.config import Sandbox
 from lib.display import escaped
 from lib.events import Event, JobEnded
 from lib.git import clean, land, merge, strays, worktrees
 from lib.git.checkout import Checkout
 from lib.git.dropped import keep_dropped, keep_stashes
 from lib.git.ignored import in_words, note_built
+from lib.git.inside import keep_inside
 from lib.git.look import look_before
 from lib.git.objects import delete_ref, refs_below, value
 from lib.git.run import Repo
@@ -70,11 +73,12 @@ def prepare(work: Work) -> JobResult:
     made, told = not work.worktree.exists(), None
     if work.builder is not None and not work.builder.base_commit:  # it has never been prepared
         told = strays.put_back(Repo.of(work.project), work.run, f"refs/heads/{args['branch']}", start)
-    hurt = _prepare(work, args["branch"], start)
+    ready = _prepare(work, args["branch"], start)
     if not made and not args.get("set_up", True):  # what a person mended there is no doing of setup's
         look_before(Repo.of(work.project), work.worktree)
+    hurt = ready.damage
     emptied = [escaped(name) for name in (*hurt.restored, *hurt.removed, *hurt.ignored)]
-    said = [told] if told else []
+    said = [*([told] if told else []), *_told_of_missing(work, ready.missing)]
     if emptied:
         names = ", ".join(emptied[:8])
         said.append(f"{work.job.spec.builder}: a power cut had emptied {names}, which is not taken for work")
@@ -82,7 +86,17 @@ def prepare(work: Work) -> JobResult:
     return JobResult(ok=True, data={"base": start, "made": again, "told": said, "emptied": emptied[:50]})
 
 
-def _prepare(work: Work, branch: str, start: str) -> worktrees.Damage:
+def _told_of_missing(work: Work, submodules: list[str]) -> Iterator[str]:
+    """A sentence on submodules that a contained job can't check out by itself."""
+    if submodules and work.config.sandbox is Sandbox.REQUIRE:
+        names = " ".join(quote(name) for name in submodules)
+        yield (
+            f"{work.job.spec.builder} works without the submodules {some(submodules)}, which this project has not "
+            f"checked out; a contained job can't: git submodule update --init --recursive {names}"
+        )
+
+
+def _prepare(work: Work, branch: str, start: str) -> worktrees.Prepared:
     return worktrees.prepare(Repo.of(work.project), work.worktree, branch, start, include_from=work.project.root)
 
 
@@ -105,6 +119,11 @@ def collect(work: Work) -> JobResult:
     checkout = Checkout.at(repo, work.worktree)
     ignored = in_words(work.worktree, note_built(repo, checkout))
     told += [*_told_of(work, taken, ignored), *_put_away(work, checkout, taken.commit)]
+    if inside := keep_inside(repo, checkout):
+        told.append(
+            f"{work.job.spec.builder} changed files in submodules, which can't land; they are kept: "
+            f"{some(inside)} (relay recover)"
+        )
     seen = scoping.look(work, taken.commit)
     if seen.emptied:
         return scoping.emptied(work, taken.commit, seen.reach)

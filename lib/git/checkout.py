@@ -55,17 +55,25 @@ class Checkout:
     @property
     def look(self) -> Path:
         """Where it is noted what commands left in the worktree."""
-        return self.index.with_name(f"{self.index.name}.look")
+        return self._beside("look")
 
     @property
     def work(self) -> Path:
         """Where it is noted what is work, though no commit has it, while a command runs beside it."""
-        return self.index.with_name(f"{self.index.name}.work")
+        return self._beside("work")
 
     @property
     def ignored(self) -> Path:
         """Where it is noted who made which ignored files of the worktree."""
-        return self.index.with_name(f"{self.index.name}.ignored")
+        return self._beside("ignored")
+
+    @property
+    def inside(self) -> Path:
+        """Where it is noted what commands changed inside of submodules."""
+        return self._beside("inside")
+
+    def _beside(self, kind: str) -> Path:
+        return self.index.with_name(f"{self.index.name}.{kind}")
 
     @property
     def present(self) -> bool:
@@ -173,7 +181,7 @@ def drop(repo: Repo, checkout: Checkout) -> None:
     remove_whole(trash)
     if record := record_of(repo, checkout):
         remove_whole(record)
-    for noted in (checkout.index, checkout.look, checkout.work, checkout.ignored):
+    for noted in (checkout.index, checkout.look, checkout.work, checkout.ignored, checkout.inside):
         noted.unlink(missing_ok=True)
 
 

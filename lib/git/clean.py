@@ -11,6 +11,7 @@ from lib.git.checkout import TRASH, Checkout, drop, head_of, recorded
 from lib.git.dropped import keep_dropped
 from lib.git.ignored import keep_ignored
 from lib.git.inner import end_inner
+from lib.git.inside import keep_inside
 from lib.git.landed import is_landed
 from lib.git.leftovers import without
 from lib.git.look import holds_just
@@ -85,6 +86,7 @@ def _clean_worktree(
     if head:
         keep_dropped(repo, checkout, f"relay/{checkout.run}/{checkout.name}", head, ())
     if checkout.present:
+        keep_inside(repo, checkout)
         done.told += keep_ignored(repo, checkout, ignored)
     drop(repo, checkout)
     done.removed.append(str(path))

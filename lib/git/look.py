@@ -11,6 +11,7 @@ from lib.git.blobs import Sides, differing
 from lib.git.checkout import Checkout, copy_index, head_of, in_merge
 from lib.git.collector import held_off
 from lib.git.ignored import note_known
+from lib.git.inside import note_inside
 from lib.git.leftovers import note, note_work, without_work
 from lib.git.run import Repo, git
 from lib.git.snapshot import take
@@ -29,6 +30,7 @@ def look(repo: Repo, path: Path) -> None:
     if head is None or not checkout.complete or in_merge(repo, checkout):
         return
     note_known(repo, checkout)
+    note_inside(repo, checkout)
     note(checkout, without_work(checkout, _differing(repo, checkout, head)))
 
 

@@ -6,7 +6,7 @@ keeps of it, the project's and the worktree's own, below `modules/`.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Final
 
@@ -52,20 +52,30 @@ def put_aside(
     return wanted
 
 
+def plain_name(name: str) -> bool:
+    """Whether the name of a submodule, which is a path below `modules/`, leads nowhere else."""
+    return ".." not in PurePosixPath(name).parts and not PurePosixPath(name).is_absolute()
+
+
+def has_commit(module: Path, oid: str) -> bool:
+    """Whether the git directory of a submodule has the commit."""
+    return _asked(module, "cat-file", "-e", f"{oid}^{{commit}}") is not None
+
+
 def _reachable(repo: Repo, checkout: Checkout, name: str | None, entry: Entry) -> bool:
-    if not name or ".." in PurePosixPath(name).parts or PurePosixPath(name).is_absolute():
+    """Whether the project has the commit; or a remote, by what the worktree's own copy has last seen of it."""
+    if not name or not plain_name(name):
         return False
-    for module, command in _questions(repo, checkout, name, entry.oid):
-        if (module / "HEAD").is_file() and (module / "objects").is_dir():
-            there = Repo(module, module, module)
-            done = git(there, *command, env=_NO_FETCH, ok=(0, 1, 128, 129))
-            if done.status == 0 and (command[0] == "cat-file" or done.text):
-                return True
-    return False
+    if any(has_commit(place / "modules" / name, entry.oid) for place in {repo.git_dir, repo.common_dir}):
+        return True
+    record = record_of(repo, checkout)
+    command = ("for-each-ref", "--count=1", "--contains", entry.oid, "refs/remotes/")
+    return bool(record and _asked(record / "modules" / name, *command))
 
 
-def _questions(repo: Repo, checkout: Checkout, name: str, oid: str) -> Iterator[tuple[Path, tuple[str, ...]]]:
-    """The project has the commit; or a remote, by what the worktree's own copy has last seen of it."""
-    yield repo.git_dir / "modules" / name, ("cat-file", "-e", f"{oid}^{{commit}}")
-    if record := record_of(repo, checkout):
-        yield record / "modules" / name, ("for-each-ref", "--count=1", "--contains", oid, "refs/remotes/")
+def _asked(module: Path, *command: str) -> str | None:
+    """The answer of a git directory; None if there is none, or it can't answer."""
+    if not (module / "HEAD").is_file() or not (module / "objects").is_dir():
+        return None
+    done = git(Repo(module, module, module), *command, env=_NO_FETCH, ok=(0, 1, 128, 129))
+    return None if done.status else done.text

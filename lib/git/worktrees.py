@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import stat
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +14,7 @@ from lib.git import rescue
 from lib.git.blobs import foreign
 from lib.git.checkout import Checkout, copy_index, drop, head_of, intact, mend, record_of
 from lib.git.damage import Damage, revive, sound_branch
+from lib.git.fill import fill_submodules
 from lib.git.ignored import note_known
 from lib.git.inner import end_inner
 from lib.git.inspect import ignored
@@ -23,19 +25,30 @@ from lib.git.run import CHECKOUT_TIMEOUT_S, Repo, git, identity_env
 from lib.git.snapshot import Content, Snapshot, snapshot, take, tree_of
 from lib.git.whole import believe, believed, forget, sound_index, whole_until
 
-__all__ = ["Damage", "Snapshot", "held", "prepare", "remove", "restore", "show", "snapshot"]
+__all__ = ["Prepared", "Snapshot", "held", "prepare", "remove", "restore", "show", "snapshot"]
 
 INCLUDE_FILE: Final = ".worktreeinclude"
 
 
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What was found where a worktree was made ready.
+
+    `damage` is what a power cut had emptied, which is put right; `missing` are the submodules of a new worktree that
+    can't be checked out, as nobody here has them.
+    """
+
+    damage: Damage = Damage()
+    missing: list[str] = field(default_factory=list)
+
+
 def prepare(
     repo: Repo, path: Path, branch: str, start: str, *, include_from: Path | None = None, keep_index: Path | None = None
-) -> Damage:
+) -> Prepared:
     """Makes `branch` at the commit `start` and a worktree of it at `path`; a branch that is there stays where it is.
 
     What a kill left half-made is made anew, after rescuing whatever in it is somebody's work. The ignored files that
-    `.worktreeinclude` in the folder `include_from` names are copied from there. Gives what a power cut had emptied,
-    which is put right.
+    `.worktreeinclude` in the folder `include_from` names are copied from there.
     """
     checkout, ref = Checkout.at(repo, path, keep_index), f"refs/heads/{branch}"
     cut = checkout.complete and not believed(checkout)
@@ -47,13 +60,12 @@ def prepare(
         move_ref(repo, ref, start, None, "start of a builder")
     tip = value(repo, ref) or start
     if not checkout.complete:
-        _make(repo, checkout, tip, (branch,), include_from)
-        return Damage()
+        return Prepared(missing=_make(repo, checkout, tip, (branch,), include_from))
     found = revive(repo, checkout, tip) if cut else Damage()
     if found or not intact(repo, checkout) or not sound_index(checkout.index):
         take(repo, checkout.path, checkout.index, tip)
         mend(repo, checkout, ref)
-    return found
+    return Prepared(found)
 
 
 def show(
@@ -70,6 +82,7 @@ def show(
     head = head_of(repo, checkout)
     content = rescued_content(repo, checkout, head or commit, [commit], "found where another commit was to be shown")
     bring(repo, checkout, commit, content.tree)
+    fill_submodules(repo, checkout)
     note(checkout, {})
 
 
@@ -129,7 +142,7 @@ def remove(repo: Repo, path: Path, branch: str | None = None, *, keep_index: Pat
         delete_ref(repo, ref, tip)
 
 
-def _make(repo: Repo, checkout: Checkout, commit: str, what: tuple[str, ...], include_from: Path | None) -> None:
+def _make(repo: Repo, checkout: Checkout, commit: str, what: tuple[str, ...], include_from: Path | None) -> list[str]:
     wait_for_others(repo.common_dir, {str(checkout.path)})
     checkout.index.unlink(missing_ok=True)
     forget(checkout)
@@ -145,10 +158,12 @@ def _make(repo: Repo, checkout: Checkout, commit: str, what: tuple[str, ...], in
     record = record_of(repo, checkout)
     assert record is not None  # noqa: S101 - git has just made it
     included = include_from is not None and _include(repo, include_from, checkout.path)
+    missing = fill_submodules(repo, checkout)
     believe(checkout)
     copy_index(record / "index", checkout.index)
     if included:
         note_known(repo, checkout)
+    return missing
 
 
 def rescued_content(repo: Repo, checkout: Checkout, head: str, known: list[str], reason: str) -> Content:

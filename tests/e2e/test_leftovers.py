@@ -103,3 +103,28 @@ def test_ignored_files_of_builders_are_told_and_kept(relay: Relay, tmp_path: Pat
     assert "one wrote files that git ignores, which don't land: .env, build/ (1 file)" in told
     assert "ignored files of one are kept in" in told
     assert (relay.root / ".project" / "runs" / run / "ignored" / "one" / ".env").read_text() == "KEY=1\n"
+
+
+@pytest.mark.parametrize("sandbox", ["auto", "off"])
+def test_submodules_are_there_for_setup_and_verify(relay: Relay, tmp_path: Path, sandbox: str) -> None:
+    library = tmp_path / "library"
+    library.mkdir()
+    run_git(library, "init", "-q")
+    run_git(library, "commit", "-q", "--allow-empty", "-m", "empty")
+    (library / "lib.c").write_text("1\n")
+    run_git(library, "add", "-A")
+    run_git(library, "commit", "-qm", "lib")
+    run_git(relay.root, "config", "--global", "protocol.file.allow", "always")
+    run_git(relay.root, "submodule", "--quiet", "add", str(library), "lib")
+    run_git(relay.root, "commit", "-qm", "submodule")
+    before = run_git(relay.root, "submodule", "status")
+    build = [{"run": "test -f lib/lib.c; echo built > lib/lib.c"}, *ONE]
+    book = playbook(tmp_path / "book", {"one": build, "two": TWO}, verify="test -f lib/lib.c")
+    setup = {"RELAY_SETUP": "git submodule update --init --recursive", "RELAY_SANDBOX": sandbox}
+    relay.begin(book, "parts", "--yes", env=setup)
+    relay.over()
+    assert run_git(relay.root, "submodule", "status") == before
+    assert run_git(relay.root, "worktree", "list").count("\n") == 0
+    told = " ".join(event["message"] for event in relay.events("noted"))
+    assert "one changed files in submodules, which can't land; they are kept: lib (relay recover)" in told
+    assert run_git(relay.root, "show", f"refs/relay/rescue/{relay.state()['run']}/one/1:lib/lib.c") == "built"

@@ -227,7 +227,7 @@ def test_what_a_cut_emptied_is_rescued_and_put_back(site: Site, disk: Disk) -> N
     disk.commit_metadata()
     disk.cut()
     assert "api.txt" in site.hollow()
-    found = prepare(site.repo, site.path, "relay/run/api", site.base)
+    found = prepare(site.repo, site.path, "relay/run/api", site.base).damage
     assert found.removed == ["api.txt"]
     assert found.ignored == ["cache.log"]
     assert (site.path / "src" / "1.txt").read_text() in {f"1\n{LINES}", "changed\n"}
