@@ -14,6 +14,7 @@ from typing import Any
 from lib.atomic import replace_file
 from lib.config import Sandbox
 from lib.display import escaped
+from lib.errors import RelayError
 from lib.events import Event, JobEnded
 from lib.git import clean, land, merge, strays, worktrees
 from lib.git.checkout import Checkout
@@ -185,7 +186,12 @@ def _journal(work: Work) -> Callable[[Mapping[str, Any]], None]:
 def clean_landed(work: Work) -> JobResult:
     """Worktrees and branches whose work has landed, and the starts of dependents, are removed; the rest is kept."""
     repo = Repo.of(work.project)
-    worktrees.remove(repo, work.project.worktree(work.run, "architect"), f"relay/{work.run}/architect")
+    architect = work.project.worktree(work.run, "architect")
+    try:
+        worktrees.remove(repo, architect, f"relay/{work.run}/architect")
+        told = []
+    except (RelayError, OSError) as error:
+        told = [f"{architect} is kept: {error}"]
     done = clean.clean_run(repo, work.project, work.run, work.job.spec.args["branch"])
     for ref, commit in refs_below(repo, f"{STARTS}{work.run}/"):
         delete_ref(repo, ref, commit)
@@ -194,7 +200,8 @@ def clean_landed(work: Work) -> JobResult:
     indexes = work.project.store / "indexes" / work.run
     if indexes.is_dir() and not done.kept:
         shutil.rmtree(indexes)
-    return JobResult(ok=True, data={"removed": done.removed, "kept": done.kept, "told": done.told})
+    told += [f"{what} is kept: {why}" for what, why in done.kept if why.startswith(clean.UNCLEAR)]
+    return JobResult(ok=True, data={"removed": done.removed, "kept": done.kept, "told": [*told, *done.told]})
 
 
 EFFECTS: Mapping[str, Callable[[Work], JobResult]] = {

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
+from lib.errors import GitError, RelayError
 from lib.git.blobs import with_entries
 from lib.git.checkout import TRASH, Checkout, drop, head_of, recorded
 from lib.git.dropped import keep_dropped
@@ -20,6 +22,9 @@ from lib.git.run import Repo, git, identity_env
 from lib.git.snapshot import filled, take, tree_of
 from lib.paths import Project
 from lib.removal import remove_whole
+
+#: Begins the reason of what could not be judged.
+UNCLEAR: Final = "it can't be cleaned"
 
 
 @dataclass(slots=True)
@@ -44,11 +49,15 @@ def clean_run(repo: Repo, project: Project, run: str, target: str) -> Cleaned:
     refs = refs_below(repo, prefix)
     merged = ("for-each-ref", f"--merged={goal}", "--format=%(objectname)", prefix)
     plainly = set(git(repo, *merged).text.split()) if goal else set()
+    ignored = project.run_dir(run) / "ignored"
     for name in sorted(names | recorded(repo, folder)):  # a kill may have left the record of one that is gone
-        if name.startswith(TRASH):
-            remove_whole(folder / name)
-        else:
-            _clean_worktree(repo, folder / name, goal, target, plainly, done, project.run_dir(run) / "ignored")
+        try:
+            if name.startswith(TRASH):
+                remove_whole(folder / name)
+            else:
+                _clean_worktree(repo, folder / name, goal, target, plainly, done, ignored)
+        except (RelayError, OSError) as error:
+            done.kept.append((str(folder / name), f"{UNCLEAR}: {error}"))
     held = {what for what, _ in done.kept}
     landed = []
     for ref, tip in refs:
@@ -70,15 +79,13 @@ def _clean_worktree(
 ) -> None:
     checkout = Checkout.at(repo, path)
     head = head_of(repo, checkout)
-    if goal is None or (checkout.present and head is None):
-        done.kept.append((str(path), f"there is no branch {target}" if goal is None else "its HEAD can't be read"))
+    why = _no_worktree(checkout, head)
+    if goal is None or why:
+        done.kept.append((str(path), why or f"there is no branch {target}"))
         return
-    if head and checkout.present and not (head in plainly and holds_just(repo, checkout, head)):
-        tree = _work_in(repo, checkout, head)
-        left = head
-        if tree != tree_of(repo, head):
-            left = commit_tree(repo, tree, [head], "what its worktree holds", identity_env(repo) | at(0))
-        if not is_landed(repo, left, goal):
+    if head and checkout.present:
+        left = _held(repo, checkout, head)
+        if left not in plainly and not is_landed(repo, left, goal):
             why = "uncommitted changes" if is_landed(repo, head, goal) else f"not in {target}"
             done.kept.append((str(path), why))
             return
@@ -92,8 +99,27 @@ def _clean_worktree(
     done.removed.append(str(path))
 
 
+def _no_worktree(checkout: Checkout, head: str | None) -> str:
+    """Why what is there can't be judged as a worktree; empty if it can, or if nothing is there."""
+    if checkout.path.is_symlink() or (checkout.path.exists() and not checkout.path.is_dir()):
+        return "it is no folder"
+    return "its HEAD can't be read" if checkout.present and head is None else ""
+
+
+def _held(repo: Repo, checkout: Checkout, head: str) -> str:
+    """What the worktree holds, as a commit: `head` if nothing differs from it."""
+    try:
+        tree = "" if holds_just(repo, checkout, head) else _work_in(repo, checkout, head)
+    except GitError:  # the private index may be torn, or name objects that were pruned
+        checkout.index.unlink(missing_ok=True)
+        tree = _work_in(repo, checkout, head)
+    if not tree or tree == tree_of(repo, head):
+        return head
+    return commit_tree(repo, tree, [head], "what its worktree holds", identity_env(repo) | at(0))
+
+
 def _work_in(repo: Repo, checkout: Checkout, head: str) -> str:
-    """What the worktree holds but for what commands left, and for files in folders of submodules, which are rescued."""
+    """All but what commands left, and files in folders of submodules, which are rescued."""
     content = take(repo, checkout.path, checkout.index, head)
     tree, _ = without(repo, checkout, content.tree, head)
     links = filled(repo, checkout, tree, content.hollow, head)

@@ -38,7 +38,7 @@ class Prepared:
     can't be checked out, as nobody here has them.
     """
 
-    damage: Damage = Damage()
+    damage: Damage = field(default_factory=Damage)
     missing: list[str] = field(default_factory=list)
 
 

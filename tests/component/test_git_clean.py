@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from lib.git.checkout import Checkout
 from lib.git.clean import clean_run
 from lib.git.landed import is_landed
 from lib.git.rescue import rescued
@@ -114,3 +115,34 @@ def test_cleaning_that_was_killed_is_ended_by_the_next_one(site: Site, left: str
     assert site.git(site.root, "worktree", "list", "--porcelain").count("worktree ") == 1
     assert site.git(site.root, "branch", "--list", "relay/*") == ""
     assert not path.parent.exists()
+
+
+def test_one_that_cannot_be_read_stays_with_the_reason_and_the_others_go(site: Site) -> None:
+    tips = [site.builder(name) for name in ("api", "web", "zoo")]
+    for tip in tips:
+        site.git(site.root, "merge", "-q", tip)
+    for key, setting in (("clean", "no-such-program"), ("required", "true")):
+        site.git(site.root, "config", f"filter.gone.{key}", setting)
+    web = site.project.worktree("run", "web")
+    (web / ".gitattributes").write_text("*.bin filter=gone\n")
+    (web / "some.bin").write_text("some")
+    removed, kept = site.clean()
+    assert removed == ["api", "zoo", "api", "zoo"]
+    assert set(kept) == {"web"}
+    (why,) = [why for what, why in clean_run(site.repo, site.project, "run", "main").kept if what == str(web)]
+    assert "no-such-program" in why
+    assert (web / "some.bin").exists()
+
+
+def test_a_torn_private_index_is_made_again(site: Site) -> None:
+    site.git(site.root, "merge", "-q", site.builder("api"))
+    Checkout.at(site.repo, site.project.worktree("run", "api")).index.write_bytes(b"DIRC torn")
+    assert site.clean() == (["api", "api"], {})
+
+
+def test_what_is_no_folder_is_nobody_s_worktree(site: Site) -> None:
+    site.git(site.root, "merge", "-q", site.builder("api"))
+    notes = site.project.worktree("run", "notes.txt")
+    notes.write_text("mine")
+    assert site.clean() == (["api", "api"], {"notes.txt": "it is no folder"})
+    assert notes.read_text() == "mine"

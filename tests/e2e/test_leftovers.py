@@ -128,3 +128,21 @@ def test_submodules_are_there_for_setup_and_verify(relay: Relay, tmp_path: Path,
     told = " ".join(event["message"] for event in relay.events("noted"))
     assert "one changed files in submodules, which can't land; they are kept: lib (relay recover)" in told
     assert run_git(relay.root, "show", f"refs/relay/rescue/{relay.state()['run']}/one/1:lib/lib.c") == "built"
+
+
+def test_one_worktree_that_cannot_be_read_does_not_keep_the_others(relay: Relay, tmp_path: Path) -> None:
+    book = playbook(tmp_path / "book", {"one": ONE, "two": TWO})
+    run = relay.begin(book, "parts", "--yes", env={"RELAY_LAND": "ask"})
+    relay.asked("approve_landing")
+    worktree = relay.root / ".project" / "worktrees" / run / "one"
+    for key, setting in (("clean", "no-such-program"), ("required", "true")):
+        run_git(relay.root, "config", f"filter.gone.{key}", setting)
+    (worktree / ".gitattributes").write_text("*.bin filter=gone\n")
+    (worktree / "some.bin").write_text("some")
+    relay("approve")
+    relay.over()
+    assert [path.name for path in worktree.parent.iterdir()] == ["one"]
+    assert run_git(relay.root, "branch", "--list", "relay/*").split()[-1] == f"relay/{run}/one"
+    told = " ".join(event["message"] for event in relay.events("noted"))
+    assert f"{worktree} is kept: it can't be cleaned" in told
+    assert "no-such-program" in told
