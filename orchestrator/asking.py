@@ -100,6 +100,8 @@ def _to_ci(header: Record, failed: Sequence[str]) -> Iterator[Command]:
             yield Command(remedy, "shows what stands in the way")
         yield Command("relay approve", _YES.get(action, "hands back, once it is done"))
         same = "approve"
+    if action == "approve_landing":
+        yield Command("relay diff", "shows what would land")
     if action == "extend_budget":
         yield Command("relay cancel", "ends it here; branches are kept")
     if action == "approve_design":
@@ -128,3 +130,5 @@ def _afterwards(header: Record) -> Iterator[Command]:
         yield Command(f"git branch --list '{branch}/*'", "what was built so far")
     stamp = "-".join(header["run"].split("-")[:2])  # enough of it to be found by
     yield Command(f"relay show {stamp}", "what happened, event by event")
+    if header["outcome"] != "cancelled":
+        yield Command("relay diff", "what was changed")

@@ -98,7 +98,8 @@ def _merged(repo: Repo, ref: str, args: Mapping[str, Any], left: Mapping[str, An
     merged = [tip["id"] for tip in args["tips"] if is_ancestor(repo, tip["tip"], head)]
     base = resolve(repo, HEADS + args["base_branch"]) or args["base"]
     flagged = [] if left else steering(repo, args, base, head)
-    return JobResult(ok=True, data={"head": head, "merged": merged, "conflict": left, "flagged": flagged})
+    data = {"base": base, "head": head, "merged": merged, "conflict": left, "flagged": flagged}
+    return JobResult(ok=True, data=data)
 
 
 def checkout_merged(work: Work) -> JobResult:

@@ -107,7 +107,7 @@ def _approval(view: PhaseView, known: str, clauses: list[str]) -> AskCi:
     landing = view.config.land is not Land.BRANCH
     where = f"land it on {view.state.base.branch}" if landing else f"keep it as {_branch(view)}"
     read = f", but read first: {'; '.join(clauses)}" if clauses else ""
-    message = f"{_branch(view)} is merged and {known}{read}. To {where}: relay approve"
+    message = f"{_branch(view)} is merged and {known}{read}. To {where}: relay approve (relay diff shows it)"
     return AskCi("approve_landing", message, next_action="merge_build")
 
 

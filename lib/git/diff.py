@@ -1,16 +1,21 @@
-"""What a builder changed, as a reviewer is shown it: bounded, and without running anything that the tree asks for."""
+"""What changed between two commits, for reviewers, people and judgements; nothing that the tree asks for is run."""
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import Final
 
 from lib.git.run import Repo, git
 
+_HEAD: Final = "diff --git "
 MAX_CHARS: Final = 40_000
 MAX_FILES: Final = 300
 #: Files larger than that are shown as binary.
 _BIG: Final = ("-c", "core.bigFileThreshold=256k")
+#: Plumbing, so that no setting of the user's changes the form; `-O` takes back an order of files that one may give.
+_PATCH: Final = ("diff-tree", "-r", "-p", "--no-ext-diff", "--no-textconv", "--no-color", "--no-renames", "-O/dev/null",
+                 "--src-prefix=a/", "--dst-prefix=b/", "--submodule=short", "--ignore-submodules=none")  # fmt: skip
 _PLAIN: Final = ("--no-ext-diff", "--no-textconv", "--no-color", "--find-renames")
 
 
@@ -66,3 +71,47 @@ def count_files(repo: Repo, commit: str, besides: str) -> int:
     """How many files a commit holds, those below the folder `besides` left out."""
     names = git(repo, "ls-tree", "-r", "-z", "--name-only", commit).fields()
     return sum(not name.startswith(f"{besides}/") for name in names)
+
+
+@dataclass(frozen=True, slots=True)
+class FileChange:
+    """`status` as in `Changes`; lines added and removed, None for what has no lines."""
+
+    status: str
+    path: str
+    added: int | None
+    removed: int | None
+
+
+def listed(repo: Repo, old: str, new: str) -> list[FileChange]:
+    """The files that differ between two commits, in the order of `patches`."""
+    listing = ("diff-tree", "-r", "-z", "--raw", "--numstat", "--no-renames", "--no-ext-diff", "--no-textconv")
+    fields = iter(git(repo, *_BIG, *listing, old, new).fields())
+    statuses: dict[str, str] = {}
+    counts: dict[str, list[str]] = {}
+    for field in fields:
+        if field.startswith(":"):
+            statuses[next(fields)] = field.rpartition(" ")[2][0]
+        else:
+            *numbers, path = field.split("\t", 2)
+            counts[path] = numbers
+    return [FileChange(status, path, *_lines(counts.get(path, []))) for path, status in statuses.items()]
+
+
+def _lines(numbers: list[str]) -> tuple[int | None, int | None]:
+    added, removed = (int(number) if number.isdigit() else None for number in numbers or ["-", "-"])
+    return added, removed
+
+
+def patches(repo: Repo, old: str, new: str) -> list[str]:
+    """The patch of each file, in the order of `listed`: a change of type, which git shows as two, is one here."""
+    text = os.fsdecode(git(repo, *_BIG, *_PATCH, old, new).out)
+    parts = [f"{_HEAD}{part}" for part in f"\n{text}".split(f"\n{_HEAD}")[1:]]
+    whole: list[str] = []
+    for part in parts:
+        first = part.partition("\n")[0]
+        if whole and whole[-1].startswith(f"{first}\n"):
+            whole[-1] += f"\n{part}"
+        else:
+            whole.append(part)
+    return whole

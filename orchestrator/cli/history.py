@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from lib.paths import Project
-from lib.records import RunRow
+from lib.records import RunRow, Stored
 from lib.rundb import RunDB
 from orchestrator.cli.project import Instance, project_of
 
@@ -96,6 +96,20 @@ def _find(project: Project, run: str) -> tuple[RunDB, str]:
     if db is None or not matching:
         raise RelayError(f"there is no run {run}".rstrip(), remedy="relay runs", code="unknown_run")
     return db, matching[0]
+
+
+def stored_run(project: Project, run: str) -> Stored:
+    """The run that `run` begins, else the newest of the instance. Raises `RelayError` (`unknown_run`, `no_run`)."""
+    from lib.errors import RelayError
+
+    if run:
+        db, name = _find(project, run)
+        return db.load(name)
+    newest = RunDB.open_readonly(project.database)
+    latest = newest.latest_run(project.instance_dir.name) if newest else None
+    if newest is None or latest is None:
+        raise RelayError("there is no run here yet", remedy='relay start "what you want built"', code="no_run")
+    return newest.load(latest)
 
 
 def logs(
