@@ -315,7 +315,8 @@ class Reach(Value):
     """What a builder changed beyond its component's files: counts, and a few names with git's status letter.
 
     `deleted` and `locks` (files that pin dependencies) are among the `outside`. `lost` counts the files of its start
-    that are gone, its own included and moved ones not, of `total`, which is only counted if any is.
+    that are gone, its own included and moved ones not, of `total`, which is only counted if any is; `gone` names some
+    of its own.
     """
 
     outside: int = 0
@@ -324,6 +325,7 @@ class Reach(Value):
     names: tuple[str, ...] = ()
     lost: int = 0
     total: int = 0
+    gone: tuple[str, ...] = ()
 
 
 class Builder(Value):

@@ -20,11 +20,11 @@ NAMES: Final = 20
 _COLUMNS: Final = 120
 #: Names that a sentence has.
 SHOWN: Final = 4
-#: So many files that are gone are always told; fewer if they are half of all.
+#: More files than that which are gone are always told; so many if they are half of all, and all of them in any case.
 _MANY: Final = 20
-_SOME: Final = 3
-#: From so many files on, a tree that lost nine of ten is an emptied one.
-_LEAST: Final = 5
+_SOME: Final = 2
+#: From so many files on, a tree that lost nine of ten is an emptied one, unless it was written anew.
+_LEAST: Final = 2
 _LOCKS: Final = frozenset(
     {
         *("package-lock.json", "npm-shrinkwrap.json", "packages.lock.json", "pnpm-lock.yaml", "bun.lockb"),
@@ -41,16 +41,22 @@ def judge(changes: Sequence[tuple[str, str]], owned: Sequence[str], *, moved: in
     """
     owns = matcher(owned or ["**"])
     outside = [(status, path) for status, path in changes if not owns(path)]
+    own = [path for status, path in changes if status == "D" and owns(path)]
     locks = [path for _, path in outside if is_lock(path)]
     first = sorted(outside, key=lambda change: (change[0] != "D", not is_lock(change[1])))
     return Reach(
         outside=len(outside),
         deleted=sum(status == "D" for status, _ in outside),
         locks=len(locks),
-        names=tuple(f"{status} {clip(escaped(path), _COLUMNS)}" for status, path in first[:NAMES]),
+        names=tuple(f"{status} {_name(path)}" for status, path in first[:NAMES]),
         lost=max(0, sum(status == "D" for status, _ in changes) - moved),
         total=total,
+        gone=tuple(_name(path) for path in own[:SHOWN]),
     )
+
+
+def _name(path: str) -> str:
+    return clip(escaped(path), _COLUMNS)
 
 
 def is_lock(path: str) -> bool:
@@ -87,9 +93,12 @@ def sentence(builder: str, reach: Reach) -> str:
         files = "1 file" if reach.outside == 1 else f"{reach.outside} files"
         parts.append(f"{files} outside its own{gone} ({', '.join(reach.names[:SHOWN])}{more})")
     if _is_loss(reach) and reach.lost > reach.deleted:
-        parts.append(f"{reach.lost} of {reach.total} files deleted in all")
+        names = f" ({', '.join(reach.gone)}, …)" if reach.gone else ""
+        parts.append(f"{reach.lost} of {reach.total} files deleted in all{names}")
     return f"{builder} changed {'; '.join(parts)}" if reach.outside else f"{builder}: {parts[0]}" if parts else ""
 
 
 def _is_loss(reach: Reach) -> bool:
-    return reach.lost > _MANY or (reach.lost >= _SOME and reach.lost * 2 >= reach.total)
+    return (
+        reach.lost > _MANY or (reach.lost >= _SOME and reach.lost * 2 >= reach.total) or 0 < reach.total == reach.lost
+    )

@@ -88,7 +88,7 @@ def plan(project: Project, requirement: str, config: Config) -> dict[str, Any]:
         "gate": f"design: {config.gates.design.value}",
         "parallel": config.parallel,
         "setup": config.setup or "none",
-        "verify": config.verify or "what the design names for each component",
+        "verify": config.verify or "nothing but what the design names (relay init proposes a command)",
         "land": config.land.value,
     }
 

@@ -133,8 +133,7 @@ def test_before_there_is_anything_to_show_it_says_so(relay: Relay, tmp_path: Pat
 
 
 def test_commits_that_are_gone_are_said_to_be(asked: Relay) -> None:
-    asked("skip", "api", code=None)
-    asked("cancel", code=None)
+    asked("cancel")
     asked.over("cancelled")
     for ref in run_git(
         asked.root, "for-each-ref", "--format=%(refname)", "refs/heads/relay", "refs/relay"

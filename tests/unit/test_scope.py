@@ -61,7 +61,9 @@ def test_who_owns_everything_is_asked_about_mass_deletions_alone(owned: tuple[st
     assert not asks(judge([*added(307), ("M", "poetry.lock"), ("D", "a"), ("D", "b")], owned, total=50), Scope.ASK)
     gone = [("D", f"{number}.py") for number in range(30)]
     assert asks(judge(gone, owned, total=1000), Scope.ASK)
-    assert asks(judge(gone[:3], owned, total=5), Scope.ASK)
+    assert asks(judge(gone[:2], owned, total=4), Scope.ASK)
+    assert asks(judge([*gone[:1], *added(9)], owned, total=1), Scope.ASK)
+    assert not asks(judge([*gone[:1], *added(1)], owned, total=1, moved=1), Scope.ASK)
     assert not asks(judge([*gone, *added(30)], owned, total=31, moved=30), Scope.ASK)
 
 
@@ -73,7 +75,9 @@ def test_who_owns_everything_is_asked_about_mass_deletions_alone(owned: tuple[st
         (7, 7, 1, True),
         (30, 31, 1, True),
         (0, 0, 0, False),
+        (2, 2, 1, True),
         (1, 1, 1, False),
+        (2, 2, 2, False),
         (30, 31, 40, False),
         (15, 30, 15, False),
     ],
@@ -90,7 +94,7 @@ def test_a_sentence_tells_who_how_many_and_a_few_names() -> None:
     assert said.endswith("and 2 more)")
     assert sentence("api", judge([("A", "b.txt")], OWN)) == ""
     assert sentence("api", judge([("D", f"{n}") for n in range(30)], (), total=40)) == (
-        "api: 30 of 40 files deleted in all"
+        "api: 30 of 40 files deleted in all (0, 1, 2, 3, …)"
     )
 
 
