@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from lib.atomic import replace_file
+from lib.git.alone import alone
 from lib.git.blobs import Entry, Is, entries, judge
 from lib.git.inspect import Worktree, in_progress, is_ancestor, worktrees
 from lib.git.locks import remove_if_stale, wait_for_others
@@ -43,6 +44,11 @@ def land(repo: Repo, branch: str, old: str, new: str, journal: Journal) -> Lande
     with what is about to be done, before it is. Called again after a kill, it finishes what was begun: files that hold
     an old or a new version, or the beginning of the new one, are git's; anything else is the user's and stays.
     """
+    with alone(repo):
+        return _land(repo, branch, old, new, journal)
+
+
+def _land(repo: Repo, branch: str, old: str, new: str, journal: Journal) -> Landed | MovedOn | Blocked:
     ref = f"refs/heads/{branch}"
     tip = value(repo, ref)
     if tip is None:
@@ -137,8 +143,10 @@ def _finish(there: Repo) -> None:
         return
     begun = json.loads(marker.read_bytes())
     wait_for_others(there.git_dir, {begun["new"]})
-    remove_if_stale(there.git_dir / "index.lock")
     ref, old, new = f"refs/heads/{begun['branch']}", begun["old"], begun["new"]
+    for name in ("index", "HEAD", "ORIG_HEAD"):
+        remove_if_stale(there.git_dir / f"{name}.lock")
+    remove_if_stale(there.common_dir / f"{ref}.lock")
     if value(there, ref) == old and git(there, "symbolic-ref", "-q", "HEAD", ok=(0, 1)).text == ref:
         before, after = entries(there, old), entries(there, new)
         paths = [path for path in before.keys() | after.keys() if before.get(path) != after.get(path)]

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
+from eventually import eventually
+from strace import python, traced
 
+from lib.errors import RelayError
+from lib.git.alone import alone
 from lib.git.land import Blocked, Landed, MovedOn, land
 from lib.git.run import Repo
 from lib.paths import find_project
@@ -248,3 +254,65 @@ def test_without_a_landing_that_was_cut_short_the_beginning_of_a_file_is_the_use
     (site.root / "src" / "added.py").write_text("")
     (site.root / "README.md").write_text("ne")
     assert site.blocked("in_the_way").paths == ["README.md", "src/added.py"]
+
+
+# --- several at once ---
+
+
+def test_two_landings_at_the_same_moment_are_as_if_one_after_the_other(site: Site, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    waits = f"touch {gate}.waiting; while [ ! -e {gate} ]; do sleep 0.02; done; cat"
+    site.git(site.root, "config", "filter.slow.smudge", waits)
+    (site.root / ".git" / "info" / "attributes").write_text("src/added.py filter=slow\n")
+    tree = site.git(site.root, "rev-parse", f"{site.new}^{{tree}}")
+    later = site.git(site.root, "commit-tree", tree, "-p", site.new, "-m", "another run's work")
+    with ThreadPoolExecutor(2) as threads:
+        first = threads.submit(site.land)
+        eventually(Path(f"{gate}.waiting").exists)
+        second = threads.submit(land, site.repo, "main", site.old, later, lambda _entry: None)
+        with subprocess.Popen(["sh", "-c", f"sleep 0.5; touch {gate}"]):
+            assert first.result(60) == Landed(site.new)
+        assert second.result(60) == Landed(later)
+    assert site.git(site.root, "rev-parse", "main") == later
+    assert site.git(site.root, "status", "--porcelain") == ""
+    assert not (site.root / ".git" / "relay-landing").exists()
+
+
+def test_a_landing_that_another_one_keeps_waiting_says_so(site: Site) -> None:
+    with alone(site.repo):
+        with pytest.raises(RelayError) as caught, alone(site.repo, patience_s=0.1):
+            pass
+        assert caught.value.code == "landing_busy"
+    assert site.land() == Landed(site.new)
+
+
+def test_the_lock_of_a_killed_landing_is_free(site: Site) -> None:
+    holds = "from lib.git.alone import alone\nfrom lib.git.run import Repo\nfrom pathlib import Path\n"
+    holds += "root = Path(sys.argv[1])\nwith alone(Repo(root, root / '.git', root / '.git')):\n"
+    holds += "    print('held', flush=True)\n    sys.stdin.read()\n"
+    with traced(python(holds, site.root)) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        with pytest.raises(RelayError), alone(site.repo, patience_s=0):
+            pass
+        process.kill()
+        assert site.land() == Landed(site.new)
+
+
+def test_what_can_only_read_the_repository_can_not_hold_the_lock(site: Site) -> None:
+    with alone(site.repo):
+        pass
+    mode = (site.root / ".git" / "relay" / "landing").stat().st_mode
+    assert mode & 0o444 == 0
+
+
+@pytest.mark.parametrize("thing", ["folder", "link", "fifo"])
+def test_a_lock_that_is_something_else_is_refused_without_hanging(site: Site, tmp_path: Path, thing: str) -> None:
+    lock = site.root / ".git" / "relay" / "landing"
+    lock.parent.mkdir()
+    make = {"folder": lock.mkdir, "link": lambda: lock.symlink_to(tmp_path / "out"), "fifo": lambda: os.mkfifo(lock)}
+    make[thing]()
+    with pytest.raises(RelayError) as caught:
+        site.land()
+    assert caught.value.code == "lock_failed"
+    assert not (tmp_path / "out").exists()

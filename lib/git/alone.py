@@ -1,0 +1,61 @@
+"""One landing at a time in a repository, whichever instance, project or work tree it comes from."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from shlex import quote
+from typing import Final
+
+from lib.errors import RelayError
+from lib.git.run import CHECKOUT_TIMEOUT_S, Repo
+
+#: For as long as a landing may take, and a few that wait before this one.
+PATIENCE_S: Final = 4 * CHECKOUT_TIMEOUT_S
+_PAUSE_S: Final = 0.02
+#: A job in the sandbox, which can't write here, can't open it either: it never holds the lock.
+_MODE: Final = 0o200
+
+
+@contextmanager
+def alone(repo: Repo, patience_s: float = PATIENCE_S) -> Iterator[None]:
+    """Held from the first look at the user's checkout to the end of a landing.
+
+    Raises `RelayError`: `landing_busy` if another one takes longer than `patience_s`, `lock_failed`.
+    """
+    file = repo.common_dir / "relay" / "landing"
+    deadline_mono_s = time.monotonic() + patience_s
+    while (held := _taken(file)) is None:
+        if time.monotonic() > deadline_mono_s:
+            message = f"another run has been landing in this repository for {patience_s:g} s"
+            raise RelayError(message, remedy=f"fuser -v {quote(str(file))}", code="landing_busy")
+        time.sleep(_PAUSE_S)
+    try:
+        yield
+    finally:
+        os.close(held)
+
+
+def _taken(file: Path) -> int | None:
+    """A descriptor with the lock on it, None if somebody else has it."""
+    try:
+        file.parent.mkdir(mode=0o700, exist_ok=True)
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, _MODE)
+    except OSError as error:
+        message = f"{file} can't be used: {error.strerror}"
+        raise RelayError(message, remedy=f"ls -l {quote(str(file))}", code="lock_failed") from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.path.samestat(os.fstat(descriptor), file.lstat()):
+            return descriptor
+    except (BlockingIOError, FileNotFoundError):  # held, or deleted just now
+        pass
+    except BaseException:
+        os.close(descriptor)
+        raise
+    os.close(descriptor)
+    return None
