@@ -23,12 +23,13 @@ from lib.git.ignored import in_words, note_built
 from lib.git.inside import keep_inside
 from lib.git.look import look_before
 from lib.git.objects import delete_ref, refs_below, value
-from lib.git.run import Repo
+from lib.git.run import Repo, again
 from lib.git.snapshot import Snapshot
 from lib.git.way import some
 from lib.model import JobResult
 from orchestrator import scoping
 from orchestrator.conflicts import RESOLVED, brief_resolver, judge_resolution, reopen_conflict
+from orchestrator.guarding import JOURNAL
 from orchestrator.jobs import Work
 from orchestrator.merging import checkout_merged, merge_all, tips_of, trailer
 from orchestrator.reviewing import gather_diff, settle_review
@@ -39,7 +40,7 @@ STARTS = "refs/relay/starts/"
 
 def run_effect(work: Work) -> Event:
     """Does the job and gives the event of its end. Raises what the effect raises."""
-    return JobEnded(job=work.job.id, result=EFFECTS[work.job.spec.name](work))
+    return JobEnded(job=work.job.id, result=again(lambda: EFFECTS[work.job.spec.name](work)))
 
 
 def survey(work: Work) -> JobResult:
@@ -178,7 +179,7 @@ def _journal(work: Work) -> Callable[[Mapping[str, Any]], None]:
 
     def keep(entry: Mapping[str, Any]) -> None:
         work.records.mkdir(parents=True, exist_ok=True)
-        replace_file(work.records / "landing.json", json.dumps(entry).encode())
+        replace_file(work.records / JOURNAL, json.dumps(entry).encode())
 
     return keep
 

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from typing import Any
+from contextlib import suppress
+from typing import Any, Final
 
 from lib.flagged import ATTRIBUTES, kind_of, runs_programs
 from lib.git import strays
 from lib.git.inspect import changed_paths
 from lib.git.run import Repo, git
 from lib.model import JobResult
+from lib.plainfile import NotPlainError, read_plain
 from orchestrator.jobs import Work
 
 HEADS = "refs/heads/"
 NOTED = 200
+#: What a landing is about to do, beside the record of its job.
+JOURNAL: Final = "landing.json"
+_JOURNAL_BYTES: Final = 65_536
 
 
 def branches_as_left(work: Work) -> list[str]:
@@ -32,11 +38,20 @@ def base_taken(work: Work) -> JobResult | None:
     if args["landed"]:
         return None
     branch, tips = args["base_branch"], [tip["tip"] for tip in args["tips"]]
-    found = strays.taken(repo, work.run, branch, args["base"], tips)
+    found = strays.taken(repo, work.run, branch, args["base"], tips, _landings(work))
     if found is None or found.tip in args["believed"]:
         return None
     message = f"{branch} has {found.count} commits of this run's builders, which Relay did not land there"
     return JobResult(ok=False, code="branch_taken", message=message, remedy=found.remedy, data={"tip": found.tip})
+
+
+def _landings(work: Work) -> set[str]:
+    """The commits that this run was about to land, by the journals of its landings: a killed one may have."""
+    found = set()
+    for file in work.project.record_dir(work.run, "").glob(f"*/{JOURNAL}"):
+        with suppress(ValueError, KeyError, TypeError, NotPlainError):  # not Relay's
+            found.add(str(json.loads(read_plain(file, limit=_JOURNAL_BYTES) or b"")["new"]))
+    return found
 
 
 def steering(repo: Repo, args: Mapping[str, Any], base: str, head: str) -> list[dict[str, str]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -37,6 +37,18 @@ def remove_if_stale(lock: Path) -> bool:
             return False
         lock.unlink()
     return True
+
+
+def remove_leftovers(folders: Iterable[Path], since_s: float) -> None:
+    """Removes the locks that a git which was killed has left: those written since it began, if nobody holds them.
+
+    `folders` are git directories, or hold an index; `since_s` is Unix time.
+    """
+    found = {lock for folder in folders for pattern in ("*.lock", "refs/**/*.lock") for lock in folder.glob(pattern)}
+    for lock in found:
+        with suppress(FileNotFoundError):  # it is released just now
+            if lock.stat().st_mtime >= since_s - _SLACK_S:
+                remove_if_stale(lock)
 
 
 def wait_for_others(git_dir: Path, words: Collection[str], timeout_s: float = OTHERS_S) -> None:

@@ -43,12 +43,12 @@ def at(stamp: int) -> dict[str, str]:
 
 
 def move_ref(repo: Repo, ref: str, new: str, old: str | None, why: str) -> bool:
-    """Compare-and-swap; `old` None means that the ref must not exist. False if somebody else moved it."""
+    """Compare-and-swap; `old` None means that the ref must not exist. False if somebody else moved it elsewhere."""
     command = ("update-ref", "-m", f"relay: {why}", ref, new, old or "")
     if git(repo, *command, ok=(0, 1, 128)).status == 0:
         return True
-    if value(repo, ref) != old:
-        return False
+    if (found := value(repo, ref)) != old:
+        return found == new  # moved before git was killed
     git(repo, *command)  # it was no race, so this says what it was
     return True
 

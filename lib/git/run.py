@@ -9,14 +9,14 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
-from typing import Final
+from typing import Final, TypeVar
 
 from lib.errors import GitError, RelayError
-from lib.git.locks import remove_if_stale
+from lib.git.locks import remove_if_stale, remove_leftovers
 from lib.passing import DISK_FULL, is_full
 from lib.paths import Project
 
@@ -64,6 +64,9 @@ _KEPT: Final = frozenset({"GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_
 #: Pauses between tries while another process holds a lock: 5 s together.
 _PAUSES_S: Final = (0.01, 0.02, 0.05, 0.1, 0.2, 0.4, *(0.5,) * 9)
 _NO_ROOM: Final = re.compile(rb"No space left on device|Disk quota exceeded")
+_TRIES: Final = 4
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +103,21 @@ class GitTimeoutError(GitError):
     """Git, or a program that it started, took longer than allowed and was killed."""
 
 
+class GitKilledError(GitError):
+    """Somebody killed git: what it was to do may be done, half done, or not begun."""
+
+
+def again(task: Callable[[], T]) -> T:
+    """What `task` gives, which can be done again from any half-done state, and is when a git of its is killed.
+
+    A machine without memory does that. Raises `GitKilledError` when it happens each time.
+    """
+    for _ in range(_TRIES - 1):
+        with contextlib.suppress(GitKilledError):
+            return task()
+    return task()
+
+
 def git(
     repo: Repo,
     *args: str | Path,
@@ -115,14 +133,20 @@ def git(
     The git directory is always given, so no `.git` file of a work tree is ever read. A lock held by another process
     is waited for, at most some seconds, as is a worktree that another git is making; one that nobody holds any more is
     removed. Exit statuses other than `ok` raise `GitError` with git's own words, or a `RelayError` that says what to
-    mend (`git_missing`, `disk_full`, `filter_missing`, `git_locked`).
+    mend (`git_missing`, `disk_full`, `filter_missing`, `git_locked`). A git that somebody killed leaves no locks, and
+    raises `GitKilledError`.
     """
     command = ["git", *_OPTIONS, f"--git-dir={repo.git_dir}", f"--work-tree={work_tree or repo.root}"]
     command += map(str, args)
     environ = environment(index) | dict(env or {})
     cwd = work_tree or repo.root
     for pause_s in (*_PAUSES_S, None):
+        begun = time.time()
         done = _run(command, cwd, environ, input, timeout_s)
+        if done.status < 0:
+            remove_leftovers((repo.git_dir, repo.common_dir, (index or repo.git_dir / "index").parent), begun)
+            message = f"git was killed by signal {-done.status}: {_words(command[len(_OPTIONS) + 3 :])}"
+            raise GitKilledError(message, remedy="relay retry", code="git_killed")
         held = _held(index or repo.git_dir / "index", done.err) if done.status else None
         if done.status in ok and not held:
             return done

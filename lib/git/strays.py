@@ -14,7 +14,7 @@ from typing import Final
 
 from lib.git import rescue
 from lib.git.checkout import Checkout, record_of
-from lib.git.inspect import is_ancestor, worktrees
+from lib.git.inspect import is_ancestor, resolve, worktrees
 from lib.git.objects import move_ref, refs_below, value
 from lib.git.reflog import checked_out, read_log
 from lib.git.run import Repo, git
@@ -72,12 +72,20 @@ def put_back_own(repo: Repo, run: str, ref: str, path: Path | None = None) -> li
     return [told] if told else []
 
 
-def taken(repo: Repo, run: str, branch: str, base: str, tips: Collection[str]) -> Taken | None:
-    """Whether `branch`, which was at `base` when the run began, has commits that builders of the run made."""
+def taken(
+    repo: Repo, run: str, branch: str, base: str, tips: Collection[str], landed: Collection[str] = ()
+) -> Taken | None:
+    """Whether `branch`, which was at `base` when the run began, has commits that builders of the run made.
+
+    Those of a commit `landed` that Relay was about to move it to, and that it has, are no builder's doing.
+    """
     tip = value(repo, f"refs/heads/{branch}")
     if tip is None or tip == base:
         return None
     theirs = _made_by_builders(repo, run, base, tips)
+    for commit in landed:
+        if resolve(repo, commit) and is_ancestor(repo, commit, tip):
+            theirs -= set(git(repo, "rev-list", commit, f"^{base}", "--").text.split())
     count = _count(repo, tip, base, theirs)
     if not count:
         return None

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from lib.git.conflict import accept, stage
 from lib.git.land import Landed, land
 from lib.git.merge import merge_builders
 from lib.git.rescue import rescued
-from lib.git.run import Repo
+from lib.git.run import Repo, again
 from lib.git.worktrees import prepare, remove, show, snapshot
 from lib.paths import find_project
 
@@ -31,7 +32,7 @@ WRAPPER = f"""#!/bin/sh
 read runs < "$FAULTY/runs"
 read victim call < "$FAULTY/victim"
 echo $((runs + 1)) > "$FAULTY/runs"
-[ -e "$FAULTY/dead" ] && kill -9 $$
+[ -e "$FAULTY/dead" ] && [ ! -e "$FAULTY/once" ] && kill -9 $$
 [ $((runs + 1)) = "$victim" ] || exec "$FAULTY_GIT" "$@"
 strace -f -q -o "$FAULTY/log" -e trace={CALLS} -e inject={CALLS}:signal=KILL:when=$call "$FAULTY_GIT" "$@"
 status=$?
@@ -47,6 +48,10 @@ class Killer:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.killed = 0
+
+    def only_once(self) -> None:
+        """From now on git alone is killed, as a machine without memory does; Relay lives, and may run others."""
+        (self.folder / "once").touch()
 
     def run(self, task: Callable[[], object], victim: int, call: int) -> bool:
         """Whether the task came to its end because it has no such run of git."""
@@ -168,7 +173,10 @@ def test_taking_what_a_builder_left(world: World, killer: Killer) -> None:
     killer.everywhere(attempt, (1, 3))
 
 
-def test_merging(world: World, killer: Killer) -> None:
+@pytest.mark.parametrize("survives", [False, True], ids=["relay too", "git alone"])
+def test_merging(world: World, killer: Killer, *, survives: bool) -> None:
+    if survives:
+        killer.only_once()
     tips = []
     for number in range(2):
         (world.root / f"file{number}").write_text(f"{number}")
@@ -186,7 +194,9 @@ def test_merging(world: World, killer: Killer) -> None:
             done = merge_builders(world.repo, "refs/heads/relay/run/merged", world.base, tips)
             heads.add(done.head)
 
-        complete = killer.run(merge, victim, call)
+        complete = killer.run(partial(again, merge) if survives else merge, victim, call)
+        if survives:
+            world.sound()
         merge()
         world.sound()
         return complete
@@ -195,7 +205,8 @@ def test_merging(world: World, killer: Killer) -> None:
     assert len(heads) == 1
 
 
-def test_landing_where_the_branch_is_checked_out(world: World, killer: Killer) -> None:
+@pytest.mark.parametrize("survives", [False, True], ids=["relay too", "git alone"])
+def test_landing_where_the_branch_is_checked_out(world: World, killer: Killer, *, survives: bool) -> None:
     root = world.root
     (root / "large").write_text("fedcba9876543210\n" * 3000)
     (root / "README.md").unlink()
@@ -211,6 +222,8 @@ def test_landing_where_the_branch_is_checked_out(world: World, killer: Killer) -
         (root / name).parent.mkdir(exist_ok=True)
         (root / name).write_text(text)
     world.save()
+    if survives:
+        killer.only_once()
 
     def attempt(victim: int, call: int) -> bool:
         world.fresh()
@@ -218,7 +231,10 @@ def test_landing_where_the_branch_is_checked_out(world: World, killer: Killer) -
         def landing() -> object:
             return land(world.repo, "main", world.base, new, lambda _entry: None)
 
-        complete = killer.run(landing, victim, call)
+        complete = killer.run(partial(again, landing) if survives else landing, victim, call)
+        if survives:
+            assert world.git(world.root, "rev-parse", "main") == new
+            world.sound()
         assert landing() == Landed(new)
         assert {name: (world.root / name).read_text() for name in mine} == mine
         assert world.git(world.root, "status", "--porcelain").splitlines() == ["M src/app.py", "?? a/mine"]

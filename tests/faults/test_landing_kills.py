@@ -1,0 +1,94 @@
+"""git killed while it lands, and several instances that land at once: as if nothing had been."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import run_git
+from driver import Relay, playbook
+from eventually import eventually
+
+#: Stands before git on the path: ends each landing, leaves a lock as a killed git may, and then does as the test says.
+WRAPPER = """#!/bin/sh
+case " $* " in
+*" merge --ff-only "*)
+    if [ ! -e "$FAULTY/done" ]; then
+        touch "$FAULTY/done"
+        "$FAULTY_GIT" "$@"
+        touch .git/HEAD.lock .git/refs/heads/main.lock
+        {deed}
+        kill -9 $$
+    fi;;
+esac
+[ -e "$FAULTY/dead" ] && kill -9 $$
+exec "$FAULTY_GIT" "$@"
+"""
+PARTS = {"one": [{"write": {"one.txt": "1\n"}}]}
+
+
+def faulty(folder: Path, deed: str) -> dict[str, str]:
+    """The environment in which git is killed at the end of the first landing, after `deed`."""
+    program = folder / "bin" / "git"
+    program.parent.mkdir()
+    program.write_text(WRAPPER.replace("{deed}", deed))
+    program.chmod(0o755)
+    real = shutil.which("git")
+    assert real is not None
+    return {"FAULTY": str(folder), "FAULTY_GIT": real, "PATH": f"{program.parent}:{os.environ['PATH']}"}
+
+
+def landed(relay: Relay) -> None:
+    relay.over()
+    assert (relay.root / "one.txt").read_text() == "1\n"
+    assert run_git(relay.root, "status", "--porcelain") == ""
+    assert [file for name in ("*.lock", "refs/**/*.lock") for file in (relay.root / ".git").glob(name)] == []
+
+
+@pytest.mark.parametrize("deed", [":", "kill -9 $PPID"], ids=["git alone", "the orchestrator too"])
+def test_a_git_that_is_killed_at_the_end_of_a_landing_costs_nothing(relay: Relay, tmp_path: Path, deed: str) -> None:
+    relay.begin(playbook(tmp_path / "book", PARTS), "parts", "--yes", env=faulty(tmp_path, deed))
+    if deed != ":":
+        eventually(lambda: (tmp_path / "done").exists() and relay.pid() is None, 60)
+        relay("resume")
+    landed(relay)
+    assert relay.events("asked") == []
+
+
+def test_what_relay_landed_itself_is_not_blamed_on_builders(relay: Relay, tmp_path: Path) -> None:
+    """Each git is killed for a while, so that the landing can't tell how it ended."""
+    env = faulty(tmp_path, 'touch "$FAULTY/dead"')
+    relay.begin(playbook(tmp_path / "book", PARTS), "parts", "--yes", env=env)
+    state = relay.asked("clear_the_way")
+    assert "git was killed by signal 9" in state["message"]
+    assert relay.head() != state["base"]["commit"]
+    (tmp_path / "dead").unlink()
+    relay("approve")
+    landed(relay)
+    assert len(relay.events("asked")) == 1
+
+
+def test_instances_that_land_at_the_same_moment_all_land(relay: Relay, tmp_path: Path) -> None:
+    names, gate = ("a", "b", "c", "d"), tmp_path / "gate"
+    instances = [Relay(relay.root, name) for name in names]
+    for name, instance in zip(names, instances, strict=True):
+        steps: list[dict[str, Any]] = [{"write": {f"{name}{number}.txt": f"{name}\n" for number in range(60)}}]
+        steps.append({"run": f"touch {gate}.{name}; while [ ! -e {gate} ]; do sleep 0.02; done"})
+        instance.begin(playbook(tmp_path / name, {"one": steps}), "parts", "--yes")
+    try:
+        for name in names:
+            eventually(Path(f"{gate}.{name}").exists, 60)
+        gate.touch()
+        for instance in instances:
+            instance.over(timeout_s=120)
+            assert instance.events("asked") == []
+    finally:
+        for instance in instances:
+            instance.end()
+    for name in names:
+        assert all((relay.root / f"{name}{number}.txt").read_text() == f"{name}\n" for number in range(60))
+    assert run_git(relay.root, "status", "--porcelain") == ""
+    assert not (relay.root / ".git" / "relay-landing").exists()
