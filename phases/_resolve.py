@@ -150,12 +150,23 @@ def _questions(job: Job) -> list[str]:
 
 def by_own_account(view: PhaseView) -> list[str]:
     """Clauses on the lines that resolvers left out or put in, for reasons that are their own, of what is merged."""
-    merges = [job.spec.args for job in view.jobs.values() if job.spec.name == "merge"]
-    taken = {args["resolved"] for args in merges if args.get("resolved")}
-    found = [job.result.data for job in view.jobs.values() if job.spec.name == JUDGE and job.result and job.result.ok]
-    told = [str(each) for data in found if data.get("commit") in taken for each in data.get("told", ())]
+    told = [line for job in view.jobs.values() for line in _told(view, job)]
     clause = "an assistant that resolved a conflict changed lines for reasons that are only its own: "
     return [clause + told[0], *told[1:]] if told else []
+
+
+def is_news(view: PhaseView) -> bool:
+    """Whether some of it came after ci has answered last."""
+    return any(_told(view, job) for job in view.current(JUDGE))
+
+
+def _told(view: PhaseView, job: Job) -> list[str]:
+    """What a judgement told of a resolution that was merged then."""
+    if job.spec.name != JUDGE or job.result is None:
+        return []
+    merged = {each.spec.args.get("resolved") for each in view.jobs.values() if each.spec.name == "merge"}
+    commit = job.result.data.get("commit")
+    return [str(line) for line in job.result.data.get("told", ())] if commit and commit in merged else []
 
 
 def _gave_up(turn: Job) -> bool:

@@ -15,7 +15,7 @@ from lib.lineage import tips
 from lib.model import Builder, BuilderStatus, Component, Job, JobKind, JobResult, JobSpec, Problem, RunOutcome
 from lib.verification import HINT, of_merged, runs_python, unverified, verdict
 from phases._gate import reasons, remarks
-from phases._resolve import MERGED_WORKTREE, resolve
+from phases._resolve import MERGED_WORKTREE, is_news, resolve
 
 TAKEN = "branch_taken"
 STEPS = ("merge", "checkout_merged", "setup", "verify", "land", "clean")
@@ -59,7 +59,7 @@ class MergeBuildHandler:
 def _landing(view: PhaseView, done: Mapping[str, Job], merged: Mapping[str, Any]) -> Outcome:
     mode, head, shadow = view.config.land, str(merged["head"]), _shadow(view, done)
     known, why = _known(view, shadow), reasons(view, merged, shadow)
-    if (mode is Land.ASK or why) and "approve_landing" not in view.answers:
+    if (mode is Land.ASK or why) and ("approve_landing" not in view.answers or is_news(view)):
         return _approval(view, known, [*why, *remarks(view)])
     if mode is Land.BRANCH:
         return Finish(RunOutcome.STORED, f"Merged, {known}, not landed: git merge {_branch(view)}")

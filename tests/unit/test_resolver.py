@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from world import World, bad, new_run, ok
 
+from lib.events import Noted
 from lib.model import Job, Owner, RunOutcome
 
 CONFLICT = {"builder": "two", "paths": [{"path": "a.py", "kind": "content"}]}
@@ -115,3 +116,71 @@ def test_nothing_lands_when_every_builder_was_skipped() -> None:
     assert world.run.state.outcome is None
     assert world.run.state.action_needed == "fix_failure"
     assert "nothing to land" in world.run.state.message
+
+
+LEFT_OUT = 'a.py: left out "x = 1", which two has ("n/a")'
+
+
+def test_what_only_a_person_can_decide_is_asked_at_once_with_the_lines_and_the_reasons() -> None:
+    world = conflicting(attempts=3)
+    world.answers["judge_resolution"] = ok(objections=[], questions=[LEFT_OUT], commit="c-resolved", told=[])
+    world.settle()
+    state = world.run.state
+    assert (state.action_owner, state.action_needed) == (Owner.CI, "resolve_conflict")
+    assert len(turns(world)) == 1
+    assert world.started[-1].spec.args == {"fresh": True}
+    assert LEFT_OUT in state.message
+    assert "read-tree -u --reset c-resolved && relay approve" in state.message
+
+
+def test_many_lines_for_a_person_fit_a_screen() -> None:
+    world = conflicting()
+    questions = [LEFT_OUT.replace("x", f"x{number}") for number in range(40)]
+    world.answers["judge_resolution"] = ok(objections=[], questions=questions, commit="c-resolved", told=[])
+    world.settle()
+    assert "and 32 more" in world.run.state.message
+    assert len(world.run.state.message) < 2000
+
+
+def test_what_an_accepted_resolution_explains_is_asked_before_it_lands_and_logged() -> None:
+    world = conflicting(land="auto")
+    world.answers["judge_resolution"] = ok(objections=[], questions=[], commit="c-resolved", told=[LEFT_OUT])
+    world.settle()
+    state = world.run.state
+    assert (state.action_owner, state.action_needed) == (Owner.CI, "approve_landing")
+    assert LEFT_OUT in state.message
+    assert LEFT_OUT in [event.message for event in world.events if isinstance(event, Noted)]
+    del world.answers["merge"]  # it is merged now
+    world.edit(action_owner=Owner.CODE, action_needed="merge_build")
+    assert world.run.state.outcome is RunOutcome.LANDED
+
+
+def test_what_a_refused_resolution_explained_is_not_asked() -> None:
+    world = conflicting()
+
+    def judge(job: Job) -> Any:
+        if len(turns(world)) == 1:
+            return ok(objections=["a.py is torn"], questions=[], commit=None, told=[LEFT_OUT])
+        return world.usual(job)
+
+    world.answers["judge_resolution"] = judge
+    world.settle()
+    assert world.run.state.outcome is RunOutcome.LANDED
+
+
+def test_what_is_explained_after_the_landing_was_approved_is_asked_again() -> None:
+    world = World(new_run(gates={"design": "none"}, land="ask"))
+    landings = iter([bad("moved_on"), ok(commit="h")])
+    world.answers["land"] = lambda _job: next(landings)
+    world.settle()
+    assert world.run.state.action_needed == "approve_landing"
+    conflicts = iter([None, CONFLICT, None])
+    world.answers["judge_resolution"] = ok(objections=[], questions=[], commit="c-resolved", told=[LEFT_OUT])
+    world.answers["merge"] = lambda job: (
+        world.usual(job) if job.spec.args.get("resolved") else ok(head="h1", merged=["one"], conflict=next(conflicts))
+    )
+    world.edit(action_owner=Owner.CODE, action_needed="merge_build")
+    assert (world.run.state.action_owner, world.run.state.action_needed) == (Owner.CI, "approve_landing")
+    assert LEFT_OUT in world.run.state.message
+    world.edit(action_owner=Owner.CODE, action_needed="merge_build")
+    assert world.run.state.outcome is RunOutcome.LANDED
