@@ -9,6 +9,12 @@ from typing import Any, Final
 #: How much of the end of a message is searched: bounds the time that a hostile one can cost.
 MAX_SEARCHED: Final = 400_000
 
+#: Begins the last line of an assistant that can't go on.
+STUCK: Final = "STUCK:"
+#: How many questions are passed on, and how much of each.
+MAX_QUESTIONS: Final = 10
+MAX_QUESTION: Final = 500
+
 _OBJECT: Final = re.compile(r'\{\s*"')
 
 
@@ -35,6 +41,23 @@ def last_object(text: str, *keys: str) -> tuple[dict[str, Any] | None, json.JSON
             value = _unwrapped(value, keys)
             found = value if any(key in value for key in keys) else found
     return found, None if found is not None else failure
+
+
+def questions_of(text: str) -> tuple[str, ...]:
+    """What an assistant asks: `{"questions": ["…"]}` and nothing else at the end of its message, or a last line that
+    says that it is stuck. Nothing if it does not ask.
+    """
+    said = text.strip().removesuffix("```").rstrip()
+    if said.endswith("}"):
+        try:
+            found, _ = last_object(said, "questions")
+        except ValueError:
+            return ()
+        listed = found["questions"] if found and set(found) == {"questions"} else None
+        asked = [listed] if isinstance(listed, str) else listed if isinstance(listed, list) else []
+        return tuple(" ".join(str(each).split())[:MAX_QUESTION] for each in asked[:MAX_QUESTIONS] if each)
+    last = said.splitlines()[-1].strip(" *`") if said else ""
+    return (last.removeprefix(STUCK).strip()[:MAX_QUESTION] or "it is stuck",) if last.startswith(STUCK) else ()
 
 
 def _unwrapped(value: dict[str, Any], keys: tuple[str, ...]) -> dict[str, Any]:

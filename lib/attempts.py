@@ -12,11 +12,11 @@ from lib.model import Builder, BuilderStatus, Job, JobResult, Now, Problem
 from lib.passing import DISK_FULL, pause_s
 
 #: Failures that another attempt can't mend: the same input meets the same refusal.
-FATAL = frozenset({"conflict", "budget", "unknown_assistant"})
+FATAL = frozenset({"conflict", "budget", "unknown_assistant", "question"})
+#: It asks something that a person has to answer.
+QUESTION = "question"
 #: How often a command is tried that fails while the disk is full.
 FULL_TRIES = 10
-#: Begins the last line of a builder that can't go on.
-STUCK = "STUCK:"
 #: Somebody else killed it, before its exit could be recorded.
 LOST = "lost"
 #: The conversation can't go on, and a new one can: it is full, or its service refuses what is in it.
@@ -52,7 +52,7 @@ def failed(
     again = _came_back(builder, failure, result, others)
     problem = Problem(
         code=result.code or "failed",
-        message=f"{builder.id}: {_named(step, result)}: {result.message}{again}{_stuck(builder)}",
+        message=f"{builder.id}: {_named(step, result)}: {result.message}{again}",
         remedy=result.remedy or f"relay logs {builder.id}",
         action=step,
         at=now.wall,
@@ -98,7 +98,7 @@ def delayed(builder: Builder, job: Job, tries: int, config: Config, now: Now) ->
 
 
 def _is_not_its_own(step: str, result: JobResult) -> bool:
-    return step in NOT_THE_BUILDERS or result.code in INTERRUPTED
+    return step in NOT_THE_BUILDERS or result.code in {*INTERRUPTED, QUESTION}
 
 
 def _is_uncounted(builder: Builder, step: str, result: JobResult) -> bool:
@@ -106,10 +106,6 @@ def _is_uncounted(builder: Builder, step: str, result: JobResult) -> bool:
     if result.code == LOST:
         return step == "build" and builder.losses < LOSSES
     return result.code in UNJUDGED or (result.code == SPENT and builder.session is not None)
-
-
-def _stuck(builder: Builder) -> str:
-    return f"; it says: {builder.note}" if builder.note.startswith(STUCK) else ""
 
 
 def _named(step: str, result: JobResult) -> str:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from lib.attempts import MODEL, REFUSED
+from lib.attempts import MODEL, QUESTION, REFUSED
 from lib.budget import run_budget
 from lib.contracts import AskCi, Outcome, PhaseView, Wait
 from lib.model import Hold, Job, JobKind, JobSpec, Now, Problem
 
 EXTEND_BUDGET = "extend_budget"
+#: What ci is asked when an assistant asks, and what answers it.
+ANSWER = "answer_questions"
+ANSWERING = 'relay answer "words"'
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +75,13 @@ def nobody(choice: Choice, next_action: str) -> Outcome:
     then = _EXTEND if action == EXTEND_BUDGET else f"Mend it: {choice.problem.remedy}; then: relay retry"
     message = f"{choice.problem.message}. {then}"
     return AskCi(action, message, next_action=next_action, error=choice.problem)
+
+
+def to_answer(asked: Mapping[str, Sequence[str]], next_action: str) -> AskCi:
+    """The question to ci that passes on what these ask, by their names."""
+    said = ". ".join(f"{name} asks: {' '.join(questions)}" for name, questions in asked.items())
+    problem = Problem(code=QUESTION, message=said, remedy=ANSWERING, action=next_action)
+    return AskCi(ANSWER, f"{said.rstrip('.')}. To answer: {ANSWERING}", next_action=next_action, error=problem)
 
 
 def is_held(hold: Hold, now: Now) -> bool:

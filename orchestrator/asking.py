@@ -18,6 +18,7 @@ QUESTIONS: Final = {
     "extend_budget": "grant the run its budget again, or end it",
     "clear_the_way": "clear the way for the landing",
     "check_branch": "look at your branch",
+    "answer_questions": "answer what is asked",
 }
 #: Where such a message begins to name commands, which are listed anyway.
 _THEN: Final = (
@@ -27,6 +28,7 @@ _THEN: Final = (
     ". To land it on",
     ". To keep it as",
     ". To allow as much again",
+    ". To answer: relay",
 )
 _DISCARD: Final = "relay resume --discard-edit"
 _HAND_BACK: Final = '"action_owner": "code"'
@@ -87,7 +89,11 @@ def _answers(header: Record, mood: str, problem: Record | None, failed: Sequence
 def _to_ci(header: Record, failed: Sequence[str]) -> Iterator[Command]:
     """What answers a question of the built-in phases; any other is answered by approving."""
     action, remedy = header["action_needed"], (header["error"] or {}).get("remedy", "")
-    if action == "fix_failure":
+    if action == "answer_questions":
+        yield Command(remedy, "answers")
+        yield Command("relay approve", "lets it decide by itself")
+        same = "approve"
+    elif action == "fix_failure":
         if failed:
             yield Command(f"relay logs {failed[0]}", "what it printed")
         yield Command(remedy, "may help")

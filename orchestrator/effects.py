@@ -50,7 +50,7 @@ def survey(work: Work) -> JobResult:
     repo = Repo.of(work.project)
     base = str(work.job.spec.args["base"])
     _prepare(work, f"relay/{work.run}/architect", base)
-    return JobResult(ok=True, data={"survey": str(look(repo, base))})
+    return JobResult(ok=True, data={"survey": str(look(repo, base, requirement=work.requirement))})
 
 
 def write_files(work: Work) -> JobResult:

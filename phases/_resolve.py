@@ -107,6 +107,7 @@ def _turn(view: PhaseView, merge: Job, conflict: Mapping[str, Any], done: Sequen
             "ours": [_purpose(view.builders[name]) for name in _ours(done) if name in view.builders],
             "verify": _verify(view, merge, conflict),
             "reasons": refused,
+            "goes_on": bool(session and refused and last and last.result and last.result.ok),
             "feedback": view.feedback,
         },
         session=session,

@@ -52,6 +52,7 @@ def ask(view: PhaseView, builder: Builder, _result: JobResult, starting: Sequenc
     turns = _turns(view, builder)
     last = turns[-1] if turns else None
     goes_on = last is not None and last.spec.assistant == choice.assistant and last.result is not None
+    session = last.result.session if goes_on and last and last.result else None
     spec = JobSpec(
         kind=JobKind.ASSISTANT,
         name=TURN,
@@ -59,8 +60,11 @@ def ask(view: PhaseView, builder: Builder, _result: JobResult, starting: Sequenc
         worktree=builder.id,
         role=Role.REVIEWER,
         assistant=choice.assistant,
-        prompt=_prompt(view, builder, [_unreadable(turn.result) for turn in turns if turn.result]),
-        session=last.result.session if goes_on and last and last.result else None,
+        prompt={
+            **_prompt(view, builder, [_unreadable(turn.result) for turn in turns if turn.result]),
+            "goes_on": bool(session and last and last.result and last.result.ok),
+        },
+        session=session,
         timeout_s=view.config.timeout_s,
         idle_timeout_s=view.config.idle_timeout_s,
     )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from lib.chain import choose, nobody
+from lib.answer import questions_of
+from lib.chain import ANSWER, choose, nobody, to_answer
 from lib.config import Gate
 from lib.contracts import Advance, AskCi, Fail, Outcome, PhaseView, Proceed, Wait
 from lib.design import as_json, as_markdown, check, parse_design
@@ -47,7 +48,9 @@ def _failed(result: JobResult, what: str = "") -> Fail:
 
 
 def _designed(view: PhaseView, prepared: Job, turns: list[Job], text: str) -> Outcome:
-    """The architect has answered: a valid design is written and shown, an invalid one goes back."""
+    """The architect has answered: a valid design is written and shown, an invalid one goes back, questions go to ci."""
+    if questions := questions_of(text):
+        return to_answer({"The architect": questions}, "design")
     try:
         design = parse_design(text)
         errors, warnings = check(design)
@@ -85,6 +88,16 @@ def _gate(view: PhaseView, design: Design) -> Outcome:
     return AskCi("approve_design", message, next_action="design_build", phase="design")
 
 
+def _asked_before(view: PhaseView) -> Job | None:
+    """The turn whose questions a person has just answered."""
+    turns = [job for job in view.jobs.values() if job.spec.name == "design" and job.result and job.result.ok]
+    return turns[-1] if turns and tuple(view.answers[-1:]) == (ANSWER,) else None
+
+
+def _questions(turn: Job | None) -> list[str]:
+    return list(questions_of(str(turn.result.data.get("text", "")))) if turn and turn.result else []
+
+
 def _survey(view: PhaseView) -> JobSpec:
     return JobSpec(kind=JobKind.EFFECT, name="survey", worktree=ARCHITECT, args={"base": view.state.base.commit})
 
@@ -95,6 +108,8 @@ def _ask(view: PhaseView, prepared: Job, last: Job | None, errors: tuple[str, ..
     if choice.assistant is None:
         return nobody(choice, "design")
     survey = prepared.result.data.get("survey", "") if prepared.result else ""
+    asked = _asked_before(view) if last is None else None
+    last = last or asked
     same = last is not None and last.spec.assistant == choice.assistant
     session = last.result.session if same and last and last.result and last.result.ok else None
     spec = JobSpec(
@@ -109,6 +124,8 @@ def _ask(view: PhaseView, prepared: Job, last: Job | None, errors: tuple[str, ..
             "survey": survey,
             "feedback": view.feedback,
             "errors": list(errors),
+            "goes_on": bool(session and (errors or asked)),
+            "questions": _questions(asked),
             "previous": view.read(DESIGN_FILE) or "",
         },
         timeout_s=view.config.timeout_s,

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from lib.attempts import INTERRUPTED, LOST, UNCOUNTED, another_round, delayed, failed, gave_up, retry_is_due
+from lib.answer import questions_of
+from lib.attempts import INTERRUPTED, LOST, QUESTION, UNCOUNTED, another_round, delayed, failed, gave_up, retry_is_due
 from lib.budget import builder_budget
-from lib.chain import Choice, choose, nobody
+from lib.chain import ANSWER, ANSWERING, Choice, choose, nobody, to_answer
 from lib.config import Scope
 from lib.contracts import Advance, AskCi, Change, Outcome, PhaseView, Proceed, Wait
 from lib.lineage import ancestors, tips
@@ -54,6 +55,8 @@ class ExecutionHandler:
                 jobs.append(job)
         if changes:
             return Proceed(changes=tuple(changes), jobs=tuple(jobs))
+        if asked := _questions(view):
+            return to_answer(asked, "execution")
         return self._all_done(view)
 
     def _all_done(self, view: PhaseView) -> Outcome:
@@ -95,7 +98,7 @@ def _next(view: PhaseView, builder: Builder, starting: Sequence[JobSpec], change
             return None
         return _step_alone(view, builder) or _start(view, builder)
     if builder.status is Status.FAILED:
-        return (another_round(builder, view.feedback, view.config), None) if job.dispatch < view.dispatch else None
+        return (another_round(builder, view.feedback, view.config), None) if _is_answered(view, builder, job) else None
     if builder.status not in AT_WORK:
         return None
     if not job.result.ok and job.spec.name != _review.TURN:
@@ -107,6 +110,23 @@ def _next(view: PhaseView, builder: Builder, starting: Sequence[JobSpec], change
         others = [*view.builders.values(), *changed]
         return failed(builder, job.spec.name, result, view.config, view.now, others), None
     return _AFTER[job.spec.name](view, builder, job.result, starting)
+
+
+def _is_answered(view: PhaseView, builder: Builder, job: Job) -> bool:
+    """Whether a person has handed back since; the answer to a question is for the one that asked, and no other."""
+    if job.dispatch >= view.dispatch:
+        return False
+    return _asks(builder) or tuple(view.answers[-1:]) != (ANSWER,)
+
+
+def _asks(builder: Builder) -> bool:
+    return builder.status is Status.FAILED and builder.error is not None and builder.error.code == QUESTION
+
+
+def _questions(view: PhaseView) -> dict[str, tuple[str, ...]]:
+    """What builders ask, by builder."""
+    asking = [builder for builder in view.builders.values() if _asks(builder)]
+    return {builder.id: tuple(view.jobs[builder.job or ""].spec.args["questions"]) for builder in asking}
 
 
 def _priced(view: PhaseView, builder: Builder, result: JobResult) -> JobResult:
@@ -245,12 +265,16 @@ def _goes_on(builder: Builder, earlier: Sequence[Job], session: str | None) -> d
     """
     last = earlier[-1] if earlier else None
     if last is None or last.result is None:
-        return {"goes_on": False, "interrupted": False, "feedback": builder.feedback}
+        return {"goes_on": False, "interrupted": False, "questions": [], "feedback": builder.feedback}
     known = [job for job in earlier if session and session in _sessions(job) and _is_kept(job)]
     interrupted = not last.result.ok and last.result.code in INTERRUPTED
     heard = interrupted and last in known and last.spec.prompt.get("feedback") == builder.feedback
     feedback = "" if heard else builder.feedback
-    return {"goes_on": bool(known), "interrupted": interrupted, "feedback": feedback}
+    if last.result.ok:
+        questions = list(questions_of(str(last.result.data.get("text", ""))))
+    else:  # it was answered, but may not have heard it
+        questions = list(last.spec.prompt.get("questions", ())) if feedback else []
+    return {"goes_on": bool(known), "interrupted": interrupted, "questions": questions, "feedback": feedback}
 
 
 def _sessions(job: Job) -> set[str | None]:
@@ -264,7 +288,8 @@ def _is_kept(job: Job) -> bool:
 
 def _collect(_view: PhaseView, builder: Builder, result: JobResult, _: Sequence[JobSpec]) -> Moved:
     said = str(result.data.get("text", "")).strip()
-    args = {"branch": builder.branch, "base": builder.base_commit, "title": builder.component.title or builder.id}
+    args = {"branch": builder.branch, "base": builder.base_commit, "title": builder.component.title or builder.id,
+            "questions": list(questions_of(said))}  # fmt: skip
     fields: dict[str, Any] = {
         "status": Status.VERIFYING,
         "losses": 0,
@@ -280,6 +305,9 @@ def _collected(view: PhaseView, builder: Builder, result: JobResult, _: Sequence
     reach = Reach.model_validate(result.data.get("reach", {}))
     fields = {"tip": tip, "verified": False, "reach": reach,
               **({"note": f"{left_out[0]} is Relay's own, and was left out"} if left_out else {})}  # fmt: skip
+    if questions := view.jobs[builder.job or ""].spec.args.get("questions"):
+        asks = JobResult(ok=False, code=QUESTION, message=f"it asks: {' '.join(questions)}", remedy=ANSWERING)
+        return {**fields, **failed(builder, "build", asks, view.config, view.now)}, None
     if tip == builder.base_commit and not view.config.allow_no_changes:
         ignored = result.data.get("ignored")
         what = f"a file, but for some that git ignores: {ignored}" if ignored else "a file"

@@ -3,36 +3,52 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import Final
 
-from lib.git.run import Repo
+from lib.errors import RelayError
+from lib.git.outline import commands, tree, without_badges
+from lib.git.run import Repo, git
 
 README_CHARS: Final = 3_000
-_FOLDERS: Final = 40
 _SUFFIXES: Final = 12
 _COMMITS: Final = 15
+_UNCOMMITTED: Final = 40
+_UNSEEN: Final = (
+    "Changed by the user and not committed, so that no worktree has it, and what is built must not depend on it:"
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """`tree` has a line a folder with its count of files, then the files themselves as far as they are few enough."""
+    """`tree` has the folders with their counts of files, and the files that are shown; `checks` are commands by which
+    the repository tests itself, `uncommitted` paths that the user has changed and nobody else can see.
+    """
 
     files_total: int
     tree: str
     suffixes: dict[str, int]
     subjects: list[str]
     readme: str
+    checks: list[str] = field(default_factory=list)
+    uncommitted: list[str] = field(default_factory=list)
 
     def __str__(self) -> str:
         kinds = ", ".join(f"{suffix} {count}" for suffix, count in self.suffixes.items())
-        parts = [f"{self.files_total} files ({kinds})", self.tree, "Recent commits:", *self.subjects]
+        parts = [f"{self.files_total} files ({kinds})", self.tree]
+        parts += ["It tests itself with:", *self.checks] if self.checks else []
+        parts += ["Recent commits:", *self.subjects]
+        parts += [_UNSEEN, *self.uncommitted] if self.uncommitted else []
         return "\n".join([*parts, "README:", self.readme] if self.readme else parts)
 
 
-def survey(repo: Repo, commit: str, max_files: int = 400) -> Survey:
-    """Reads `commit`, and no file of the work tree. Raises `git.exc.GitCommandError`."""
+def survey(repo: Repo, commit: str, max_files: int = 400, requirement: str = "") -> Survey:
+    """Reads `commit`, and no file of the work tree but by git's status. What the `requirement` names is shown first.
+
+    Raises `git.exc.GitCommandError`.
+    """
     import git as gitpython
 
     with gitpython.Repo(repo.root) as handle:
@@ -40,21 +56,27 @@ def survey(repo: Repo, commit: str, max_files: int = 400) -> Survey:
         handle.git.update_environment(GIT_DIR=str(repo.git_dir), GIT_OPTIONAL_LOCKS="0", LC_ALL="C")
         names = handle.git.ls_tree("-r", "-z", "--name-only", "--full-tree", commit).split("\0")
         paths = [name.encode(errors="replace").decode() for name in names if name]
-        subjects = handle.git.log(f"-{_COMMITS}", "--format=%s", "--no-show-signature", commit).splitlines()
+        subjects = handle.git.log(
+            f"-{_COMMITS}", "--format=%s", "--no-merges", "--no-show-signature", commit
+        ).splitlines()
         readme = next((name for name in paths if PurePath(name).stem.lower() == "readme" and "/" not in name), None)
-        text = handle.git.cat_file("blob", f"{commit}:{readme}") if readme else ""
+
+        def read(path: str) -> str:
+            said = handle.git.cat_file("blob", f"{commit}:{path}")
+            return str(said).encode(errors="replace").decode()
+
+        text = without_badges(read(readme)) if readme else ""
+        checks = commands(paths, read)
     suffixes = Counter(PurePath(path).suffix or PurePath(path).name for path in paths)
-    excerpt = text.encode(errors="replace").decode()[:README_CHARS]
-    return Survey(len(paths), _tree(paths, max_files), dict(suffixes.most_common(_SUFFIXES)), subjects, excerpt)
+    shown = tree(paths, requirement, max_files)
+    return Survey(len(paths), shown, dict(suffixes.most_common(_SUFFIXES)), subjects, text[:README_CHARS], checks,
+                  _uncommitted(repo))  # fmt: skip
 
 
-def _tree(paths: list[str], max_files: int) -> str:
-    folders = Counter(path.partition("/")[0] + "/" for path in paths if "/" in path)
-    lines = [f"{folder} ({count} files)" for folder, count in folders.most_common(_FOLDERS)]
-    if len(folders) > _FOLDERS:
-        lines.append(f"… and {len(folders) - _FOLDERS} more folders")
-    shown = sorted(paths, key=lambda path: (path.count("/"), path))[:max_files]
-    lines += sorted(shown)
-    if len(paths) > max_files:
-        lines.append(f"… and {len(paths) - max_files} more files, deeper down")
-    return "\n".join(lines)
+def _uncommitted(repo: Repo) -> list[str]:
+    """The paths that the user's checkout has beyond its commit, Relay's own aside."""
+    told: list[str] = []
+    with suppress(RelayError):  # a filter that is missing, say: what is landed over is looked at again by then
+        told = git(repo, "status", "--porcelain=v1", "-z", "--untracked-files=normal", "--no-renames").fields()
+    paths = [line[3:].encode(errors="replace").decode() for line in told if not line[3:].startswith(".project/")]
+    return [*paths[:_UNCOMMITTED], *([f"… and {len(paths) - _UNCOMMITTED} more"] if len(paths) > _UNCOMMITTED else [])]

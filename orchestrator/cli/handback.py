@@ -13,7 +13,7 @@ Words = Annotated[str | None, typer.Argument(help="Words for the next action.")]
 
 
 def register(app: typer.Typer) -> None:
-    for command in (approve, reject, retry, skip, pause, resume, cancel):
+    for command in (approve, reject, answer, retry, skip, pause, resume, cancel):
         app.command()(command)
 
 
@@ -35,6 +35,16 @@ def reject(
     project = project_of(instance)
     control.hand_back(project, only="approve_design", action="design", feedback=words)
     _told(project, "Handed back: another design is next.")
+
+
+def answer(words: Annotated[str, typer.Argument(help="The answer.")], instance: Instance = "default") -> None:
+    """Answer what an assistant asks; it goes on with your words."""
+    from lib.chain import ANSWER
+    from orchestrator import control
+
+    project = project_of(instance)
+    state = control.hand_back(project, only=ANSWER, feedback=words)
+    _told(project, f"Answered: {state.next_action} goes on.")
 
 
 def retry(

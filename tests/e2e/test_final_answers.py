@@ -31,10 +31,10 @@ def ends(text="It ended.", ok=True, status=None, **told):
     say(type="result", **result, **told)
     sys.exit(not ok)
 
-prompt = sys.stdin.read()
-folder = Path(__file__).resolve().parent
-turn = len(list(folder.glob("prompt*"))) + 1
-(folder / f"prompt{turn}").write_text(prompt)
+sys.stdin.read()
+count = Path("turns.txt")
+turn = int(count.read_text()) + 1 if count.exists() else 1
+count.write_text(str(turn))
 say(type="system", subtype="init", session_id="s1", model="m")
 """
 CODEX = """\
@@ -67,8 +67,9 @@ def begin(relay: Relay, programs: Path, chain: str, **settings: str) -> None:
     relay.begin(chain, "parts", "--yes", "--poll", "0.3", env=env)
 
 
-def prompts(programs: Path) -> list[str]:
-    return [file.read_text() for file in sorted(programs.glob("prompt*"))]
+def prompts(relay: Relay) -> list[str]:
+    jobs = relay.root / ".git" / "relay" / "jobs"
+    return [file.read_text() for file in sorted(jobs.glob("*/*-one-build/prompt"))]
 
 
 def builder(state: dict[str, Any]) -> tuple[str, int]:
@@ -145,7 +146,7 @@ ends()
     make(programs, "claude", CLAUDE + body)
     begin(relay, programs, "claude", attempts="1")
     assert builder(relay.over()) == ("claude", 1)
-    first, *others = prompts(programs)
+    first, *others = prompts(relay)
     assert "<requirement>" in first
     assert len(others) == 3
     for prompt in others:
@@ -157,14 +158,14 @@ ends()
 def test_a_red_verify_is_told_with_its_command_its_exit_and_both_ends_of_both_streams(
     relay: Relay, programs: Path
 ) -> None:
-    make(programs, "claude", CLAUDE + "works('turn.txt', str(turn))\nends()\n")
+    make(programs, "claude", CLAUDE + "works('rest.txt', str(turn))\nends()\n")
     verify = (
-        "test $(cat turn.txt) = 2 && exit; echo first of out; seq 100000 101999; echo last of out;"
+        "test $(cat turns.txt) = 2 && exit; echo first of out; seq 100000 101999; echo last of out;"
         " echo first of errors >&2; seq 200000 201999 >&2; echo last of errors >&2; exit 7"
     )
     begin(relay, programs, "claude", verify=verify)
     relay.over()
-    _, prompt = prompts(programs)
+    _, prompt = prompts(relay)
     for words in ("exit status 7", "first of out", "last of out", "first of errors", "last of errors", "seq 100000"):
         assert words in prompt
     assert "<requirement>" not in prompt
@@ -174,10 +175,10 @@ def test_a_red_verify_is_told_with_its_command_its_exit_and_both_ends_of_both_st
 def test_a_failure_that_comes_back_unchanged_is_for_a_person_with_its_command_and_last_lines(
     relay: Relay, programs: Path
 ) -> None:
-    make(programs, "claude", CLAUDE + "works('turn.txt', str(turn))\nends()\n")
+    make(programs, "claude", CLAUDE + "works('rest.txt', str(turn))\nends()\n")
     begin(relay, programs, "claude", verify="echo there is no pytest; exit 1", attempts="6")
     state = relay.asked("fix_failure")
-    assert len(prompts(programs)) == 2
+    assert len(prompts(relay)) == 2
     for words in ("echo there is no pytest; exit 1", "it came back unchanged", "(2 attempts)", "relay retry"):
         assert words in state["message"]
     assert json.loads(relay("status", "--json"))["action_needed"] == "fix_failure"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from driver import Relay, playbook
 
 
@@ -36,9 +37,23 @@ def test_a_skill_that_is_missing_is_refused_before_anything_is_made(relay: Relay
     assert not relay.state_file.exists()
 
 
-def test_a_builder_that_says_it_is_stuck_is_heard_when_its_attempts_are_used_up(relay: Relay, tmp_path: Path) -> None:
-    steps = [{"say": "I looked everywhere.\nSTUCK: which currency? the shop's owner knows"}]
-    relay.begin(playbook(tmp_path / "book", {"one": steps}), "parts", "--yes")
-    state = relay.asked("fix_failure")
-    assert "STUCK: which currency?" in state["message"]
-    assert "STUCK: which currency?" in relay("status")
+@pytest.mark.parametrize(
+    "said", ["I looked.\nSTUCK: which currency? the owner knows", 'I looked.\n{"questions": ["which currency?"]}']
+)
+def test_a_builder_that_asks_is_heard_at_once_while_its_sibling_works_and_goes_on_with_the_answer(
+    relay: Relay, tmp_path: Path, said: str
+) -> None:
+    asks = {"attempts": {1: [{"say": said}], 2: [{"write": {"one.txt": "euro\n"}}]}}
+    waits = [{"write": {"two.txt": "2\n"}}, {"run": "until test -e ../../../../go; do sleep 0.1; done"}]
+    relay.begin(
+        playbook(tmp_path / "book", {"one": asks, "two": waits}), "parts", "--yes", env={"RELAY_SANDBOX": "off"}
+    )
+    state = relay.asked("answer_questions")
+    assert "one asks: which currency?" in state["message"]
+    assert 'relay answer "words"' in relay("status")
+    relay("answer", "the euro")
+    run = state["run"]
+    (relay.root / "go").write_text("")
+    assert "landed" in {line["status"] for line in relay.over()["builders"]}
+    *_, prompt = sorted((relay.root / ".git" / "relay" / "jobs" / run).glob("*-one-build/prompt"))
+    assert "A person answers: the euro" in prompt.read_text()

@@ -1,0 +1,73 @@
+"""What assistants ask reaches a person, and the answer reaches the one that asked."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from world import World, bad, new_run, ok
+
+from lib.answer import questions_of
+from lib.model import Job, JobResult, Owner, RunOutcome
+
+ASKS = '{"questions": ["which currency?", "which year?"]}'
+PARTS = {"components": [{"id": name} for name in ("one", "two")]}
+
+
+@pytest.mark.parametrize(
+    ("text", "questions"),
+    [
+        (f"I looked.\n```json\n{ASKS}\n```", ("which currency?", "which year?")),
+        ('{"questions": "which currency?"}', ("which currency?",)),
+        ("I looked.\n**STUCK: which currency? ask the owner**", ("which currency? ask the owner",)),
+        ("STUCK:", ("it is stuck",)),
+        ('The quiz has {"questions": ["1 + 1?"]} now. Done.', ()),
+        ('{"title": "quiz", "questions": ["1 + 1?"]}', ()),
+        ('{"questions": []}', ()),
+        ("STUCK: no longer\nall done", ()),
+        ("", ()),
+        ("}", ()),
+    ],
+)
+def test_questions_are_the_end_of_a_message_and_nothing_else(text: str, questions: tuple[str, ...]) -> None:
+    assert questions_of(text) == questions
+
+
+def turns(world: World, name: str, builder: str | None = None) -> list[Job]:
+    return [job for job in world.started if job.spec.name == name and job.spec.builder == builder]
+
+
+def test_the_architects_questions_are_asked_and_answered_in_its_conversation() -> None:
+    world = World(new_run(gates={"design": "none"}, assistant="codex"), design=PARTS)
+    said = iter([ASKS, json.dumps(PARTS)])
+    world.answers["design"] = lambda _: ok(text=next(said)).model_copy(update={"session": "s"})
+    world.settle()
+    state = world.run.state
+    assert (state.action_owner, state.action_needed) == (Owner.CI, "answer_questions")
+    assert "The architect asks: which currency? which year?" in state.message
+    assert state.message.endswith('To answer: relay answer "words"')
+    world.edit(action_owner=Owner.CODE, feedback="the euro")
+    again = turns(world, "design")[1].spec
+    assert (again.session, again.prompt["goes_on"], again.prompt["feedback"]) == ("s", True, "the euro")
+    assert again.prompt["questions"] == ["which currency?", "which year?"]
+    assert world.run.state.outcome is RunOutcome.LANDED
+
+
+def test_a_builders_question_is_asked_at_once_and_the_answer_is_for_it_alone() -> None:
+    world = World(new_run(gates={"design": "none"}, assistant="codex", attempts=1), design=PARTS)
+    answers: dict[str, list[JobResult]] = {
+        "one": [ok(text=ASKS).model_copy(update={"session": "s"}), ok(text="done")],
+        "two": [bad("exit_nonzero"), ok(text="done")],
+    }
+    world.answers["build"] = lambda job: answers[job.spec.builder or ""].pop(0)
+    world.settle()
+    assert world.run.state.action_needed == "answer_questions"
+    assert "one asks: which currency? which year?" in world.run.state.message
+    world.edit(action_owner=Owner.CODE, feedback="the euro")
+    _, again = turns(world, "build", "one")
+    assert (again.spec.session, again.spec.prompt["goes_on"], again.spec.prompt["feedback"]) == ("s", True, "the euro")
+    assert again.spec.prompt["questions"] == ["which currency?", "which year?"]
+    assert len(turns(world, "build", "two")) == 1
+    assert world.run.state.action_needed == "fix_failure"
+    world.edit(action_owner=Owner.CODE)
+    assert world.run.state.outcome is RunOutcome.LANDED
