@@ -116,7 +116,7 @@ def collect(work: Work) -> JobResult:
     told = strays.put_back_own(repo, work.run, f"refs/heads/{args['branch']}", work.worktree)
     taken = worktrees.snapshot(
         repo, work.worktree, args["branch"], args["base"],
-        author_name=f"{work.job.spec.builder} (relay builder)", message=f"{args['title']}\n\n{trailer(work)}\n",
+        author_name=f"{work.job.spec.builder} (relay builder)", message=_message(work),
     )  # fmt: skip
     checkout = Checkout.at(repo, work.worktree)
     ignored = in_words(work.worktree, note_built(repo, checkout))
@@ -158,6 +158,12 @@ def _put_away(work: Work, checkout: Checkout, tip: str) -> Iterator[str]:
         yield f"{who} took back commits of its own; they are kept as {some(kept)}: relay recover"
     if kept := keep_stashes(repo, checkout, args["branch"]):
         yield f"{who} stashed work, which does not land; it is kept as {some(kept)}: relay recover"
+
+
+def _message(work: Work) -> str:
+    """A builder's commit: its title, and what it said of its work."""
+    args = work.job.spec.args
+    return "\n\n".join(part for part in (args["title"], args.get("report", ""), f"{trailer(work)}\n") if part)
 
 
 def land_merged(work: Work) -> JobResult:

@@ -23,6 +23,9 @@ from lib.paths import Project
 from lib.process import SpawnSpec, environment, spawn
 from orchestrator.containment import Site, clear
 
+#: Files in the root of a repository that say how work is done there; not every program reads them by itself.
+GUIDES = ("AGENTS.md", "CLAUDE.md", "GEMINI.md", "CONTRIBUTING.md", "CONTRIBUTING.rst", "CONTRIBUTING")
+
 
 @dataclass(frozen=True, slots=True)
 class Work:
@@ -120,7 +123,8 @@ def _launch_of(work: Work, site: Site) -> Launch:
     from lib.templates import render_prompt
 
     skills = read_skills(work.config.skills, work.project.dot / "skills")
-    values = {**spec.prompt, "worktree": str(work.worktree), "skills": skills}
+    values = {**spec.prompt, "worktree": str(work.worktree), "skills": skills, "contained": site.contained,
+              "guides": [name for name in GUIDES if os.path.lexists(work.worktree / name)]}  # fmt: skip
     text = render_prompt(spec.role, values, work.project.dot / "prompts")
     replace_file(site.prompt, text.encode("utf-8", errors="replace"), durable=False)
     return adapter_of(work).launch(_turn(work, site, text))

@@ -13,6 +13,7 @@ from lib.chain import Choice, choose, nobody, program
 from lib.config import Conflicts, Role
 from lib.contracts import AskCi, Fail, Outcome, PhaseView, Proceed, Wait
 from lib.model import Builder, Job, JobKind, JobSpec, Problem
+from lib.reports import report_of
 from lib.resolution import RESOLVABLE, read_account
 from lib.verification import of_merged
 
@@ -103,8 +104,8 @@ def _turn(view: PhaseView, merge: Job, conflict: Mapping[str, Any], done: Sequen
             "attempt": len(turns) + 1,
             "paths": conflict["paths"],
             "base_branch": view.state.base.branch,
-            "theirs": _purpose(view.builders.get(conflict["builder"])),
-            "ours": [_purpose(view.builders[name]) for name in _ours(done) if name in view.builders],
+            "theirs": _purpose(view, view.builders.get(conflict["builder"])),
+            "ours": [_purpose(view, view.builders[name]) for name in _ours(done) if name in view.builders],
             "verify": _verify(view, merge, conflict),
             "reasons": refused,
             "goes_on": bool(session and refused and last and last.result and last.result.ok),
@@ -121,8 +122,9 @@ def _choice(view: PhaseView) -> Choice:
     return choose(view, view.config.chain(Role.RESOLVER), name=RESOLVE)
 
 
-def _purpose(builder: Builder | None) -> dict[str, Any] | None:
-    return builder.component.model_dump(mode="json") if builder else None
+def _purpose(view: PhaseView, builder: Builder | None) -> dict[str, Any] | None:
+    """A side's component, and what its builder said of it."""
+    return {**builder.component.model_dump(mode="json"), "report": report_of(view, builder)} if builder else None
 
 
 def _ours(done: Sequence[Job]) -> list[str]:

@@ -16,6 +16,7 @@ from lib.chain import choose
 from lib.config import Role
 from lib.contracts import PhaseView
 from lib.model import Builder, BuilderStatus, Job, JobKind, JobResult, JobSpec
+from lib.reports import report_of
 from lib.verification import of_builder
 
 Moved = tuple[Mapping[str, Any], JobSpec | None]
@@ -168,6 +169,14 @@ def _effect(builder: Builder, name: str, **more: str) -> JobSpec:
     return JobSpec(kind=JobKind.EFFECT, name=name, builder=builder.id, worktree=builder.id, args=args)
 
 
+def _earlier(view: PhaseView, builder: Builder) -> list[str]:
+    """What reviewers sent this builder's work back with before."""
+    turns = [job for job in view.jobs.values() if job.spec.builder == builder.id and job.spec.name == TURN]
+    read = [read_verdict(str(job.result.data.get("text", ""))) for job in turns if job.result and job.result.ok]
+    return [comment for verdict in read if isinstance(verdict, Verdict) and not verdict.accepted
+            for comment in verdict.comments]  # fmt: skip
+
+
 def _prompt(view: PhaseView, builder: Builder, errors: Sequence[str]) -> dict[str, Any]:
     seen = _gathered(view, builder)
     return {
@@ -180,4 +189,7 @@ def _prompt(view: PhaseView, builder: Builder, errors: Sequence[str]) -> dict[st
         "summary": seen.get("summary", ""),
         "is_cut": bool(seen.get("is_cut")),
         "errors": list(dict.fromkeys(errors)),
+        "report": report_of(view, builder),
+        "earlier": _earlier(view, builder),
+        "siblings": [b.component.model_dump(mode="json") for b in view.builders.values() if b.id != builder.id],
     }

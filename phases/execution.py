@@ -14,6 +14,7 @@ from lib.contracts import Advance, AskCi, Change, Outcome, PhaseView, Proceed, W
 from lib.lineage import ancestors, tips
 from lib.model import Builder, BuilderStatus, Job, JobKind, JobResult, JobSpec, Problem, Reach
 from lib.passing import DISK_FULL
+from lib.reports import plain, reports_of
 from lib.scope import is_refused, sentence
 from lib.verification import of_builder
 from phases import _review
@@ -241,6 +242,9 @@ def _build(view: PhaseView, builder: Builder, _result: JobResult, starting: Sequ
         "verify": of_builder(view.config, builder.component),
         "outside": OUTSIDE[view.config.scope],
         "attempt": builder.attempt,
+        "setup": view.config.setup or "",
+        "minutes": max(1, round(view.config.timeout_s / 60)),
+        "reports": reports_of(view, (each.id for each in ancestors(builder, view.builders))),
         "ports": list(range(builder.port_base, builder.port_base + view.config.ports_per_builder)),
     }
     spec = JobSpec(
@@ -289,7 +293,7 @@ def _is_kept(job: Job) -> bool:
 def _collect(_view: PhaseView, builder: Builder, result: JobResult, _: Sequence[JobSpec]) -> Moved:
     said = str(result.data.get("text", "")).strip()
     args = {"branch": builder.branch, "base": builder.base_commit, "title": builder.component.title or builder.id,
-            "questions": list(questions_of(said))}  # fmt: skip
+            "report": plain(said), "questions": list(questions_of(said))}  # fmt: skip
     fields: dict[str, Any] = {
         "status": Status.VERIFYING,
         "losses": 0,

@@ -151,3 +151,51 @@ def test_a_role_without_a_prompt_is_told_where_to_write_one(tmp_path: Path) -> N
         render_prompt("gardener", {}, tmp_path)
     assert caught.value.code == "prompt_missing"
     assert str(tmp_path / "gardener.md.j2") in caught.value.remedy
+
+
+def test_a_builder_that_goes_on_is_told_only_what_is_new(tmp_path: Path) -> None:
+    text = prompt("builder", tmp_path, goes_on=True, interrupted=True)
+    assert text.startswith("You were interrupted; go on.")
+    assert "Build it" not in text
+    text = prompt("builder", tmp_path, goes_on=True, interrupted=False, feedback="1 test failed")
+    assert "1 test failed" in text
+    assert "make test" in text
+    assert "Build it" not in text
+    text = prompt("builder", tmp_path, goes_on=True, interrupted=False, questions=["which year?"], feedback="1999")
+    assert "- which year?" in text
+    assert "<answer>\n1999\n</answer>" in text
+
+
+def test_a_builder_is_told_how_work_is_done_here_and_of_others_only_where_there_are_some(tmp_path: Path) -> None:
+    text = prompt("builder", tmp_path, guides=["AGENTS.md", "CONTRIBUTING.md"], setup="make deps", contained=True,
+                  minutes=30, reports=[{"id": "base", "text": "add() rounds"}])  # fmt: skip
+    for part in ("Read AGENTS.md and CONTRIBUTING.md", "`make deps`", "Git can only read here", "You have 30 minutes",
+                 '<report from="base">\nadd() rounds', "Other assistants build"):  # fmt: skip
+        assert part in text
+    alone = prompt("builder", tmp_path, siblings=[], feedback="")
+    for part in ("Other assistants", "of which you build a part", "Git can only read", "Read AGENTS.md", "minutes"):
+        assert part not in alone
+
+
+def test_the_architect_is_told_how_it_is_built_and_may_ask(tmp_path: Path) -> None:
+    text = prompt("architect", tmp_path, verify="make check", setup="make deps", parallel=4, guides=["CLAUDE.md"])
+    for part in ("`make check`", "`make deps`", "At most 4 components", "Read CLAUDE.md", '{"questions": ["…"]}'):
+        assert part in text
+    text = prompt("architect", tmp_path, goes_on=True, questions=["which year?"], feedback="1999")
+    assert "A person answers: 1999" in text
+    assert "Build it" not in text
+    text = prompt("architect", tmp_path, goes_on=True, errors=["a cycle"])
+    assert "- a cycle" in text
+    assert "Build it" not in text
+
+
+def test_the_reviewer_and_the_resolver_are_told_what_builders_said(tmp_path: Path) -> None:
+    text = prompt("reviewer", tmp_path, report="It rounds.", earlier=["add.py:1: floor"], siblings=[COMPONENT])
+    for part in ("It rounds.", "- add.py:1: floor", '<sibling id="add">'):
+        assert part in text
+    assert "Build it" not in prompt("reviewer", tmp_path, goes_on=True, errors=["no JSON"])
+    text = prompt("resolver", tmp_path, theirs={**COMPONENT, "report": "It rounds."})
+    assert "It rounds." in text
+    again = prompt("resolver", tmp_path, goes_on=True, reasons=["a marker is left"])
+    assert "- a marker is left" in again
+    assert "Build it" not in again

@@ -1,0 +1,33 @@
+"""What builders said at the end of their turns, for the commit and for whoever reads their work next. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any, Final
+
+from lib.contracts import PhaseView
+from lib.model import Builder
+
+MAX_CHARS: Final = 2000
+_CONTROL: Final = re.compile(r"\x1b\[[0-9;]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f\u202a-\u202e\u2066-\u2069]")
+#: What git, or Relay, would take for a trailer of its own.
+_TRAILER: Final = re.compile(r"^(Relay-|Signed-off-by:|Co-authored-by:)", re.IGNORECASE | re.MULTILINE)
+
+
+def report_of(view: PhaseView, builder: Builder) -> str:
+    """The closing words of the newest turn of a builder that ended well."""
+    turns = [job for job in view.jobs.values() if job.spec.builder == builder.id and job.spec.name == "build"]
+    said = [str(job.result.data.get("text", "")) for job in turns if job.result and job.result.ok]
+    return plain(said[-1]) if said else ""
+
+
+def reports_of(view: PhaseView, names: Iterable[str]) -> list[dict[str, Any]]:
+    """Those of several builders, as a prompt has them; who said nothing is left out."""
+    said = {name: report_of(view, view.builders[name]) for name in names if name in view.builders}
+    return [{"id": name, "text": text} for name, text in said.items() if text]
+
+
+def plain(text: str) -> str:
+    """Text that is safe in the message of a commit."""
+    return _TRAILER.sub(r" \1", _CONTROL.sub("", text)).strip()[:MAX_CHARS]
