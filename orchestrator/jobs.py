@@ -125,9 +125,12 @@ def _launch_of(work: Work, site: Site) -> Launch:
     skills = read_skills(work.config.skills, work.project.dot / "skills")
     values = {**spec.prompt, "worktree": str(work.worktree), "skills": skills, "contained": site.contained,
               "guides": [name for name in GUIDES if os.path.lexists(work.worktree / name)]}  # fmt: skip
+    adapter = adapter_of(work)
+    if not getattr(adapter, "resumes", True):  # it is told of the session, and begins another one all the same
+        values |= {"goes_on": False, "feedback": values.get("all_feedback", values.get("feedback", ""))}
     text = render_prompt(spec.role, values, work.project.dot / "prompts")
     replace_file(site.prompt, text.encode("utf-8", errors="replace"), durable=False)
-    return adapter_of(work).launch(_turn(work, site, text))
+    return adapter.launch(_turn(work, site, text))
 
 
 def _turn(work: Work, site: Site, text: str) -> Turn:

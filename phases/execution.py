@@ -241,6 +241,7 @@ def _build(view: PhaseView, builder: Builder, _result: JobResult, starting: Sequ
         "siblings": [b.component.model_dump(mode="json") for b in view.builders.values() if b.id != builder.id],
         "verify": of_builder(view.config, builder.component),
         "outside": OUTSIDE[view.config.scope],
+        "all_feedback": builder.feedback,
         "attempt": builder.attempt,
         "setup": view.config.setup or "",
         "minutes": max(1, round(view.config.timeout_s / 60)),

@@ -25,6 +25,17 @@ WORK = frozenset({"tool_start", "tool_end", "file_change"})
 #: The types of a setting that is a number.
 NUMBER = (int, float)
 
+#: How much of the beginning and of the end of standard error may tell why it failed.
+STDERR_CHARS = 2000
+ESCAPES = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+#: What programs print on standard error at every start, and which is never why they failed.
+_NOISE = re.compile(
+    r"^(?!.*\b(?:error|fatal|failed|cannot|can't)\b).*(?:yolo|ripgrep|additional input from stdin|loaded cached"
+    r"|deprecat|\(node:\d+\)|experimentalwarning|use `node --trace|true color|telemetry|keychain)"
+    r"|^\s*(?:warning|warn|info|debug|note|\[dotenv|hook registry|update available)\b"
+    r"|^\s*at (?:async )?[\w.<>$]+ ?\(|^\s*[{}\]]+,?\s*$",
+    re.IGNORECASE,
+)
 _QUESTION = re.compile(
     r"(?:[\[(]\s*y(?:es)?\s*/\s*n(?:o)?\s*[\])]|pass(?:word|phrase)[^:\n]*:|(?:allow|proceed|continue|approve)\b[^\n]*\?)"
     r"\s*[:?>]?\s*$",
@@ -100,13 +111,25 @@ def _by_status(end: Exit, text: str, stderr: str) -> JobResult:
     if end.status == 0:
         return JobResult(ok=True, exit_status=0)
     code = "not_available" if end.status == NOT_FOUND else "exit_nonzero"
-    message = f"exit status {end.status}: {last_line(stderr) or last_line(text) or 'it printed nothing'}"
+    said = last_line("\n".join(telling(ESCAPES.sub("", stderr)))) or last_line(text)
+    message = f"exit status {end.status}: {said or ('it did not say why' if stderr else 'it printed nothing')}"
     return JobResult(ok=False, code=code, message=message, exit_status=end.status)
 
 
 def has_answered(events: Iterable[AssistantEvent]) -> bool:
     """Whether its model said or did anything, errors of its service aside."""
     return any((event.kind == "text" or event.kind in WORK) and not event.error for event in events)
+
+
+def telling(stderr: str) -> list[str]:
+    """The lines that may tell why it failed."""
+    return [line for line in ends_of(stderr).splitlines() if line.strip() and not _NOISE.search(line)]
+
+
+def ends_of(stderr: str) -> str:
+    if len(stderr) <= 2 * STDERR_CHARS:
+        return stderr
+    return f"{stderr[:STDERR_CHARS]}\n{stderr[-STDERR_CHARS:]}"
 
 
 class Tally:

@@ -2,42 +2,33 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from lib.assistants import _kinds, _limits
 from lib.assistants._outcome import (
+    ESCAPES,
     MAX_MESSAGE,
     NOT_FOUND,
     WORK,
     ended_by_force,
     ended_by_signal,
+    ends_of,
     has_answered,
     last_line,
+    telling,
     usage_of,
 )
 from lib.attempts import LOST, REFUSED, SPENT
 from lib.contracts import AssistantEvent, Exit
 from lib.model import JobResult
 
-#: How much of the beginning and of the end of standard error may tell why it failed.
-STDERR_CHARS = 2000
-
 _ANSWERS = WORK | {"text", "usage"}
 _WITHOUT_ANSWER = frozenset({"exit_nonzero", "no_result"})
 #: Refusals of what a request holds: its conversation has to go.
 _OF_ITS_SESSION = frozenset({"context_full", REFUSED})
 NO_EXITS: Mapping[int, str] = {}
-#: What programs print there on every start, and which is never why they failed.
-_NOISE = re.compile(
-    r"yolo|ripgrep|additional input from stdin|loaded cached|\(node:\d+\)|deprecat|experimentalwarning"
-    r"|use `node --trace|^\s*(?:warning|warn|info|debug|note|\[dotenv|hook registry|update available)\b"
-    r"|true color|telemetry|keychain|^\s*at (?:async )?[\w.<>$]+ ?\(|^\s*[{}\]]+,?\s*$",
-    re.IGNORECASE,
-)
-_ESCAPES = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _GONE = ("no conversation found", "no rollout found", "session not found", "invalid session", "no saved session",
          "session identifier", "error resuming session", "notfounderror", "no session")  # fmt: skip
 
@@ -52,7 +43,7 @@ def streamed_verdict(
     a message. A limit that is told as a time of day is lifted the next time that it is so late, seen from `now`.
     """
     forced = ended_by_force(end) or ended_by_signal(end)
-    words = _ESCAPES.sub("", stderr)
+    words = ESCAPES.sub("", stderr)
     result = forced or _judged(end, events, words, exits)
     changes: dict[str, Any] = {
         "session": next((event.session for event in reversed(events) if event.session), None),
@@ -65,7 +56,7 @@ def streamed_verdict(
         changes |= _of_its_session(result, events)
     elif forced is None and _nothing_to_resume(result, events):
         changes["session"] = ""
-        if any(sign in f"{result.message}\n{_ends_of(words)}".lower() for sign in _GONE):
+        if any(sign in f"{result.message}\n{ends_of(words)}".lower() for sign in _GONE):
             changes |= {"code": LOST, "message": f"its session is gone, and the next turn begins one: {result.message}"}
     remedy = remedies.get(str(changes.get("code", result.code)), "")
     return result.model_copy(update={**changes, "remedy": result.remedy or remedy})
@@ -108,7 +99,7 @@ def _judged(end: Exit, events: Sequence[AssistantEvent], stderr: str, exits: Map
         if end.status == NOT_FOUND:
             return _failed("not_available", end, said or "the program was not found")
         if end.status:
-            code = _kinds.kind_of("\n".join(_telling(stderr))) or exits.get(end.status) or "exit_nonzero"
+            code = _kinds.kind_of("\n".join(telling(stderr))) or exits.get(end.status) or "exit_nonzero"
             return _failed(code, end, said or f"exit status {end.status}, and no final event")
         return _failed("no_result", end, said or "it ended without a final event")
     if end.status != 0:
@@ -154,19 +145,8 @@ def _nothing_to_resume(result: JobResult, events: Sequence[AssistantEvent]) -> b
 
 def _last_words(stderr: str) -> str:
     """Of what stands on standard error: the line that names an error, else the last ones."""
-    lines = _telling(stderr)
+    lines = telling(stderr)
     return one_line(next((line for line in lines if "error" in line.lower()), "\n".join(lines[-3:])))
-
-
-def _telling(stderr: str) -> list[str]:
-    """The lines that may tell why it failed."""
-    return [line for line in _ends_of(stderr).splitlines() if line.strip() and not _NOISE.search(line)]
-
-
-def _ends_of(stderr: str) -> str:
-    if len(stderr) <= 2 * STDERR_CHARS:
-        return stderr
-    return f"{stderr[:STDERR_CHARS]}\n{stderr[-STDERR_CHARS:]}"
 
 
 def one_line(text: str) -> str:

@@ -42,8 +42,9 @@ KNOWN: Mapping[str, type | tuple[type, ...]] = {
 class Command:
     """The line of the turn's role, else the one called `command`.
 
-    `stream` is the program whose events it prints, if any; `usage` are dotted paths into the JSON objects that it
-    prints, one a line, by the names of `FIELDS`.
+    `stream` is the program whose events it prints, if any; `resumes` says that its line can go on with a session.
+    `usage` are dotted paths into the JSON objects that it prints, one a line, by the names of `FIELDS`; `prices` are
+    dollars for a million tokens in and out.
     """
 
     name: str = "command"
@@ -51,6 +52,7 @@ class Command:
     stream: Program | None = None
     usage: Mapping[str, str] = field(default_factory=dict)
     prices: tuple[float, float] | None = None
+    resumes: bool = True
 
     def available(self, settings: Mapping[str, Any]) -> str | None:
         if any(settings.get(key) for key in ("command", *ROLES)):
@@ -65,7 +67,9 @@ class Command:
         paths = settings.get("usage", {})
         check_settings(paths, f"{self.name}.usage", dict.fromkeys(FIELDS, str))
         stream = _stream_of(parser, self.name, settings)
-        return replace(self, stream=stream, usage=paths, prices=prices_of(settings))
+        lines = (str(settings.get(key, "")) for key in ("command", *ROLES))
+        resumes = "session_flag" in settings or any("RELAY_SESSION" in line for line in lines)
+        return replace(self, stream=stream, usage=paths, prices=prices_of(settings), resumes=resumes)
 
     def counts(self) -> frozenset[str]:
         """What of `tokens` and `cost` it tells of a turn, or can be worked out."""

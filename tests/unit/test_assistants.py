@@ -107,7 +107,7 @@ class TestChoosing:
             (["claude", "ci"], "ANTHROPIC_API_KEY", "claude"),
             (["claude", "codex"], "OPENAI_API_KEY", "codex"),  # the other one is not logged in
             (["claude", "ci"], "NOTHING", "ci"),
-            (["claude", "codex"], "NOTHING", "claude"),
+            (["claude", "codex"], "NOTHING", "command"),
             (["ci"], "NOTHING", "ci"),
             ([], "NOTHING", "command"),
         ],
@@ -120,6 +120,11 @@ class TestChoosing:
             install(programs, name)
         assert resolve("auto", SETTINGS).name == taken
         assert chosen("auto", SETTINGS, CALCULATOR) == taken
+
+    def test_auto_takes_one_that_is_logged_out_where_there_is_no_other(self, programs: Path) -> None:
+        install(programs, "codex")
+        install(programs, "claude")
+        assert resolve("auto", {}).name == "claude"
 
     @pytest.mark.usefixtures("programs")
     def test_auto_never_rehearses(self) -> None:

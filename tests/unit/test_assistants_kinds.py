@@ -195,6 +195,12 @@ class TestEnds:
         assert noise not in self.judged("gemini", 1, stderr=f"{noise}\n")[1]
         assert self.judged("gemini", 1, stderr=f"{noise}\nthe disk is on fire\n")[1] == "the disk is on fire"
 
+    def test_a_refusal_to_start_is_no_warning(self) -> None:
+        said = "Cannot start in YOLO mode when it is disabled by settings"
+        assert self.judged("gemini", 1, stderr=f"{said}\n")[1] == said
+        assert said in self.judged("ci", 1, stderr=f"{said}\n")[1]
+        assert "YOLO" not in self.judged("ci", 1, stderr="YOLO mode is enabled.\n")[1]
+
     def test_the_first_error_is_told_however_much_follows(self) -> None:
         stderr = "Error: the disk is on fire\n" + "    at async run (file.js:1)\n" * 1000
         assert self.judged("gemini", 1, stderr=stderr)[1] == "Error: the disk is on fire"

@@ -181,6 +181,11 @@ class TestCommand:
         assert (used.usage.input_tokens, used.usage.output_tokens, used.usage.cost_usd) == (3, 4, 0.5)
         assert len(adapter.read("hello")) == 1
 
+    def test_its_line_goes_on_with_a_session_only_if_it_is_given_one(self) -> None:
+        assert not self.adapter(parser="codex").resumes
+        assert self.adapter(parser="codex", session_flag="--resume").resumes
+        assert self.adapter(parser="codex", builder='x "$RELAY_SESSION"').resumes
+
     def test_its_tokens_have_the_prices_of_the_configuration(self) -> None:
         paths = {"input_tokens": "in", "output_tokens": "out"}
         adapter = self.adapter(usage=paths, usd_per_million_input=2, usd_per_million_output=10)
