@@ -44,8 +44,9 @@ def last_object(text: str, *keys: str) -> tuple[dict[str, Any] | None, json.JSON
 
 
 def questions_of(text: str) -> tuple[str, ...]:
-    """What an assistant asks: `{"questions": ["…"]}` and nothing else at the end of its message, or a last line that
-    says that it is stuck. Nothing if it does not ask.
+    """The questions of an assistant; none if it does not ask.
+
+    It asks with `{"questions": ["…"]}` and nothing else at the end of its message, or with a last line `STUCK: …`.
     """
     said = text.strip().removesuffix("```").rstrip()
     if said.endswith("}"):

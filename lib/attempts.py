@@ -102,7 +102,7 @@ def _is_not_its_own(step: str, result: JobResult) -> bool:
 
 
 def _is_uncounted(builder: Builder, step: str, result: JobResult) -> bool:
-    """Whether the end says nothing about the builder. A conversation that is spent was one that went on."""
+    """True if the end says nothing about the builder: others killed it, or a resumed conversation is spent."""
     if result.code == LOST:
         return step == "build" and builder.losses < LOSSES
     return result.code in UNJUDGED or (result.code == SPENT and builder.session is not None)
@@ -115,14 +115,14 @@ def _named(step: str, result: JobResult) -> str:
 
 
 def _digest(step: str, result: JobResult) -> str:
-    """Of what a command printed that failed by itself; empty for anything else."""
+    """The digest of a command's failure; empty for any other end."""
     if step not in COMMANDS or result.code != "exit_nonzero":
         return ""
     return digest(str(result.data.get("tail", result.message)))
 
 
 def _came_back(builder: Builder, failure: str, result: JobResult, others: Iterable[Builder]) -> str:
-    """Why no other attempt is made of it, for the message: nothing if it is a new failure."""
+    """The reason to stop after a failure that is known already, for the message; empty for a new one."""
     if failure and failure == builder.failure:
         return "; it came back unchanged"
     same = [other.id for other in others if other.id != builder.id and failure and failure == other.failure]

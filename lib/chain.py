@@ -35,7 +35,7 @@ def program(assistant: str) -> str:
 
 
 def hold_name(assistant: str, code: str) -> str:
-    """What a hold for that failure is about: the program, or, if its model can't be had, that model of it."""
+    """The key of a hold for that failure: the program, or, if its model can't be had, that model of it."""
     return f"{program(assistant)}:{assistant.partition(':')[2]}" if code == MODEL else program(assistant)
 
 

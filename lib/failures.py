@@ -1,4 +1,4 @@
-"""What failed commands printed: compared with one another, and in short. Pure."""
+"""The output of failed commands: compared with one another, and in short. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What builders said at the end of their turns, for the commit and for whoever reads their work next. Pure."""
+"""The closing words of builders, for the commit and for those who read their work next. Pure."""
 
 from __future__ import annotations
 

@@ -126,7 +126,7 @@ def _launch_of(work: Work, site: Site) -> Launch:
     values = {**spec.prompt, "worktree": str(work.worktree), "skills": skills, "contained": site.contained,
               "guides": [name for name in GUIDES if os.path.lexists(work.worktree / name)]}  # fmt: skip
     adapter = adapter_of(work)
-    if not getattr(adapter, "resumes", True):  # it is told of the session, and begins another one all the same
+    if not getattr(adapter, "resumes", True):  # its line takes no session, and begins a new conversation each time
         values |= {"goes_on": False, "feedback": values.get("all_feedback", values.get("feedback", ""))}
     text = render_prompt(spec.role, values, work.project.dot / "prompts")
     replace_file(site.prompt, text.encode("utf-8", errors="replace"), durable=False)

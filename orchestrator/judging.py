@@ -186,7 +186,7 @@ def lines_of(file: Path) -> Iterator[str]:
 
 
 def _printed(work: Work, result: JobResult) -> dict[str, Any]:
-    """What is told of a job that failed, as `tail`: its command, how that ended, and both ends of what it printed.
+    """The report of a job that failed, as `tail`: its command, its exit, and both ends of its output.
 
     Of a turn, the words of its assistant stand for standard output, which may be a stream of events.
     """

@@ -341,8 +341,8 @@ def _here(header: Record) -> str | None:
 
 
 def _troubles(header: Record, problem: Record | None, jobs: Sequence[Record]) -> tuple[Trouble, ...]:
-    """What holds the run, its error unless the message to ci tells it already, what the machine refuses jobs, and what
-    to know of the run all the while.
+    """The problem that holds the run, its error unless the message to ci has it already, what the machine refuses jobs,
+    and the run's lasting warnings.
     """
     error = header["error"]
     if error and header["action_owner"] == "ci" and error["message"] in header["message"]:

@@ -170,7 +170,7 @@ def _effect(builder: Builder, name: str, **more: str) -> JobSpec:
 
 
 def _earlier(view: PhaseView, builder: Builder) -> list[str]:
-    """What reviewers sent this builder's work back with before."""
+    """The comments with which reviewers sent this builder's work back before."""
     turns = [job for job in view.jobs.values() if job.spec.builder == builder.id and job.spec.name == TURN]
     read = [read_verdict(str(job.result.data.get("text", ""))) for job in turns if job.result and job.result.ok]
     return [comment for verdict in read if isinstance(verdict, Verdict) and not verdict.accepted

@@ -114,7 +114,7 @@ def _next(view: PhaseView, builder: Builder, starting: Sequence[JobSpec], change
 
 
 def _is_answered(view: PhaseView, builder: Builder, job: Job) -> bool:
-    """Whether a person has handed back since; the answer to a question is for the one that asked, and no other."""
+    """True if a person has handed back since; the answer to a question is for the one that asked, and no other."""
     if job.dispatch >= view.dispatch:
         return False
     return _asks(builder) or tuple(view.answers[-1:]) != (ANSWER,)
@@ -125,7 +125,7 @@ def _asks(builder: Builder) -> bool:
 
 
 def _questions(view: PhaseView) -> dict[str, tuple[str, ...]]:
-    """What builders ask, by builder."""
+    """The questions of builders, by builder."""
     asking = [builder for builder in view.builders.values() if _asks(builder)]
     return {builder.id: tuple(view.jobs[builder.job or ""].spec.args["questions"]) for builder in asking}
 
@@ -181,7 +181,7 @@ def _start(view: PhaseView, builder: Builder) -> Moved | None:
 
 
 def _choice(view: PhaseView, builder: Builder, starting: Sequence[JobSpec] = ()) -> Choice:
-    """Of its chain, with the one first that has worked on it: only that one can go on with the conversation."""
+    """Chooses from its chain, first the one that has worked on it: only that one can go on with the conversation."""
     worked = [builder.assistant] if builder.session else []
     wanted = list(dict.fromkeys([*worked, *(builder.chain or (builder.assistant,))]))
     return choose(view, wanted, starting, name="build", builder=builder.id)
@@ -264,9 +264,9 @@ def _build(view: PhaseView, builder: Builder, _result: JobResult, starting: Sequ
 
 
 def _goes_on(builder: Builder, earlier: Sequence[Job], session: str | None) -> dict[str, Any]:
-    """What differs for a turn that goes on: its conversation has the rest, if a turn of it was kept there.
+    """The values of the prompt that differ for a turn that goes on in a conversation which has the rest.
 
-    A turn that was interrupted is told so, and is not told again what it was told then.
+    After an interruption, feedback that the conversation has already is left out.
     """
     last = earlier[-1] if earlier else None
     if last is None or last.result is None:
@@ -287,7 +287,7 @@ def _sessions(job: Job) -> set[str | None]:
 
 
 def _is_kept(job: Job) -> bool:
-    """Whether its program has that turn in its conversation."""
+    """True if its program has that turn in its conversation."""
     return job.result is not None and bool(job.result.data.get("kept", job.result.ok))
 
 

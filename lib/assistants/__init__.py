@@ -59,7 +59,7 @@ class LoggingIn(Protocol):
     """An assistant that is used with a login."""
 
     def logged_in(self) -> bool | None:
-        """Whether a login is there; None where that can't be told without asking the program. Takes no time."""
+        """True if a login is there; None where only the program itself could say. Takes no time."""
         ...
 
 
@@ -80,7 +80,7 @@ class Counting(Protocol):
     """An assistant of which is known what it tells of a turn's usage."""
 
     def counts(self) -> frozenset[str]:
-        """What of `tokens` and `cost` it tells, or can be worked out."""
+        """Those of `tokens` and `cost` that it reports, or that can be worked out."""
         ...
 
 

@@ -111,7 +111,7 @@ _REFINED_OTHERS: Final = ("context_full", "model", "credits", "auth")
 _EXACT: Final = {401: "auth", 402: "credits", 407: "network", 408: "network", 409: "server", 425: "network",
                  499: "network"}  # fmt: skip
 
-#: How the notice of a service reads that is told as if it were the model's answer: all of it, from its beginning.
+#: Notices of a service that programs print as if they were the model's answer: matched from their beginning.
 _NOTICE: Final = re.compile(
     r"\W{0,4}(?:api error\b|(?:type\W{3,5}error|error|detail)\"\s*:"
     r"|you(?:\W?ve| have|r account has)? (?:hit|reached|exceeded|exhausted|used (?:up|all))\b"
@@ -164,7 +164,7 @@ def kind_of(text: str, status: object = None, *types: object) -> str:
 
 
 def kind_of_notice(text: str) -> str:
-    """The kind of a service's notice that is told as if it were the model's answer; empty for an answer."""
+    """The kind of a service's notice that is printed as if it were the model's answer; empty for an answer."""
     short = text.strip()
     if len(short) > NOTICE_CHARS or not _NOTICE.match(short):
         return ""
@@ -173,12 +173,12 @@ def kind_of_notice(text: str) -> str:
 
 
 def _timed(kind: str, text: str) -> str:
-    """What is used up until a time that is told is a limit."""
+    """Turns credits that are used up only until a given time into a limit."""
     return "rate_limit" if kind == "credits" and is_timed(text) else kind
 
 
 def _rank(kind: str) -> int:
-    """Of several types in one error, the one that is the least general."""
+    """Orders types of one error, the most exact first."""
     return list(_TYPES).index(kind) if kind != "server" else len(_TYPES)
 
 

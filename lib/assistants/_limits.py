@@ -1,4 +1,4 @@
-"""When a limit is lifted, by the words of an error. Its kind is told by `_kinds`. Pure.
+"""The time at which a limit is lifted, by the words of an error. The kind of an error is in `_kinds`. Pure.
 
 Wordings as met in the wild (2025, 2026), one example each; the tests have more:
 
@@ -89,7 +89,7 @@ def moment_of(text: str) -> datetime | None:
 
 
 def is_timed(text: str) -> bool:
-    """Whether the words name a time, or a span, after which it may be tried again."""
+    """True if the words name a time, or a span, after which it may be tried again."""
     return delay_of(text) is not None or moment_of(text) is not None or any(map(_names_a_time, _CLOCK.finditer(text)))
 
 

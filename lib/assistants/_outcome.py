@@ -117,7 +117,7 @@ def _by_status(end: Exit, text: str, stderr: str) -> JobResult:
 
 
 def has_answered(events: Iterable[AssistantEvent]) -> bool:
-    """Whether its model said or did anything, errors of its service aside."""
+    """True if its model said or did anything, errors of its service aside."""
     return any((event.kind == "text" or event.kind in WORK) and not event.error for event in events)
 
 

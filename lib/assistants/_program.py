@@ -107,7 +107,7 @@ class Program:
         return replace(self, prices=prices_of(settings))
 
     def counts(self) -> frozenset[str]:
-        """What of `tokens` and `cost` it tells of a turn, or can be worked out."""
+        """Those of `tokens` and `cost` that it reports of a turn, or that can be worked out."""
         return frozenset({"tokens", "cost"} if self.tells_cost or self.prices is not None else {"tokens"})
 
     def launch(self, turn: Turn) -> Launch:
@@ -151,7 +151,7 @@ class Program:
         return Probe(version, supported, self.logged_in(), detail)
 
     def logged_in(self) -> bool | None:
-        """Whether a login is there, by its variables and files; None where that can't be told."""
+        """True if a login is there, by its variables and files; None where only the program itself could say."""
         if any(
             Path(place).expanduser().exists() if place[0] in "~/" else os.environ.get(place) for place in self._places()
         ):

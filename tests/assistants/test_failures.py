@@ -70,6 +70,31 @@ def test_one_that_is_logged_out(program: str, office: Callable[[Script], Office]
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
+def test_a_model_that_can_not_be_had_is_asked_for_once_and_the_next_one_goes_on(
+    program: str, office: Callable[[Script], Office]
+) -> None:
+    words = "The model 'm' is not supported with this account."
+    at = office(refused_to(program, Refuse(400, words=words)))
+    at.start_parts(f"{program},{other(program)}", {"one": None}, **IMPATIENT)
+    at.landed()
+    assert at.ends("one") == [(program, "model"), (other(program), "")]
+    assert at.builder("one")["attempt"] == 1
+
+
+def test_a_turn_of_claude_that_goes_on_and_gets_no_answer_costs_nothing(office: Callable[[Script], Office]) -> None:
+    def steps(task: Task) -> Sequence[Step]:
+        return (Refuse(500), Say("")) if task.has_feedback else (Write("one.txt", "wrong\n"), Say("one is built."))
+
+    at = office(parts.script({"one": steps}))
+    at.start_parts("claude", {"one": None}, verify="grep right one.txt", **IMPATIENT | {"attempts": 3})
+    eventually(lambda: ("claude", "server") in at.ends("one"), RUN_S)
+    first, second, *_ = (e["result"]["usage"] for e in at.relay.events("job_ended") if e["job"].endswith("-one-build"))
+    assert first["cost_usd"] > 0
+    assert second == {"input_tokens": 0, "output_tokens": 0, "cost_usd": 0.0}
+    at.relay("cancel")
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
 def test_a_service_that_fails_for_ever(program: str, office: Callable[[Script], Office]) -> None:
     at = office(refused_to(program, Refuse(500)))
     at.start_parts(f"{program},{other(program)}", {"one": None}, **IMPATIENT)

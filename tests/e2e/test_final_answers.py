@@ -1,4 +1,4 @@
-"""What a service says last, what is charged for it, and what the next turn is told: real processes that print it."""
+"""Final answers of a service, their cost, and the prompts that follow: real processes print them."""
 
 from __future__ import annotations
 

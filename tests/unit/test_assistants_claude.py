@@ -140,7 +140,7 @@ class TestLaunch:
 
 
 class TestCost:
-    """What a resumed turn is charged, whose `total_cost_usd` counts from the session's start."""
+    """The cost of a resumed turn, whose `total_cost_usd` counts from the session's start."""
 
     def used(self, **told: object) -> Usage:
         zero = {"input_tokens": 0, "output_tokens": 0}

@@ -1,4 +1,4 @@
-"""What the error of a service is, in the wordings of all seven programs as met in public issues."""
+"""Kinds of a service's errors, in the wordings of all seven programs as met in public issues."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What assistants ask reaches a person, and the answer reaches the one that asked."""
+"""Questions of assistants reach a person, and the answer reaches the one that asked."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What builders said reaches those who read their work next."""
+"""The closing words of builders reach those who read their work next."""
 
 from __future__ import annotations
 

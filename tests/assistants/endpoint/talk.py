@@ -58,13 +58,18 @@ class Call:
 class Refuse:
     """An error in place of an answer: `status` of HTTP, `times` in a row, None for ever.
 
-    `retry_after_s` is told in the way of the protocol, or not at all.
+    `retry_after_s` is told in the way of the protocol, or not at all; `words` are the message.
     """
 
     status: int
     times: int | None = None
     retry_after_s: int | None = None
+    words: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def message(self) -> str:
+        return self.words or f"refused with {self.status}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from assistants.endpoint.sse import Reply, event, size
 from assistants.endpoint.talk import Call, Message, Refuse, Say, Talk, Tool
 
 NAME = "anthropic"
-ERRORS = {401: "authentication_error", 429: "rate_limit_error", 500: "api_error"}
+ERRORS = {400: "invalid_request_error", 401: "authentication_error", 429: "rate_limit_error", 500: "api_error"}
 
 
 def matches(path: str) -> bool:
@@ -83,4 +83,4 @@ def _event(kind: str, **fields: Any) -> str:
 
 
 def refusal(given: Refuse) -> Mapping[str, Any]:
-    return {"type": "error", "error": {"type": ERRORS[given.status], "message": f"refused with {given.status}"}}
+    return {"type": "error", "error": {"type": ERRORS[given.status], "message": given.message}}

@@ -63,4 +63,4 @@ def _events(head: dict[str, Any], message: dict[str, Any], reason: str, usage: d
 
 
 def refusal(given: Refuse) -> Mapping[str, Any]:
-    return {"error": {"message": f"refused with {given.status}", "type": "refused", "code": str(given.status)}}
+    return {"error": {"message": given.message, "type": "refused", "code": str(given.status)}}

@@ -10,7 +10,7 @@ from assistants.endpoint.sse import Reply, event, size
 from assistants.endpoint.talk import Call, Message, Refuse, Say, Talk, Tool
 
 NAME = "gemini"
-ERRORS = {401: "UNAUTHENTICATED", 429: "RESOURCE_EXHAUSTED", 500: "INTERNAL"}
+ERRORS = {400: "INVALID_ARGUMENT", 401: "UNAUTHENTICATED", 429: "RESOURCE_EXHAUSTED", 500: "INTERNAL"}
 
 
 def matches(path: str) -> bool:
@@ -62,7 +62,7 @@ def answer(talk: Talk, given: Say | Call, number: int) -> Reply:
 
 
 def refusal(given: Refuse) -> Mapping[str, Any]:
-    error = {"code": given.status, "message": f"refused with {given.status}", "status": ERRORS[given.status]}
+    error = {"code": given.status, "message": given.message, "status": ERRORS[given.status]}
     if given.retry_after_s is not None:
         kind = "type.googleapis.com/google.rpc.RetryInfo"
         error["details"] = [{"@type": kind, "retryDelay": f"{given.retry_after_s}s"}]

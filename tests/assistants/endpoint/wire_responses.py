@@ -70,4 +70,4 @@ def _event(kind: str, **fields: Any) -> str:
 
 
 def refusal(given: Refuse) -> Mapping[str, Any]:
-    return {"error": {"message": f"refused with {given.status}", "type": "refused", "code": str(given.status)}}
+    return {"error": {"message": given.message, "type": "refused", "code": str(given.status)}}
