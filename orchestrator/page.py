@@ -58,7 +58,7 @@ def page(view: View, look: Look, *, live: bool = False) -> str:
 
 def _head(view: View, look: Look) -> list[str]:
     prose = min(look.columns - 2, _PROSE_COLUMNS)
-    said = wrapped(view.requirement, prose)
+    said = wrapped(view.requirement, prose, _REQUIREMENT_ROWS + 1)
     if len(said) > _REQUIREMENT_ROWS:
         said = [*said[: _REQUIREMENT_ROWS - 1], clip(f"{said[_REQUIREMENT_ROWS - 1]} …", prose)]
     facts = [view.run, f"on {view.base_branch}", ago(view.age_s)]
@@ -111,7 +111,7 @@ def _held(hold: HoldView) -> str:
 
 def _paragraph(text: str, columns: int) -> list[str]:
     """The beginning of what may be longer than a screen; `--json` has all of it."""
-    lines = wrapped(text, columns)
+    lines = wrapped(text, columns, _PARAGRAPH_ROWS + 1)
     return lines if len(lines) <= _PARAGRAPH_ROWS else [*lines[:_PARAGRAPH_ROWS], "…"]
 
 

@@ -7,13 +7,17 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Final, NamedTuple, TextIO
 
 from lib.display import clip, escaped, width
 
-PIPED_COLUMNS: Final = 80
-PIPED_ROWS: Final = 40
+#: Of a terminal that does not tell its size.
+_COLUMNS: Final = 80
+_ROWS: Final = 40
+#: Of what is piped: room for all, as nothing that a program reads may be cut.
+PIPED: Final = 1_000_000
 _LEAST_COLUMNS: Final = 40
 _LEAST_CELL: Final = 6
 _GAP: Final = "  "
@@ -29,18 +33,18 @@ _GLYPHS: Final = "✓✗●◆‖↻→█▒░…"
 class Look(NamedTuple):
     """How a stream shows text: its size, and whether it takes colour and more than ASCII."""
 
-    columns: int = PIPED_COLUMNS
-    rows: int = PIPED_ROWS
+    columns: int = _COLUMNS
+    rows: int = _ROWS
     colour: bool = False
     encoding: str = "utf-8"
 
     @classmethod
     def of(cls, stream: TextIO, environ: Mapping[str, str] = os.environ, *, colour: bool = True) -> Look:
         """The look of `stream`; `colour` False is a person's wish for none."""
-        columns, rows = PIPED_COLUMNS, PIPED_ROWS
+        columns, rows = PIPED, PIPED
         if stream.isatty():
             size = os.get_terminal_size(stream.fileno())
-            columns, rows = size.columns or PIPED_COLUMNS, size.lines or PIPED_ROWS  # a serial line tells 0
+            columns, rows = size.columns or _COLUMNS, size.lines or _ROWS  # a serial line tells 0
         return cls(
             max(columns, _LEAST_COLUMNS), rows, colour and has_colour(stream, environ), stream.encoding or "ascii"
         )
@@ -69,7 +73,7 @@ def has_colour(stream: TextIO, environ: Mapping[str, str] = os.environ) -> bool:
 
 
 def terminal_width() -> int:
-    """Columns of standard output, 80 when it is piped."""
+    """Columns of standard output; no limit when it is piped."""
     return Look.of(sys.stdout).columns
 
 
@@ -130,28 +134,43 @@ def ago(seconds: float) -> str:
     return f"{whole}s"
 
 
-def wrapped(text: str, columns: int) -> list[str]:
-    """The text, escaped, in lines of at most `columns`; a path stays whole, so that it can be copied."""
-    lines: list[str] = []
+def wrapped(text: str, columns: int, most: int | None = None) -> list[str]:
+    """The text, escaped, in lines of at most `columns`; a path stays whole, so that it can be copied.
+
+    With `most`, only so many lines of it; what comes after them costs nothing.
+    """
+    return list(islice(_lines(text, columns), most))
+
+
+def _lines(text: str, columns: int) -> Iterator[str]:
     for paragraph in text.strip().splitlines():
         line = ""
         for word in escaped(paragraph).split():
-            if line and width(line) + 1 + width(word) > columns:
-                lines.append(line)
-                line = ""
-            line = f"{line} {word}" if line else word
-            while width(line) > columns and "/" not in word:
-                head = clip(line, columns + 1)[:-1]
-                lines.append(head)
-                line = line[len(head) :]
-        lines.append(line)
-    return lines
+            for piece in [word] if "/" in word else _pieces(word, columns):
+                if line and width(line) + 1 + width(piece) > columns:
+                    yield line
+                    line = ""
+                line = f"{line} {piece}" if line else piece
+        yield line
+
+
+def _pieces(word: str, columns: int) -> Iterator[str]:
+    """The word in parts of at most `columns`, each character looked at once."""
+    begin, used = 0, 0
+    for at, char in enumerate(word):
+        size = width(char)
+        if used + size > columns and at > begin:
+            yield word[begin:at]
+            begin, used = at, 0
+        used += size
+    yield word[begin:]
 
 
 def error_block(message: str, remedy: str) -> str:
     """An error as every command shows it on standard error: what is wrong, and what to type."""
     look = Look.of(sys.stderr)
-    text = "\n       ".join(wrapped(message, look.columns - 7))
+    prose = look.columns if look.columns < PIPED else _COLUMNS
+    text = "\n       ".join(wrapped(message, prose - 7))
     lines = [f"{look.paint('error:', 'bold red')} {text}"]
     if remedy:
         lines.append(f"  {look.paint('try:', 'bold')} {escaped(remedy)}")

@@ -101,3 +101,11 @@ def test_an_error_says_what_to_type() -> None:
     assert lines[0].startswith(r"error: it is \x1b[31mbroken")
     assert lines[-1] == "  try: relay doctor"
     assert all(len(line) <= 80 and not re.search(r"\x1b", line) for line in lines)
+
+
+def test_a_long_word_is_cut_into_lines_and_only_as_many_as_are_wanted_are_made() -> None:
+    word = "要件😀" * 6000
+    lines = wrapped(word, 79)
+    assert "".join(lines) == word
+    assert {width(line) for line in lines[:-1]} == {78}
+    assert wrapped(word, 79, 2) == lines[:2]
