@@ -76,7 +76,9 @@ class RunDB:
         Raises `StoreError`, `RelayError` (`database_newer`).
         """
         with explained(path):
-            if not os.path.lexists(path):
+            try:
+                path.lstat()  # `exists` would take a folder that may not be entered for an empty one
+            except FileNotFoundError:
                 return None
             with closing(connect_readonly(path)) as connection:
                 return cls(path, None, None) if version_of(connection, path) else None

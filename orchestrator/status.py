@@ -6,20 +6,19 @@ It reads only, works with the orchestrator down, and starts in a few millisecond
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from lib.errors import EXIT_OK, RelayError
+from lib.errors import EXIT_OK
 from lib.paths import DEFAULT_INSTANCE, Project, find_project
+from orchestrator.ending import exit_code
 from orchestrator.glance import instances, look
 from orchestrator.page import page
-from orchestrator.screen import Look, error_block, say, table
+from orchestrator.screen import Look, say, table
 from orchestrator.view import as_data
 
-INTERRUPTED: Final = 130  # 128 + SIGINT, as shells report it
 INTERVAL_S: Final = 0.5
 _START: Final = 'relay start "what you want built"'
 
@@ -34,16 +33,7 @@ class Options(NamedTuple):
 def main(argv: Sequence[str] | None = None) -> int:
     """The exit code: 0 whenever there is something to show, else that of the `RelayError`."""
     arguments = sys.argv[1:] if argv is None else argv
-    try:
-        return _run(_parsed(arguments) if arguments else Options())
-    except RelayError as error:
-        sys.stderr.write(error_block(error.message, error.remedy) + "\n")
-        return error.exit_code
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is still buffered goes nowhere at exit
-        return EXIT_OK
-    except KeyboardInterrupt:
-        return INTERRUPTED
+    return exit_code(lambda: _run(_parsed(arguments) if arguments else Options()))
 
 
 def _parsed(arguments: Sequence[str]) -> Options:
@@ -55,10 +45,13 @@ def _parsed(arguments: Sequence[str]) -> Options:
     )
     parser.add_argument("--instance", default=DEFAULT_INSTANCE, metavar="NAME", help="an instance other than default")
     parser.add_argument("--json", action="store_true", help="everything, for machines; with --watch a line each time")
+    parser.add_argument("--format", choices=("table", "json"), default="table", help="json is the same as --json")
     parser.add_argument("--watch", nargs="?", type=float, const=INTERVAL_S, metavar="SECONDS",
                         help="stay until the run is over; q leaves")  # fmt: skip
     parser.add_argument("--no-color", dest="colour", action="store_false", help="as NO_COLOR in the environment")
-    return Options(**vars(parser.parse_args(arguments)))
+    found = vars(parser.parse_args(arguments))
+    found["json"] |= found.pop("format") == "json"
+    return Options(**found)
 
 
 def _run(options: Options) -> int:

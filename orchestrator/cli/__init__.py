@@ -6,9 +6,7 @@ import gc
 import sys
 from collections.abc import Callable
 
-from lib.errors import EXIT_BUG, EXIT_OK, RelayError
-
-INTERRUPTED = 130  # 128 + SIGINT, as shells report it
+from lib.errors import EXIT_OK
 
 
 def main() -> None:
@@ -43,27 +41,11 @@ def _start_app() -> Callable[..., object]:
 
 def _exit_with(call: Callable[[], object]) -> None:
     from lib.process import occupy_stdio
+    from orchestrator.ending import exit_code
+
+    def called() -> int:
+        call()
+        return EXIT_OK
 
     occupy_stdio()
-    try:
-        call()
-        code = EXIT_OK
-    except RelayError as error:
-        from orchestrator.screen import error_block
-
-        print(error_block(error.message, error.remedy), file=sys.stderr)
-        code = error.exit_code
-    except KeyboardInterrupt:
-        code = INTERRUPTED
-    except BrokenPipeError:
-        sys.stderr.close()
-        code = EXIT_OK
-    except SystemExit:
-        raise
-    except Exception:  # noqa: BLE001 - what no command foresaw is a bug, and says so
-        import traceback
-
-        traceback.print_exc()
-        print("This is a bug in Relay. Your work is untouched; `relay status` shows the run.", file=sys.stderr)
-        code = EXIT_BUG
-    sys.exit(code)
+    sys.exit(exit_code(called))
