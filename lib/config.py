@@ -5,19 +5,29 @@ An unknown key is an error that names the nearest known one.
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from textwrap import indent
+from typing import Annotated, Any, get_args, get_origin
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import BeforeValidator, Field, ValidationError, field_validator
 
 from lib.errors import UsageError
-from lib.model import Chain, Slug, Value
+from lib.model import Chain, Slug, Value, listed
+from lib.origins import Origins, editing, nearest
+from lib.yamltext import Document, NotYamlError
 
 MAX_CONFIG_BYTES = 1_000_000
+
+#: A list that may be written `a, b`.
+Texts = Annotated[tuple[str, ...], BeforeValidator(listed)]
+
+
+def _blank(value: Any) -> Any:  # noqa: ANN401 - what else it can be is pydantic's to refuse
+    return "" if value is None else value
 
 
 class Land(StrEnum):
@@ -69,18 +79,20 @@ class Config(Value):
     conflicts: Conflicts = Field(default=Conflicts.ASSISTANT, description="Who resolves conflicts first.")
     scope: Scope = Field(default=Scope.ASK, description="Files outside a component's own: shown; asked about before "
                          "they land if any is deleted or they are many; or sent back.")  # fmt: skip
-    skills: tuple[Slug, ...] = Field(default=(), description="Files in .project/skills that builders are given.")
+    skills: Annotated[tuple[Slug, ...], BeforeValidator(listed)] = Field(
+        default=(), description="Files in .project/skills that builders are given."
+    )
     max_cost_usd: float | None = Field(default=None, gt=0, description="What a run may cost.")
     max_tokens: int | None = Field(default=None, gt=0, description="Tokens that a run may use, in and out.")
     builder_max_cost_usd: float | None = Field(default=None, gt=0, description="What a builder may cost.")
-    builder_max_tokens: int | None = Field(default=None, gt=0)
+    builder_max_tokens: int | None = Field(default=None, gt=0, description="Tokens that a builder may use.")
     limit_delay_s: float = Field(default=60.0, ge=0, description="Pause after a rate limit without a time; doubles.")
-    limit_delay_max_s: float = Field(default=1800.0, ge=0)
+    limit_delay_max_s: float = Field(default=1800.0, ge=0, description="The longest that pause becomes.")
     stuck_timeout_s: float = Field(default=120.0, gt=0, description="Longest wait of a turn for an answer to its "
                                    "question, or for a service that fails.")  # fmt: skip
     sandbox: Sandbox = Field(default=Sandbox.AUTO, description="Whether bubblewrap contains assistants and commands.")
-    sandbox_write: tuple[str, ...] = Field(default=(), description="Further folders that they may write.")
-    env_pass: tuple[str, ...] = Field(default=(), description="Further variables (fnmatch) that they get.")
+    sandbox_write: Texts = Field(default=(), description="Further folders that they may write.")
+    env_pass: Texts = Field(default=(), description="Further variables (fnmatch) that they get.")
     memory_max_mb: float | None = Field(default=None, gt=0, description="Most memory of a job's processes together.")
     processes_max: int | None = Field(default=None, gt=0, description="Most processes of a job.")
     assistants: Mapping[str, Mapping[str, Any]] = Field(default={}, description="Settings by assistant name.")
@@ -88,21 +100,23 @@ class Config(Value):
     poll_s: float = Field(default=5.0, gt=0, le=3600, description="How often state.json is read without any hint.")
     verify: str | None = Field(default=None, description="Shell line that must succeed, in worktrees and merged.")
     setup: str | None = Field(default=None, description="Shell line that makes a new worktree ready.")
-    land: Land = Land.AUTO
-    gates: Gates = Gates()
-    attempts: int = Field(default=3, ge=1, le=50, description="How often a builder is tried before ci is asked.")
-    design_repairs: int = Field(default=2, ge=0, le=10)
-    allow_no_changes: bool = False
+    land: Land = Field(default=Land.AUTO, description="auto; ask: you approve it; branch: yours is left alone.")
+    gates: Gates = Field(default=Gates(), description="design: person (you approve the design) or none.")
+    attempts: int = Field(default=3, ge=1, le=50, description="How often a builder is tried before you are asked.")
+    design_repairs: int = Field(default=2, ge=0, le=10, description="How often an invalid design goes back.")
+    allow_no_changes: bool = Field(default=False, description="A builder may end without changing a file.")
     timeout_s: float = Field(default=3600.0, gt=0, description="Longest turn of an assistant.")
     idle_timeout_s: float = Field(default=900.0, gt=0, description="Longest silence of an assistant.")
     command_timeout_s: float = Field(default=900.0, gt=0, description="Longest setup or verify command.")
     stop_grace_s: float = Field(default=5.0, ge=0, le=60, description="From TERM to KILL.")
     retry_delay_s: float = Field(default=1.0, ge=0, description="First pause before a retry; doubles each time.")
-    retry_delay_max_s: float = Field(default=60.0, ge=0)
+    retry_delay_max_s: float = Field(default=60.0, ge=0, description="The longest that pause becomes.")
     output_max_mb: float = Field(default=200.0, gt=0, description="A job that prints more is stopped.")
-    ports_per_builder: int = Field(default=10, ge=1, le=1000)
-    port_base: int = Field(default=20_000, ge=1024, le=60_000)
-    env: Mapping[str, str] = Field(default={}, description="Added to the environment of builders and commands.")
+    ports_per_builder: int = Field(default=10, ge=1, le=1000, description="Ports of each builder's own.")
+    port_base: int = Field(default=20_000, ge=1024, le=60_000, description="The first port that is given out.")
+    env: Mapping[str, Annotated[str, BeforeValidator(_blank)]] = Field(
+        default={}, description="Added to the environment of builders and commands."
+    )
 
     def chain(self, role: str) -> Chain:
         """The assistants that are asked for that role."""
@@ -118,76 +132,115 @@ class Config(Value):
 NOT_SETTINGS = frozenset(
     {
         "RELAY_RUN", "RELAY_ROLE", "RELAY_BUILDER", "RELAY_ATTEMPT", "RELAY_WORKTREE", "RELAY_PORT_BASE",
-        "RELAY_JOB", "RELAY_REQUIREMENT", "RELAY_SETTINGS",
+        "RELAY_JOB", "RELAY_REQUIREMENT", "RELAY_SETTINGS", "RELAY_PROJECT", "RELAY_PROMPT_FILE", "RELAY_RUN_DIR",
+        "RELAY_SESSION", "RELAY_STATE", "RELAY_STATE_FILE", "RELAY_VARIANT",
     }
 )  # fmt: skip
+#: Settings whose values have YAML's own types: what they are, only the assistant knows.
+TYPED = ("assistants",)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """A configuration, where its parts come from, and warnings about variables that are none of it."""
+
+    config: Config
+    origins: Origins
+    warnings: tuple[str, ...] = ()
 
 
 def load_config(file: Path, flags: Mapping[str, Any], environ: Mapping[str, str] = os.environ) -> Config:
+    """The configuration of a project; see `read_settings`."""
+    return read_settings(file, flags, environ).config
+
+
+def read_settings(file: Path, flags: Mapping[str, Any], environ: Mapping[str, str] = os.environ) -> Settings:
     """The configuration of a project, flags winning over `RELAY_*` variables winning over `file`.
 
     A flag that is None is as if not given. Raises `UsageError` (`config_invalid`).
     """
-    values = _read_file(file)
-    for name, text in environ.items():
-        key = name.removeprefix("RELAY_").lower()
-        if name.startswith("RELAY_") and name not in NOT_SETTINGS and key in Config.model_fields:
-            values[key] = _scalar(text)
-    values.update({key: value for key, value in flags.items() if value is not None})
+    return settings_of(_read_file(file), file, flags, environ)
+
+
+def settings_of(document: Document, file: Path, flags: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
+    """As `read_settings`, of a file that was read. Raises `UsageError` (`config_invalid`)."""
+    given = {key: value for key, value in flags.items() if value is not None}
+    names = [name for name in environ if name.startswith("RELAY_") and name not in NOT_SETTINGS]
+    variables = {key: name for name in names if (key := _key(name)) in Config.model_fields}
+    origins = Origins(file, document, variables, given)
+    values = {
+        **document.values,
+        **{key: from_text(key, environ[name], name) for key, name in variables.items()},
+        **given,
+    }
     try:
-        return Config.model_validate(values)
+        config = Config.model_validate(values)
     except ValidationError as error:
-        raise _explained(error, file) from error
+        known = {"": tuple(Config.model_fields), "gates": tuple(Gates.model_fields)}
+        raise origins.error(error.errors(include_url=False), known) from error
+    unknown = (name for name in names if name not in variables.values())
+    return Settings(config, origins, tuple(_unknown(name) for name in unknown))
 
 
-def _read_file(file: Path) -> dict[str, Any]:
+def _key(variable: str) -> str:
+    return variable.removeprefix("RELAY_").lower()
+
+
+def _unknown(variable: str) -> str:
+    near = nearest(_key(variable), Config.model_fields)
+    return f"{variable} is no setting of Relay" + (f"; did you mean RELAY_{near.upper()}?" if near else "")
+
+
+def from_text(key: str, text: str, where: str) -> Any:  # noqa: ANN401 - a value of that setting's type
+    """The value of a setting that was written as one text: a variable's, or an argument's.
+
+    A list may be written `a, b`; lists and mappings may be YAML, and so JSON. All else is the text as it is. Raises
+    `UsageError` (`config_invalid`) that names `where`.
+    """
+    annotation = Config.model_fields[key].annotation
+    kind = get_origin(annotation) or annotation
+    if kind in {Mapping, Gates} or (kind is tuple and text.lstrip().startswith("[")):
+        return _from_yaml(key, text, where)
+    return None if not text.strip() and type(None) in get_args(annotation) else text
+
+
+def _from_yaml(key: str, text: str, where: str) -> Any:  # noqa: ANN401 - YAML can be anything
+    try:
+        return Document(f"{key}:\n{indent(text, ' ')}", typed=TYPED).values[key] or {}
+    except NotYamlError as error:
+        remedy = f"relay config explain {key}"
+        message = f"{where} is not YAML, such as [A, B] or {{NAME: VALUE}}: {error.reason}"
+        raise UsageError(message, remedy=remedy, code="config_invalid") from error
+
+
+def _read_file(file: Path) -> Document:
     try:
         raw = file.read_bytes()
     except FileNotFoundError:
-        return {}
+        return Document("{}")
     except OSError as error:
         message = f"{file} can't be read: {error.strerror}"
         raise UsageError(message, remedy=f"ls -l {file}", code="config_invalid") from error
     if len(raw) > MAX_CONFIG_BYTES:
         raise UsageError(f"{file} is larger than 1 MB", remedy=f"ls -l {file}", code="config_invalid")
-    values = _yaml(raw.decode("utf-8", errors="replace"), file)
-    if values is None:
-        return {}
-    if not isinstance(values, dict):
-        message = f"{file}: expected `key: value` lines, found {type(values).__name__}"
-        raise UsageError(message, remedy="relay init --print", code="config_invalid")
-    return {str(key): value for key, value in values.items()}
+    return document_of(raw.decode("utf-8", errors="replace"), file)
 
 
-def _yaml(text: str, file: Path | None) -> Any:  # noqa: ANN401 - YAML can be anything
-    import yaml
-
+def document_of(text: str, file: Path) -> Document:
+    """The text of `file`, read as settings. Raises `UsageError` (`config_invalid`)."""
     try:
-        return yaml.safe_load(text)
-    except (yaml.YAMLError, RecursionError) as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
-        reason = getattr(error, "problem", None) or type(error).__name__
-        message = f"{file or 'environment'}{where}: not YAML: {reason}"
-        raise UsageError(message, remedy=f"$EDITOR {file}", code="config_invalid") from error
-
-
-def _scalar(text: str) -> Any:  # noqa: ANN401 - a variable is whatever YAML makes of it
-    return _yaml(text, None) if text[:1] in "{[" else text
-
-
-def _explained(error: ValidationError, file: Path) -> UsageError:
-    first = error.errors(include_url=False)[0]
-    path = ".".join(str(part) for part in first["loc"])
-    if first["type"] == "extra_forbidden":
-        name = str(first["loc"][-1])
-        near = difflib.get_close_matches(name, _known_keys(first["loc"][:-1]), n=1)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        message = f"configuration: unknown key {path}{hint}"
-    else:
-        message = f"configuration: {path}: {first['msg']}"
-    return UsageError(message, remedy=f"$EDITOR {file}", code="config_invalid")
-
-
-def _known_keys(parents: tuple[int | str, ...]) -> list[str]:
-    return list(Gates.model_fields if parents == ("gates",) else Config.model_fields)
+        document = Document(text, typed=TYPED)
+    except NotYamlError as error:
+        where = f"{file.name}, line {error.line}" if error.line else file.name
+        message = f"{where}: not YAML: {error.reason}"
+        raise UsageError(message, remedy=editing(file), code="config_invalid") from error
+    if document.values is None:
+        document.values = {}
+    if not isinstance(document.values, dict):
+        message = f"{file.name} must have `name: value` lines"
+        raise UsageError(message, remedy="relay init --print", code="config_invalid")
+    if twice := document.twice():
+        message = f"{file.name}, line {twice[2]}: {twice[0]} is set twice (in line {twice[1]} too)"
+        raise UsageError(message, remedy=editing(file), code="config_invalid")
+    document.values = {str(key): value for key, value in document.values.items()}
+    return document

@@ -23,7 +23,7 @@ Action = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]*( [a-z0-9][
 NO_ACTION: Final = "none"
 
 
-def _listed(value: Any) -> Any:  # noqa: ANN401 - what else it can be is pydantic's to refuse
+def listed(value: Any) -> Any:  # noqa: ANN401 - what else it can be is pydantic's to refuse
     return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
 
@@ -156,7 +156,7 @@ class Edit(Value):
 
 
 #: Assistants in the order in which they are asked: each `NAME` or `NAME:VARIANT`; written `a, b` or as a list.
-Chain = Annotated[tuple[str, ...], BeforeValidator(_listed)]
+Chain = Annotated[tuple[str, ...], BeforeValidator(listed)]
 
 
 class Component(BaseModel):

@@ -65,6 +65,12 @@ def pending(project: Project) -> list[Pending]:
     return found
 
 
+def is_trusted(project: Project, path: Path) -> bool:
+    """Whether that file of the project needs no trust any more, as it is now; also if it is not there."""
+    name = path.relative_to(project.root).as_posix()
+    return all(item.path != name for item in pending(project))
+
+
 def require(project: Project) -> None:
     """Raises `RelayError` (`untrusted`, `trust_refused`) unless all that decides what is run is trusted as it is."""
     items = pending(project)

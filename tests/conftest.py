@@ -24,7 +24,7 @@ settings.load_profile("repeatable")
 
 ROOT = Path(__file__).resolve().parent.parent
 #: Set for each test, so inherited by every process that it starts, however deep.
-MARK = "RELAY_TEST"
+MARK = "TEST_OF_RELAY"
 #: How long a process that was just killed may take to be gone.
 GRACE_S = float(os.environ.get("TEST_GRACE_S", "20"))
 GITCONFIG = "[user]\n\tname = Ada\n\temail = ada@example.org\n[init]\n\tdefaultBranch = main\n"

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from orchestrator.cli.history import Format, Output
+from orchestrator.cli.formats import Format, Json, Output, for_machines, print_json
 
 if TYPE_CHECKING:
     from orchestrator.probing import Found, Trial
@@ -24,7 +23,7 @@ def assistants(
     check: Annotated[bool, typer.Option("--check", help="Run one tiny real turn of each that is ready.")] = False,
     timeout_s: Annotated[float, typer.Option("--timeout", min=1, help="Longest turn of --check, in seconds.")] = 180.0,
     output: Output = Format.TABLE,
-    as_json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
+    as_json: Json = False,
 ) -> None:
     """List the assistants of this machine, with version and login."""
     from orchestrator.probing import configuration, survey
@@ -32,11 +31,10 @@ def assistants(
     config = configuration(Path.cwd())
     found = survey(config, names or ())
     if check:
-        raise typer.Exit(
-            _check([row for row in found if names or _is_tried(row)], timeout_s, as_json or output is Format.JSON)
-        )
-    if as_json or output is Format.JSON:
-        typer.echo(json.dumps([asdict(row) for row in found], indent=2))
+        tried = [row for row in found if names or _is_tried(row)]
+        raise typer.Exit(_check(tried, timeout_s, for_machines(output, as_json)))
+    if for_machines(output, as_json):
+        print_json([asdict(row) for row in found])
         return
     _show(found)
 
@@ -74,7 +72,7 @@ def _check(rows: list[Found], timeout_s: float, as_json: bool) -> int:
         if not as_json:
             typer.echo(_line(trials[-1]))
     if as_json:
-        typer.echo(json.dumps([_as_dict(trial) for trial in trials], indent=2))
+        print_json([_as_dict(trial) for trial in trials])
     elif not rows:
         typer.echo("None is ready: relay assistants tells what to type.")
     return 0 if rows and all(trial.result.ok for trial in trials) else 1

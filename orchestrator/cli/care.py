@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from orchestrator.cli.history import Format, Output
+from orchestrator.cli.formats import Format, Json, Output, for_machines, print_json
 from orchestrator.cli.project import Instance, project_of
 
 
@@ -47,6 +47,8 @@ def init(
 
 def trust(
     show: Annotated[bool, typer.Option("--list", help="Only list what is not trusted.")] = False,
+    output: Output = Format.TABLE,
+    as_json: Json = False,
 ) -> None:
     """Allow this project's own handlers, commands, prompts and skills to be used, as they are now."""
     from lib import trust as trusting
@@ -54,6 +56,9 @@ def trust(
 
     project = project_of("default")
     waiting = trusting.pending(project)
+    if for_machines(output, as_json):
+        print_json([asdict(item) for item in waiting])
+        return
     for item in waiting:
         typer.echo(f"  {item.state:8} {escaped(str(item.path))}{f'  ({item.reason})' if item.reason else ''}")
     if not waiting:
@@ -65,13 +70,13 @@ def trust(
         typer.echo("Trusted as they are; a change of any of them asks again.")
 
 
-def doctor(output: Output = Format.TABLE, instance: Instance = "default") -> None:
+def doctor(output: Output = Format.TABLE, as_json: Json = False, instance: Instance = "default") -> None:
     """Check git, assistants, sandbox, locks and worktrees, each with its fix."""
     from orchestrator.doctor import examine
 
     findings = examine(Path.cwd(), instance)
-    if output is Format.JSON:
-        typer.echo(json.dumps([finding.as_dict() for finding in findings], indent=2))
+    if for_machines(output, as_json):
+        print_json([finding.as_dict() for finding in findings])
     else:
         from orchestrator.screen import paint
 
@@ -88,6 +93,7 @@ def recover(
     ref: Annotated[str, typer.Argument(help="What to bring back, as the list names it; nothing lists.")] = "",
     branch: Annotated[str, typer.Option(help="The branch to make of it.")] = "",
     output: Output = Format.TABLE,
+    as_json: Json = False,
 ) -> None:
     """List work that was kept before something was removed or reset, and bring it back as a branch."""
     from lib.git.rescue import rescued, restore
@@ -99,9 +105,9 @@ def recover(
         typer.echo(f"Brought back as the branch {name}. Look at it with: git log -p {name}")
         return
     kept = rescued(repo)
-    if output is Format.JSON:
+    if for_machines(output, as_json):
         rows = [{"ref": item.ref, "commit": item.commit, "when": item.when, "reason": item.reason} for item in kept]
-        typer.echo(json.dumps(rows, indent=2))
+        print_json(rows)
     elif not kept:
         typer.echo("Nothing is kept: Relay has removed or reset nothing that was not landed.")
     else:

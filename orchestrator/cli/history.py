@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -11,15 +10,8 @@ import typer
 from lib.paths import Project
 from lib.records import RunRow, Stored
 from lib.rundb import RunDB
+from orchestrator.cli.formats import Format, Json, Output, for_machines, print_json
 from orchestrator.cli.project import Instance, project_of
-
-
-class Format(StrEnum):
-    TABLE = "table"
-    JSON = "json"
-
-
-Output = Annotated[Format, typer.Option("--format", help="table for people, json for machines.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -32,13 +24,14 @@ def runs(
     outcome: Annotated[str | None, typer.Option(help="landed, stored or cancelled.")] = None,
     limit: Annotated[int, typer.Option(min=1)] = 20,
     output: Output = Format.TABLE,
+    as_json: Json = False,
 ) -> None:
     """List the runs of this repository, the newest first."""
     project = project_of("default")
     db = RunDB.open_readonly(project.database)
     found = db.runs(text=search, outcome=outcome, limit=limit) if db else []
-    if output is Format.JSON:
-        typer.echo(json.dumps([_as_dict(row) for row in found], indent=2))
+    if for_machines(output, as_json):
+        print_json([_as_dict(row) for row in found])
         return
     if not found:
         typer.echo('No runs. Start one with: relay start "what you want built"')
@@ -62,16 +55,17 @@ def _as_dict(row: RunRow) -> dict[str, object]:
 def show(
     run: Annotated[str, typer.Argument(help="The run's id, or the beginning of it; the newest if left out.")] = "",
     output: Output = Format.TABLE,
+    as_json: Json = False,
 ) -> None:
     """Show one run: what happened, event by event."""
     project = project_of("default")
     db, name = _find(project, run)
     stored = db.load(name)
     events = db.events(name)
-    if output is Format.JSON:
+    if for_machines(output, as_json):
         told = [{"seq": row.seq, "at": row.at, "kind": row.kind, "data": json.loads(row.data)} for row in events]
         builders = [json.loads(row.data) for row in stored.builders]
-        typer.echo(json.dumps({**_as_dict(stored.row), "builders": builders, "events": told}, indent=2))
+        print_json({**_as_dict(stored.row), "builders": builders, "events": told})
         return
     from lib.display import escaped
     from lib.wording import sentence

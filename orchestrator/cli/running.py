@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from orchestrator.cli.formats import Format, Json, Output, for_machines
 from orchestrator.cli.project import Instance, project_of
 
 
@@ -30,21 +31,23 @@ def start(
     wait: Annotated[bool, typer.Option("--wait", help="Show progress until landed, or until ci is needed.")] = False,
     foreground: Annotated[bool, typer.Option("--foreground", help="Drive the run in this process.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be done; make nothing.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the run as JSON.")] = False,
+    output: Output = Format.TABLE,
+    as_json: Json = False,
 ) -> None:
     """Start a run: design, build in parallel, merge, land."""
-    from lib.config import load_config
+    from orchestrator.cli.configuring import configured
     from orchestrator.cli.starting import begin, plan, show_plan
 
     project = project_of(instance)
     flags = {"assistant": assistant, "parallel": parallel, "verify": verify, "setup": setup, "land": land,
              "poll_s": poll, "gates": {"design": "none"} if yes else None}  # fmt: skip
-    config = load_config(project.config_file, flags)
+    config = configured(project, flags)
+    machine = for_machines(output, as_json)
     text = _standard_input() if requirement == "-" else requirement
     if dry_run:
-        show_plan(plan(project, text, config), as_json=as_json)
+        show_plan(plan(project, text, config), as_json=machine)
         return
-    raise typer.Exit(begin(project, text, config, wait=wait, foreground=foreground, as_json=as_json))
+    raise typer.Exit(begin(project, text, config, wait=wait, foreground=foreground, as_json=machine))
 
 
 def status(context: typer.Context) -> None:

@@ -1,0 +1,26 @@
+"""The two ways to ask any command that prints a table or a page for JSON: `--format json` and `--json`."""
+
+from __future__ import annotations
+
+import json
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+
+
+class Format(StrEnum):
+    TABLE = "table"
+    JSON = "json"
+
+
+Output = Annotated[Format, typer.Option("--format", help="table for people, json for machines.")]
+Json = Annotated[bool, typer.Option("--json", help="The same as --format json.")]
+
+
+def for_machines(output: Format, as_json: bool) -> bool:
+    return as_json or output is Format.JSON
+
+
+def print_json(data: Any) -> None:  # noqa: ANN401 - JSON can be anything
+    typer.echo(json.dumps(data, indent=2))
