@@ -128,6 +128,22 @@ class Config(Value):
         return value if value and value.strip() else None
 
 
+#: Settings that decide what is run, by whom, and what that can see or skip: those of a file are used only once trusted.
+BOUND = frozenset(
+    {
+        "assistant", "roles", "assistants", "skills", "verify", "setup", "env", "env_pass", "sandbox", "sandbox_write",
+        "gates",
+    }
+)  # fmt: skip
+#: Settings that run and show nothing: how much, how long, how often, and where the result goes.
+FREE = frozenset(
+    {
+        "review", "conflicts", "max_cost_usd", "max_tokens", "builder_max_cost_usd", "builder_max_tokens",
+        "limit_delay_s", "limit_delay_max_s", "stuck_timeout_s", "memory_max_mb", "processes_max", "parallel", "poll_s",
+        "land", "attempts", "design_repairs", "allow_no_changes", "timeout_s", "idle_timeout_s", "command_timeout_s",
+        "stop_grace_s", "retry_delay_s", "retry_delay_max_s", "output_max_mb", "ports_per_builder", "port_base",
+    }
+)  # fmt: skip
 #: `RELAY_*` variables that Relay gives to its children, and so must not read as settings.
 NOT_SETTINGS = frozenset(
     {

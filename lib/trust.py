@@ -14,7 +14,7 @@ import shlex
 import stat
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from lib.display import escaped
 from lib.errors import RelayError
@@ -28,21 +28,27 @@ if TYPE_CHECKING:
 
 _FILES: Final = (".project/config.yaml", ".worktreeinclude")
 _TREES: Final = tuple(f".project/{name}" for name in ("phases", "workflows", "prompts", "playbooks", "skills"))
+_CONFIG: Final = _FILES[0]
 _NAMED: Final = 5
+#: What is kept of a trusted file, to show later what changed in it.
+_TEXT_BYTES: Final = 200_000
 
 
 @dataclass(frozen=True, slots=True)
 class Pending:
     """A file that is not trusted as it is.
 
-    `path` is relative to the project and as foreign as the file. `digest` is what it was when it was looked at;
-    for one that is `refused`, and can't be trusted at all, `reason` says why.
+    `path` is relative to the project and as foreign as the file. `digest` is what it was when it was looked at, and
+    `text` what it said, unless it is large or no text; `trusted` is what it said when it was trusted. For one that is
+    `refused`, and can't be trusted at all, `reason` says why.
     """
 
     path: str
     state: Literal["new", "changed", "refused"]
     digest: str = ""
     reason: str = ""
+    text: str | None = None
+    trusted: str | None = None
 
 
 class _RefusedError(Exception):
@@ -51,17 +57,18 @@ class _RefusedError(Exception):
 
 def pending(project: Project) -> list[Pending]:
     """What waits to be trusted, by path; nothing if the project brings nothing that decides what is run."""
-    trusted = _trusted(project)
+    record = _record(project)
     found = []
     for path in sorted(_candidates(project.root)):
         name = path.relative_to(project.root).as_posix()
         try:
-            digest = _digest(path, project.root)
+            seen = _seen(path, project.root)
         except (OSError, _RefusedError) as error:
             found.append(Pending(name, "refused", reason=getattr(error, "strerror", None) or str(error)))
             continue
-        if trusted.get(name) != digest:
-            found.append(Pending(name, "changed" if name in trusted else "new", digest))
+        if seen is not None and record.files.get(name) not in seen.digests:
+            state: Literal["new", "changed"] = "changed" if name in record.files else "new"
+            found.append(Pending(name, state, seen.digests[0], text=seen.text, trusted=record.texts.get(name)))
     return found
 
 
@@ -76,10 +83,23 @@ def require(project: Project) -> None:
     items = pending(project)
     _refuse(items, project)
     if items:
-        names = ", ".join(f"{escaped(item.path)} ({item.state})" for item in items[:_NAMED])
-        more = f" and {len(items) - _NAMED} more" if len(items) > _NAMED else ""
-        message = f"this project brings files that decide what is run, and you have not trusted them: {names}{more}"
-        raise RelayError(message, remedy="relay trust", code="untrusted")
+        raise RelayError(f"{_said(items)}. Review and trust: relay trust", remedy="relay trust", code="untrusted")
+
+
+def _said(items: list[Pending]) -> str:
+    """What is new and what changed, in a sentence."""
+    parts = []
+    for state, one, several in (
+        ("changed", "changed since you trusted it", "changed since you trusted them"),
+        ("new", "is new and decides what is run", "are new and decide what is run"),
+    ):
+        names = [escaped(item.path) for item in items if item.state == state]
+        more = [f"{len(names) - _NAMED} more"] if len(names) > _NAMED else []
+        told = names[:_NAMED] + more
+        if told:
+            listed = ", ".join(told[:-1]) + (" and " if told[1:] else "") + told[-1]
+            parts.append(f"{listed} {several if names[1:] else one}")
+    return "; ".join(parts)
 
 
 def trust(project: Project, items: Iterable[Pending] | None = None) -> None:
@@ -89,14 +109,15 @@ def trust(project: Project, items: Iterable[Pending] | None = None) -> None:
     """
     items = pending(project) if items is None else list(items)
     _refuse(items, project)
-    _keep(project, {item.path: item.digest for item in items})
+    _keep(project, {item.path: (item.digest, item.text) for item in items})
 
 
 def trust_file(project: Project, path: Path) -> None:
     """Trusts one file that Relay itself wrote. Raises `RelayError` (`trust_refused`, `trust_not_kept`)."""
     name = path.relative_to(project.root).as_posix()
     try:
-        _keep(project, {name: _digest(path, project.root)})
+        if seen := _seen(path, project.root):
+            _keep(project, {name: (seen.digests[0], seen.text)})
     except (OSError, _RefusedError) as error:
         _refuse([Pending(name, "refused", reason=str(error))], project)
 
@@ -129,23 +150,63 @@ def _below(folder: Path) -> Iterator[Path]:
             yield entry
 
 
-def _digest(path: Path, root: Path) -> str:
-    """What must stay the same: content, executable bit, and where a link leads. Raises `OSError`, `_RefusedError`."""
-    if not path.is_symlink():
-        return f"file {_content(path)}"
-    target = Path(os.path.realpath(path, strict=True))  # Path.resolve raises RuntimeError for a loop before 3.13
-    if not target.is_relative_to(root.resolve()):
-        raise _RefusedError("it is a link that leaves the project")
-    return f"link {_content(target)} {path.readlink()}"
+class _Seen(NamedTuple):
+    """A file as it is. A record that has any of `digests` holds for it; the first is kept of a new one."""
+
+    digests: tuple[str, ...]
+    text: str | None
 
 
-def _content(path: Path) -> str:
+def _seen(path: Path, root: Path) -> _Seen | None:
+    """What must stay the same: content, executable bit, and where a link leads; of the configuration, its bound part.
+
+    None where nothing needs trust. Raises `OSError`, `_RefusedError`.
+    """
+    target = path
+    if path.is_symlink():
+        target = Path(os.path.realpath(path, strict=True))  # Path.resolve raises RuntimeError for a loop before 3.13
+        if not target.is_relative_to(root.resolve()):
+            raise _RefusedError("it is a link that leaves the project")
+    content, executable = _content(target)
+    digest = f"{'x' if executable else '-'} {hashlib.sha256(content).hexdigest()}"
+    whole = f"link {digest} {path.readlink()}" if target != path else f"file {digest}"
+    text = _text(content)
+    if text is not None and path == root / _CONFIG:
+        bound = _bound(text)
+        if bound is not None:
+            kept = json.dumps(bound, sort_keys=True)
+            return _Seen((f"bound {hashlib.sha256(kept.encode()).hexdigest()}", whole), text) if bound else None
+    return _Seen((whole,), text)
+
+
+def _bound(text: str) -> dict[str, Any] | None:
+    """The settings of config.yaml that need trust; None if it can't be read, and so is bound as a whole."""
+    from lib.config import BOUND
+    from lib.yamltext import Document, NotYamlError
+
+    try:
+        values = Document(text).values
+        bound = {key: value for key, value in values.items() if key in BOUND} if isinstance(values, dict) else None
+        json.dumps(bound, sort_keys=True)
+    except (NotYamlError, ValueError, TypeError, RecursionError):
+        return None
+    return {} if values is None else bound
+
+
+def _text(content: bytes) -> str | None:
+    try:
+        return content.decode() if len(content) <= _TEXT_BYTES else None
+    except UnicodeDecodeError:
+        return None
+
+
+def _content(path: Path) -> tuple[bytes, bool]:
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)  # a FIFO must not hang us
     with os.fdopen(descriptor, "rb") as file:
         mode = os.fstat(descriptor).st_mode
         if not stat.S_ISREG(mode):
             raise _RefusedError("it is not a plain file, nor a link to one")
-        return f"{'x' if mode & 0o111 else '-'} {hashlib.file_digest(file, 'sha256').hexdigest()}"
+        return file.read(), bool(mode & 0o111)
 
 
 def _store(project: Project) -> Path:
@@ -153,22 +214,33 @@ def _store(project: Project) -> Path:
     return user_state_dir() / "trust" / f"{key}.json"
 
 
-def _trusted(project: Project) -> dict[str, str]:
+class _Record(NamedTuple):
+    """What is trusted: digests, and what the files said then."""
+
+    files: dict[str, str]
+    texts: dict[str, str]
+
+
+def _record(project: Project) -> _Record:
     """What is trusted; nothing if that can't be read, so that it is asked for again."""
     try:
         stored = json.loads(_store(project).read_bytes())
-        return {str(name): str(digest) for name, digest in stored["files"].items()}
+        files, texts = stored["files"], stored.get("texts", {})
+        return _Record(*({str(name): str(value) for name, value in part.items()} for part in (files, texts)))
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        return {}
+        return _Record({}, {})
 
 
-def _keep(project: Project, digests: dict[str, str]) -> None:
-    path = _store(project)
-    text = json.dumps({"project": str(project.root), "files": _trusted(project) | digests}, indent=1)
+def _keep(project: Project, items: dict[str, tuple[str, str | None]]) -> None:
+    path, record = _store(project), _record(project)
+    texts = {name: text for name, text in record.texts.items() if name not in items}
+    texts |= {name: text for name, (_, text) in items.items() if text is not None}
+    files = record.files | {name: digest for name, (digest, _) in items.items()}
+    stored = json.dumps({"project": str(project.root), "files": files, "texts": texts}, indent=1)
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         fresh = path.with_suffix(f".{os.getpid()}.tmp")
-        fresh.write_text(text, encoding="ascii")
+        fresh.write_text(stored, encoding="ascii")
         sync_file(fresh)
         fresh.replace(path)
     except OSError as error:

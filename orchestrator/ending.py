@@ -32,7 +32,7 @@ def exit_code(call: Callable[[], int]) -> int:
 
     Raises `SystemExit`, `ImportError`.
     """
-    _open_output()
+    _open_streams()
     try:
         code = call()
         sys.stdout.flush()
@@ -57,11 +57,11 @@ def exit_code(call: Callable[[], int]) -> int:
     return code
 
 
-def _open_output() -> None:
-    """Gives prints a place where standard output or error is closed (`>&-`)."""
-    for name in ("stdout", "stderr"):
+def _open_streams() -> None:
+    """Puts /dev/null in place of a standard stream that is closed (`>&-`)."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
-            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 - it stays open to the end
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115 - it stays open to the end
 
 
 def _told(message: str, remedy: str, code: int) -> int:

