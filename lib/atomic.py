@@ -15,12 +15,12 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from errno import EACCES, EDQUOT, EINVAL, ENOENT, ENOSPC, ENOSYS, EOPNOTSUPP, EPERM, EROFS
 from pathlib import Path
-from shlex import quote
 from typing import Final
 
 from lib import displaced
 from lib.displaced import Late, content_of, read_in
 from lib.errors import EXIT_FAILED, RelayError
+from lib.names import quote
 from lib.plainfile import NotPlainError, open_folder
 
 __all__ = ["Changed", "Late", "WriteError", "exchange", "late_write", "replace_file", "sweep_temporaries"]

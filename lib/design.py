@@ -21,6 +21,7 @@ from lib.display import escaped
 from lib.errors import RelayError
 from lib.globs import overlap
 from lib.model import Component, Design
+from lib.names import shown_data
 
 #: Names of branches and worktrees that Relay itself makes beside those of the builders.
 RESERVED: Final = frozenset({"merged", "architect"})
@@ -36,8 +37,7 @@ def parse_design(text: str) -> Design:
     """
     try:
         found = _last_object(text)
-        # Lone surrogates are valid in JSON and can't be written to any file.
-        found = json.loads(json.dumps(found, ensure_ascii=False).encode("utf-8", "replace"))
+        found = shown_data(found)  # lone surrogates are valid in JSON and can't be written to any file
         design = Design.model_validate(_without_blanks(found))
         design.model_dump_json()  # refuses what no later event could hold
     except ValidationError as error:

@@ -11,6 +11,8 @@ import unicodedata
 from collections.abc import Mapping
 from typing import Any, Final
 
+from lib.names import surrogate
+
 _PLAIN_SPACE: Final = "Zs"
 _NOT_ASCII_PRINTABLE: Final = re.compile(r"[^ -~]")
 
@@ -40,9 +42,9 @@ _HELD_CHARS: Final = 16_384
 def escaped(text: str, *, keep_newlines: bool = False) -> str:
     r"""The text with all that a terminal would act on shown as `\x1b`, `\u202e` and the like.
 
-    That is what Unicode holds for unprintable: C0 and C1 controls, bidirectional and zero-width marks, lone
-    surrogates, private and unassigned characters. `keep_newlines` keeps line feeds and tabs; without it the result is
-    one line.
+    That is what Unicode holds for unprintable: C0 and C1 controls, bidirectional and zero-width marks, private and
+    unassigned characters; and bytes of a name that are not UTF-8 (see `lib.names`). `keep_newlines` keeps line feeds
+    and tabs; without it the result is one line.
     """
     if text.isprintable():
         return text
@@ -52,7 +54,7 @@ def escaped(text: str, *, keep_newlines: bool = False) -> str:
         char = match[0]
         if char in kept or char.isprintable() or unicodedata.category(char) == _PLAIN_SPACE:
             return char
-        return char.encode("unicode_escape").decode("ascii")
+        return surrogate(char) if "\ud800" <= char <= "\udfff" else char.encode("unicode_escape").decode("ascii")
 
     return _NOT_ASCII_PRINTABLE.sub(shown, text)
 

@@ -19,11 +19,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from errno import EADDRINUSE
 from pathlib import Path
-from shlex import quote
 from typing import TYPE_CHECKING, Any, Final
 
 from lib.atomic import replace_file
 from lib.errors import RelayError
+from lib.names import quote
 from lib.plainfile import NotPlainError, kind_of, open_folder, read_plain
 
 if TYPE_CHECKING:

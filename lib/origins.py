@@ -127,7 +127,7 @@ def nearest(name: str, known: Collection[str]) -> str:
 
 def editing(file: Path, environ: Mapping[str, str] = os.environ) -> str:
     """A command that opens the file in an editor, also where `$EDITOR` is not set."""
-    from shlex import quote
+    from lib.names import quote
 
     editor = "$EDITOR" if environ.get("EDITOR") else next(filter(shutil.which, _EDITORS), "less")
     return f"{editor} {quote(str(file))}"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lib.errors import RelayError, UsageError
+from lib.names import quote
 
 DEFAULT_INSTANCE = "default"
 #: Characters of an instance's name.
@@ -97,7 +98,8 @@ def find_project(start: Path, instance: str = DEFAULT_INSTANCE) -> Project:
     for folder in (here, *here.parents):
         entry = folder / ".git"
         if entry.is_dir():
-            return Project(folder, entry, entry, instance)
+            git_dir = entry.resolve()
+            return Project(folder, git_dir, git_dir, instance)
         if entry.is_file():
             git_dir = _pointed_to(entry, "gitdir: ")
             common = git_dir / "commondir"
@@ -105,7 +107,7 @@ def find_project(start: Path, instance: str = DEFAULT_INSTANCE) -> Project:
             return Project(folder, git_dir, common_dir, instance)
         if (folder / "HEAD").is_file() and (folder / "objects").is_dir() and (folder / "refs").is_dir():
             message = f"{folder} is a bare repository; Relay needs a work tree to land in"
-            raise RelayError(message, remedy=f"git clone {folder} work && cd work", code="bare_repository")
+            raise RelayError(message, remedy=f"git clone {quote(folder)} work && cd work", code="bare_repository")
     message = f"{here} is not inside a git repository"
     raise RelayError(message, remedy="git init && git commit --allow-empty -m start", code="not_a_repository")
 
@@ -123,7 +125,7 @@ def _check_instance(name: str) -> None:
 
 def _pointed_to(file: Path, prefix: str) -> Path:
     """The path written in a `.git` or `commondir` file (gitrepository-layout(5)), relative to that file."""
-    text = file.read_text(encoding="utf-8", errors="surrogateescape").strip().removeprefix(prefix)
+    text = file.read_text("utf-8", "surrogateescape").rstrip("\r\n").removeprefix(prefix)
     return (file.parent / text).resolve()
 
 

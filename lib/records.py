@@ -7,6 +7,8 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from lib.names import shown
+
 if TYPE_CHECKING:
     import sqlite3
 
@@ -148,5 +150,5 @@ def json_or_null(value: Mapping[str, Any] | None) -> str | None:
 
 
 def storable(text: str) -> str:
-    """The text without lone surrogates, which SQLite can't store."""
-    return text.encode(errors="backslashreplace").decode()
+    """The text without lone surrogates, which SQLite can't store, as state.json shows it."""
+    return shown(text)

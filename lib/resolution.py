@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from lib.answer import last_object
 from lib.likeness import Likeness
+from lib.names import shown
 from lib.nesting import Line, bare, misplaced, nested
 
 #: Kinds of conflicts (`lib.git.merge.ConflictPath`) that have lines to be judged by; all others are for a person.
@@ -98,7 +99,7 @@ def _explained(entries: Any) -> dict[str, dict[str, str]]:  # noqa: ANN401 - wha
         if isinstance(entry, Mapping) and entry.get("file") and (why := str(entry.get("why") or "").strip()):
             text = entry.get("text") or ""
             lines = text if isinstance(text, list) else str(text).splitlines()
-            of_file = found.setdefault(str(entry["file"]).removeprefix("./"), {})
+            of_file = found.setdefault(shown(str(entry["file"]).removeprefix("./")), {})
             of_file |= {bare(str(line)): why[:_WIDTH] for line in lines or [""]}
     return found
 
@@ -133,7 +134,7 @@ def _judge_removal(
 ) -> None:
     if file.ours is None and file.theirs is None:
         return
-    name, why = sides[0] if file.ours is not None else sides[1], account.whole.get(file.path)
+    name, why = sides[0] if file.ours is not None else sides[1], account.whole.get(shown(file.path))
     if file.ours is not None and file.theirs is not None:
         judgement.objections.append(f"{file.path} is gone, though both sides have it")
     elif why is None:
@@ -167,7 +168,7 @@ class _Lines:
         if max(map(len, (self.base, *self.sides, self.result))) > _MOST_LINES:
             judgement.questions.append(f"{self.path} has more than {_MOST_LINES} lines")
             return
-        removed, added = account.removed.get(self.path, {}), account.added.get(self.path, {})
+        removed, added = (side.get(shown(self.path), {}) for side in (account.removed, account.added))
         base, ours, theirs, result = map(_count, (self.base, *self.sides, self.result))
         missing = ((ours - (base - theirs)) | (theirs - (base - ours))) - result
         invented = result - ((ours - base) + (theirs - base) + (base & ours & theirs) + self.moved)
@@ -231,9 +232,8 @@ def _reason(why: str) -> str:
 
 def bounded(sentences: Sequence[str]) -> list[str]:
     """The first of them, each cut to a line, and how many are left."""
-    readable = (each.encode(errors="replace").decode() for each in sentences[:SHOWN])
-    shown = [" ".join(each.split())[: 3 * _WIDTH] for each in readable]
-    return shown + ([f"and {len(sentences) - SHOWN} more"] if len(sentences) > SHOWN else [])
+    lines = [" ".join(shown(each).split())[: 3 * _WIDTH] for each in sentences[:SHOWN]]
+    return lines + ([f"and {len(sentences) - SHOWN} more"] if len(sentences) > SHOWN else [])
 
 
 def _shown(lines: Sequence[str]) -> str:

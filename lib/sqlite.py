@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import shlex
 import sqlite3
 import stat
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from errno import EACCES, EDQUOT, ENOSPC, EPERM, EROFS
 from typing import TYPE_CHECKING, Final
 
 from lib.errors import EXIT_FAILED, RelayError
+from lib.names import quote
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -108,7 +108,7 @@ def _refuse_unsafe(path: Path) -> None:
             continue
         if not (stat.S_ISDIR(mode) if candidate == path.parent else stat.S_ISREG(mode)):
             message = f"{candidate} is not a plain {'folder' if candidate == path.parent else 'file'}; it is not used"
-            raise StoreError(message, remedy=f"ls -ld {shlex.quote(str(candidate))}", code="store_refused")
+            raise StoreError(message, remedy=f"ls -ld {quote(str(candidate))}", code="store_refused")
 
 
 @contextmanager
@@ -129,7 +129,7 @@ def _like(errno: int | None) -> int:
 
 def _store_error(path: Path, primary: int, words: str) -> StoreError:
     code, reason, remedy = _CAUSES[primary]
-    places = {"folder": shlex.quote(str(path.parent)), "file": shlex.quote(str(path))}
+    places = {"folder": quote(str(path.parent)), "file": quote(str(path))}
     kept = "branches and worktrees are as they were" if code == CORRUPT else "nothing that it held is lost"
     message = f"the run database {path} can't be used: {reason} ({words}); {kept}"
     return StoreError(message, remedy=remedy.format_map(places), code=code)

@@ -15,10 +15,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
-from shlex import quote
 from typing import TYPE_CHECKING, Any, Final
 
 from lib.errors import RelayError
+from lib.names import quote, shown, to_readable_json
 from lib.plainfile import NotPlainError, open_folder, read_plain
 from lib.strictjson import JsonError, decode, locate
 
@@ -229,7 +229,7 @@ def render(state: State) -> bytes:
     if error is not None:
         error = error.model_copy(update={"message": _cut(error.message, MAX_MESSAGE),
                                          "remedy": _cut(error.remedy, MAX_MESSAGE)})  # fmt: skip
-    shown = state.model_copy(
+    stated = state.model_copy(
         update={
             "requirement": _cut(state.requirement, MAX_REQUIREMENT),
             "message": _cut(state.message, MAX_MESSAGE),
@@ -239,7 +239,7 @@ def render(state: State) -> bytes:
     )
     limit = MAX_BUILDERS
     while True:
-        data = _with_builders(shown, limit).model_dump_json(indent=2, by_alias=True).encode() + b"\n"
+        data = to_readable_json(_with_builders(stated, limit)).encode() + b"\n"
         if len(data) <= MAX_STATE_BYTES or limit == 0:
             return data
         limit = limit * 3 // 4
@@ -277,10 +277,9 @@ def _importance(line: BuilderLine) -> tuple[int, float]:
 
 def _cut(text: str, limit: int) -> str:
     """The text, or so much of its beginning that it takes `limit` bytes of JSON, and a note."""
-    text = text.encode(errors="replace").decode()
+    note, text = _note(text), shown(text)
     if len(text) * 6 <= limit or _size(text) <= limit:  # a control character takes six bytes
         return text
-    note = _note(text)
     head = text[:limit]
     length = bisect_right(range(len(head)), limit - _size(note), key=lambda end: _size(head[:end])) - 1
     return head[:length] + note

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shlex
 import stat
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from lib.display import escaped
 from lib.errors import RelayError
+from lib.names import quote
 from lib.paths import user_state_dir
 from lib.syncing import sync_file
 
@@ -126,7 +126,7 @@ def _refuse(items: Iterable[Pending], project: Project) -> None:
     for item in items:
         if item.state == "refused":
             message = f"{escaped(item.path)} can't be trusted: {escaped(item.reason)}; put a plain file in its place"
-            remedy = f"ls -ld {shlex.quote(str(project.root / item.path))}"
+            remedy = f"ls -ld {quote(str(project.root / item.path))}"
             raise RelayError(message, remedy=escaped(remedy), code="trust_refused")
 
 
@@ -245,4 +245,4 @@ def _keep(project: Project, items: dict[str, tuple[str, str | None]]) -> None:
         fresh.replace(path)
     except OSError as error:
         message = f"what you trust can't be kept in {path}: {error.strerror}"
-        raise RelayError(message, remedy=f"ls -ld {shlex.quote(str(path.parent))}", code="trust_not_kept") from error
+        raise RelayError(message, remedy=f"ls -ld {quote(str(path.parent))}", code="trust_not_kept") from error

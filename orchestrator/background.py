@@ -9,10 +9,10 @@ import signal
 import traceback
 from contextlib import suppress
 from pathlib import Path
-from shlex import quote
 
 from lib.errors import EXIT_BUG, RelayError
 from lib.lock import InstanceLock
+from lib.names import quote, shown
 from lib.paths import Project
 from lib.process import detach
 
@@ -73,7 +73,7 @@ def _driven(project: Project, run_name: str, lock: InstanceLock, starter: _Start
         told = {"message": error.message, "remedy": error.remedy, "code": error.code, "exit_code": error.exit_code}
         starter.hears(json.dumps(told).encode())
         with suppress(OSError):  # the disk may be full
-            os.write(2, f"{error.message}\n  try: {error.remedy}\n".encode(errors="replace"))
+            os.write(2, shown(f"{error.message}\n  try: {error.remedy}\n").encode())
         return error.exit_code
     except BaseException:  # noqa: BLE001 - the last thing that can be told of a bug, in orchestrator.log
         with suppress(OSError):

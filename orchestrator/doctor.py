@@ -7,13 +7,13 @@ import platform
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from lib.errors import RelayError
 from lib.git.inspect import git_version, starting_point
 from lib.git.run import Repo
 from lib.lock import holder
+from lib.names import quote
 from lib.paths import Project, find_project, user_state_dir
 from lib.rundb import RunDB, StoreError
 from lib.sandbox import probe

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from shlex import quote
 from typing import Any
 
 from lib.atomic import replace_file
@@ -27,6 +26,7 @@ from lib.git.run import Repo, again
 from lib.git.snapshot import Snapshot
 from lib.git.way import some
 from lib.model import JobResult
+from lib.names import quote, shown
 from orchestrator import scoping
 from orchestrator.conflicts import RESOLVED, brief_resolver, judge_resolution, reopen_conflict
 from orchestrator.guarding import JOURNAL
@@ -58,7 +58,7 @@ def write_files(work: Work) -> JobResult:
     folder = work.project.run_dir(work.run)
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in work.job.spec.args["files"].items():
-        replace_file(folder / name, str(text).encode())
+        replace_file(folder / name, shown(str(text)).encode())
     return JobResult(ok=True)
 
 

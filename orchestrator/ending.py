@@ -81,7 +81,7 @@ def _refused(error: OSError) -> int:
     if error.filename is None and error.errno in _OUTPUT_REFUSED:
         _drop_output()
         return _told(f"standard output can't be written: {error.strerror}", "df -h .", EXIT_FAILED)
-    from shlex import quote
+    from lib.names import quote
 
     where = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else "."
     remedy = _REFUSALS[error.errno or 0].format(quote(where))

@@ -18,6 +18,7 @@ from lib.contracts import Assistant, Launch, Turn
 from lib.errors import RelayError
 from lib.events import Event, JobDelayed, JobEnded, JobSpawned
 from lib.model import Builder, Delay, Job, JobKind, JobResult
+from lib.names import shown
 from lib.passing import passing
 from lib.paths import Project
 from lib.process import SpawnSpec, environment, spawn
@@ -99,7 +100,7 @@ def launch(work: Work) -> Event:
 
 
 def _spawn_spec(work: Work, site: Site, start: Launch) -> SpawnSpec:
-    stdin = start.stdin.encode("utf-8", errors="replace")
+    stdin = shown(start.stdin).encode()
     # A job may write what it reads from, so that is not the record of it.
     for file in (work.records / "prompt", site.stdin):
         replace_file(file, stdin, durable=False)
@@ -128,8 +129,8 @@ def _launch_of(work: Work, site: Site) -> Launch:
     adapter = adapter_of(work)
     if not getattr(adapter, "resumes", True):  # its line takes no session, and begins a new conversation each time
         values |= {"goes_on": False, "feedback": values.get("all_feedback", values.get("feedback", ""))}
-    text = render_prompt(spec.role, values, work.project.dot / "prompts")
-    replace_file(site.prompt, text.encode("utf-8", errors="replace"), durable=False)
+    text = shown(render_prompt(spec.role, values, work.project.dot / "prompts"))
+    replace_file(site.prompt, text.encode(), durable=False)
     return adapter.launch(_turn(work, site, text))
 
 

@@ -106,7 +106,7 @@ def _look(work: Work) -> str:
 
 def _masked(work: Work, result: JobResult) -> JobResult:
     """Without the secrets that the job had: what leaves here is logged, shown, and told to other assistants."""
-    return JobResult.model_validate(masker_of(work.config).masked_data(result.model_dump(mode="json")))
+    return JobResult.model_validate(masker_of(work.config).masked_data(result.model_dump()))
 
 
 def masker_of(config: Config) -> Masker:

@@ -11,6 +11,7 @@ from pathlib import Path
 from lib.display import Masker, escaped
 from lib.errors import RelayError
 from lib.model import Job
+from lib.names import from_json
 from lib.paths import Project
 from lib.rundb import RunDB
 
@@ -31,7 +32,7 @@ def builder_logs(project: Project, builder: str) -> tuple[list[Path], bool]:
     if builder not in known:
         message = f"there is no builder {builder}; there are: {', '.join(known) or 'none yet'}"
         raise RelayError(message, remedy="relay status", code="unknown_builder")
-    jobs = [Job.model_validate_json(row.data) for row in stored.jobs]
+    jobs = [from_json(Job, row.data) for row in stored.jobs]
     for job in reversed([job for job in jobs if job.spec.builder == builder]):
         folder = project.output_dir(run, builder, job.id)
         files = [file for name in ("output.log", "stderr.log") if (file := folder / name).exists()]

@@ -11,6 +11,7 @@ import phases
 from lib.contracts import Advance, AskCi, Fail, Outcome, PhaseHandler, PhaseView, Proceed, Wait
 from lib.discover import discover, executables
 from lib.model import JobKind, JobSpec, Problem
+from lib.names import to_json
 from lib.paths import Project
 from lib.trust import require
 
@@ -61,7 +62,7 @@ class ProgramHandler:
 
     def _job(self, view: PhaseView) -> JobSpec:
         env = {
-            "RELAY_STATE": view.state.model_dump_json(exclude={"builders"}),
+            "RELAY_STATE": to_json(view.state, exclude={"builders"}),
             "RELAY_STATE_FILE": str(self._project.state_file),
             "RELAY_PROJECT": str(self._project.root),
             "RELAY_RUN_DIR": str(self._project.run_dir(view.state.run)),

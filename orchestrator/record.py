@@ -9,6 +9,7 @@ from typing import Any
 from lib.config import Config
 from lib.events import Event
 from lib.model import Builder, Job, Now, State
+from lib.names import from_json, to_json
 from lib.rundb import BuilderRow, Checkpoint, JobRow, Revision, RunDB, Stored
 from orchestrator.fold import Engine, Run
 
@@ -32,13 +33,13 @@ def save(
     stamp = now.wall.isoformat()
     return db.commit(
         after.state.run,
-        events=[(stamp, event.kind, event.model_dump_json()) for event in events],
+        events=[(stamp, event.kind, to_json(event)) for event in events],
         header={**after.state.model_dump(mode="json", exclude={"builders"}),
                 ENGINE: after.engine.model_dump(mode="json")},
         options=after.config.model_dump(mode="json") if before is None else None,
-        builders=[BuilderRow(row.id, row.model_dump_json())
+        builders=[BuilderRow(row.id, to_json(row))
                   for row in _changed(before.builders if before else {}, after.builders)],
-        jobs=[JobRow(row.id, row.dispatch, row.result is not None, row.model_dump_json())
+        jobs=[JobRow(row.id, row.dispatch, row.result is not None, to_json(row))
               for row in _changed(before.jobs if before else {}, after.jobs)],
         file_bytes=file_bytes,
         revision=_revision(after.state, file_bytes) if file_bytes is not None else None,
@@ -68,8 +69,8 @@ def restore(stored: Stored) -> Run:
     """The run as it was last saved."""
     header = dict(stored.header)
     engine = header.pop(ENGINE)
-    builders = [Builder.model_validate_json(row.data) for row in stored.builders]
-    jobs = [Job.model_validate_json(row.data) for row in stored.jobs]
+    builders = [from_json(Builder, row.data) for row in stored.builders]
+    jobs = [from_json(Job, row.data) for row in stored.jobs]
     return Run(
         state=State.model_validate(header),
         config=Config.model_validate(stored.options),

@@ -12,6 +12,7 @@ from itertools import islice
 from typing import Final, NamedTuple, TextIO
 
 from lib.display import clip, escaped, width
+from lib.names import shown
 
 #: Of a terminal that does not tell its size.
 _COLUMNS: Final = 80
@@ -55,7 +56,7 @@ class Look(NamedTuple):
             _GLYPHS.encode(self.encoding)
         except UnicodeEncodeError:
             text = text.translate(_PLAIN)
-        return text.encode(self.encoding, errors="backslashreplace").decode(self.encoding)
+        return shown(text).encode(self.encoding, errors="backslashreplace").decode(self.encoding)
 
     def paint(self, text: str, style: str) -> str:
         return paint(text, style, colour=self.colour)

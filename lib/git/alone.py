@@ -8,11 +8,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from shlex import quote
 from typing import Final
 
 from lib.errors import RelayError
 from lib.git.run import CHECKOUT_TIMEOUT_S, Repo
+from lib.names import quote
 
 #: For as long as a landing may take, and a few that wait before this one.
 PATIENCE_S: Final = 4 * CHECKOUT_TIMEOUT_S

@@ -99,7 +99,7 @@ def head_of(repo: Repo, checkout: Checkout) -> str | None:
     """The commit that is checked out there, as far as git's record can be read."""
     record = record_of(repo, checkout)
     with suppress(FileNotFoundError):
-        if record and (found := _HEAD.fullmatch((record / "HEAD").read_text(errors="surrogateescape"))):
+        if record and (found := _HEAD.fullmatch((record / "HEAD").read_text("utf-8", "surrogateescape"))):
             return resolve(repo, found[1] or found[2])
     return None
 

@@ -28,9 +28,9 @@ def held_off(repo: Repo) -> Iterator[None]:
     lock = file.with_name("gc.pid.lock")
     deadline = time.monotonic() + _PATIENCE_S
     while not (taken := _take(file, lock, ours)) and time.monotonic() < deadline:
-        remove_if_stale(lock)
+        remove_if_stale(lock, repo.root)
         time.sleep(0.005)
-    wait_for_others(repo.common_dir, COMMANDS, _PATIENCE_S)
+    wait_for_others(repo.common_dir, COMMANDS, _PATIENCE_S, roots=[repo.root])
     try:
         yield
     finally:

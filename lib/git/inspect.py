@@ -8,12 +8,12 @@ import subprocess
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from shlex import quote
 from typing import Final
 
 from lib.errors import RelayError
 from lib.git.records import records
-from lib.git.run import Repo, environment, git
+from lib.git.run import Repo, git
+from lib.git.suitable import accepted
 from lib.model import Base
 
 #: The first git with `merge-tree --write-tree`.
@@ -33,10 +33,9 @@ _IN_PROGRESS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Worktree:
-    """One line of `git worktree list`: `branch` is a full ref or None, `git_dir` its own git directory."""
+    """A work tree: `branch` is the full ref that it has checked out or None, `git_dir` its own git directory."""
 
     path: Path
-    head: str
     branch: str | None
     git_dir: Path
 
@@ -54,16 +53,13 @@ def starting_point(repo: Repo) -> Base:
     """The user's branch and its commit.
 
     Raises `RelayError` where a run can't start: `git_missing`, `git_too_old`, `repository_refused`,
-    `bare_repository`, `detached_head`, `no_commits`.
+    `bare_repository`, `work_tree_elsewhere`, `reftable`, `detached_head`, `no_commits`.
     """
     version = git_version()
     if version < OLDEST_GIT:
         said, need = (".".join(map(str, numbers)) for numbers in (version, OLDEST_GIT))
         raise RelayError(f"git is {said}, Relay needs {need}", remedy="apt-get install git", code="git_too_old")
-    _accepted(repo)
-    if git(repo, "config", "--type=bool", "core.bare", ok=(0, 1)).text == "true" and repo.git_dir == repo.common_dir:
-        message = f"{repo.root} is a bare repository; Relay needs a work tree to land in"
-        raise RelayError(message, remedy=f"git clone {quote(str(repo.root))} work && cd work", code="bare_repository")
+    accepted(repo)
     ref = git(repo, "symbolic-ref", "--quiet", "HEAD", ok=(0, 1)).text
     if not ref.startswith(_HEADS):
         message = "HEAD is detached: there is no branch for the result to land on"
@@ -73,24 +69,6 @@ def starting_point(repo: Repo) -> Base:
         message = f"the branch {ref.removeprefix(_HEADS)} has no commits yet"
         raise RelayError(message, remedy="git commit --allow-empty -m start", code="no_commits")
     return Base(branch=ref.removeprefix(_HEADS), commit=commit)
-
-
-def _accepted(repo: Repo) -> None:
-    """Raises `RelayError` if git itself would not work here: a given git directory skips its check of the owner."""
-    done = subprocess.run(
-        ["git", "-c", "core.fsmonitor=false", "rev-parse", "--git-dir"],
-        cwd=repo.root,
-        env=environment(),
-        check=False,
-        capture_output=True,
-        text=True,
-        errors="surrogateescape",
-        timeout=30,
-    )
-    if done.returncode:
-        message = f"git refuses to work in {repo.root}: {done.stderr.strip()}"
-        remedy = f"git config --global --add safe.directory {quote(str(repo.root))}"
-        raise RelayError(message, remedy=remedy, code="repository_refused")
 
 
 def in_progress(git_dir: Path) -> str | None:
@@ -127,15 +105,48 @@ def ignored(repo: Repo, root: Path, paths: Iterable[str]) -> list[str]:
 
 
 def worktrees(repo: Repo) -> list[Worktree]:
-    """All work trees of the repository whose folder is there, the main one first; a bare one is none.
+    """All work trees of the repository whose folder is there, the project's own first.
 
-    The git directory of each is told by git's records: a builder may have replaced the `.git` file of its own.
+    Git's records say where the others are, and not `git worktree list`: in a submodule, and with a separate git
+    directory, that takes the git directory for the main work tree, and with core.bare it knows none.
     """
-    git_dirs = {tree: record for record, tree in records(repo.common_dir)}
-    found = []
-    for block in git(repo, "worktree", "list", "--porcelain", "-z").out.split(b"\0\0"):
-        lines = dict(line.partition(" ")[::2] for line in block.decode(errors="surrogateescape").split("\0"))
-        path = Path(lines.get("worktree", ""))
-        if "HEAD" in lines and path.is_dir():
-            found.append(Worktree(path, lines["HEAD"], lines.get("branch"), git_dirs.get(path, repo.common_dir)))
-    return found
+    places = {repo.git_dir: repo.root} | {
+        record: tree for record, tree in sorted(records(repo.common_dir)) if record != repo.git_dir
+    }
+    if repo.git_dir != repo.common_dir and (main := _main_tree(repo)):
+        places[repo.common_dir] = main
+    return [Worktree(path, branch_of(git_dir), git_dir) for git_dir, path in places.items() if path.is_dir()]
+
+
+def branch_of(git_dir: Path) -> str | None:
+    """The branch, as a full ref, that the work tree of that git directory has checked out."""
+    file = git_dir / "HEAD"
+    try:
+        if file.is_symlink():  # as git wrote it long ago
+            return os.fsdecode(file.readlink())
+        kind, _, ref = file.read_text("utf-8", "surrogateescape").rstrip("\n").partition(" ")
+    except OSError:  # its worktree is being made or removed
+        return None
+    return ref if kind == "ref:" else None
+
+
+def unseen_branch(repo: Repo) -> str | None:
+    """The branch that is checked out in the main work tree, where nothing tells which folder that is."""
+    known = repo.git_dir == repo.common_dir or not _has_files(repo.common_dir) or _main_tree(repo)
+    return None if known else branch_of(repo.common_dir)
+
+
+def _main_tree(repo: Repo) -> Path | None:
+    """The main work tree, seen from a linked one; None for a bare repository, and where git does not record it."""
+    common = repo.common_dir
+    if not _has_files(common):
+        return None
+    there = Repo(common, common, common)
+    if named := git(there, "config", "--get", "core.worktree", ok=(0, 1)).text:
+        return (common / named).resolve()
+    return common.parent if common.name == ".git" else None
+
+
+def _has_files(git_dir: Path) -> bool:
+    """Whether something was ever checked out there: core.bare may say otherwise."""
+    return (git_dir / "index").exists()

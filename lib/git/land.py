@@ -12,12 +12,13 @@ from typing import Any
 from lib.atomic import replace_file
 from lib.git.alone import alone
 from lib.git.blobs import Entry, Is, entries, judge
-from lib.git.inspect import Worktree, in_progress, is_ancestor, worktrees
+from lib.git.inspect import Worktree, in_progress, is_ancestor, unseen_branch, worktrees
 from lib.git.locks import remove_if_stale, wait_for_others
 from lib.git.objects import move_ref, value
 from lib.git.run import CHECKOUT_TIMEOUT_S, Repo, explained, git
 from lib.git.strays import left_behind
 from lib.git.way import Blocked, busy, in_the_way
+from lib.names import quote
 from lib.syncing import mounted, sync_filesystems
 
 __all__ = ["Blocked", "Landed", "MovedOn", "land"]
@@ -52,7 +53,7 @@ def _land(repo: Repo, branch: str, old: str, new: str, journal: Journal) -> Land
     ref = f"refs/heads/{branch}"
     tip = value(repo, ref)
     if tip is None:
-        remedy = f"git branch {branch} {old or new}"
+        remedy = f"git branch {quote(branch)} {old or new}"
         return Blocked("branch_gone", f"the branch {branch} is gone", remedy, [])
     places = [place for place in worktrees(repo) if ref in {place.branch, busy(place.git_dir)}]
     for place in places:
@@ -67,16 +68,24 @@ def _land(repo: Repo, branch: str, old: str, new: str, journal: Journal) -> Land
     if not is_ancestor(repo, tip, new):
         return MovedOn(tip)
     if not places:
+        if unseen_branch(repo) == ref:
+            return _out_of_sight(repo, branch)
         journal({"branch": branch, "old": tip, "new": new, "worktree": None})
         return Landed(new) if move_ref(repo, ref, new, tip, "land") else MovedOn(value(repo, ref) or tip)
     if len(places) > 1:
         folders = " and ".join(str(place.path) for place in places)
         return Blocked("checked_out_twice", f"{branch} is checked out in {folders}",
-                       f"git -C '{places[1].path}' switch --detach", [])  # fmt: skip
+                       f"git -C {quote(places[1].path)} switch --detach", [])  # fmt: skip
     journal({"branch": branch, "old": behind or tip, "new": new, "worktree": str(places[0].path)})
     if there and behind:
         return _land_behind(there, branch, behind, tip, new)
     return _land_there(_of(repo, places[0]), branch, tip, new)
+
+
+def _out_of_sight(repo: Repo, branch: str) -> Blocked:
+    message = f"{branch} is checked out in the main work tree of {repo.common_dir}, and git does not record its folder"
+    remedy = f"git --git-dir={quote(repo.common_dir)} update-ref --no-deref HEAD {quote(f'refs/heads/{branch}')}"
+    return Blocked("checked_out_elsewhere", message, remedy, [])
 
 
 def _land_behind(there: Repo, branch: str, behind: str, tip: str, new: str) -> Landed | MovedOn | Blocked:
@@ -98,7 +107,7 @@ def _land_there(there: Repo, branch: str, tip: str, new: str) -> Landed | MovedO
     if what := in_progress(there.git_dir):
         message = f"a {what} is in progress in {there.root}"
         end = "git bisect reset" if what == "bisect" else f"git {what} --continue"
-        return Blocked("in_progress", message, f"cd '{there.root}' && {end}", [])
+        return Blocked("in_progress", message, f"cd {quote(there.root)} && {end}", [])
     if obstacle := in_the_way(there, tip, new):
         return obstacle
     marker = _marker(there)
@@ -142,11 +151,11 @@ def _finish(there: Repo) -> None:
     if not marker.is_file():
         return
     begun = json.loads(marker.read_bytes())
-    wait_for_others(there.git_dir, {begun["new"]})
+    wait_for_others(there.git_dir, {begun["new"]}, roots=[there.root])
     ref, old, new = f"refs/heads/{begun['branch']}", begun["old"], begun["new"]
     for name in ("index", "HEAD", "ORIG_HEAD"):
-        remove_if_stale(there.git_dir / f"{name}.lock")
-    remove_if_stale(there.common_dir / f"{ref}.lock")
+        remove_if_stale(there.git_dir / f"{name}.lock", there.root)
+    remove_if_stale(there.common_dir / f"{ref}.lock", there.root)
     if value(there, ref) == old and git(there, "symbolic-ref", "-q", "HEAD", ok=(0, 1)).text == ref:
         before, after = entries(there, old), entries(there, new)
         paths = [path for path in before.keys() | after.keys() if before.get(path) != after.get(path)]

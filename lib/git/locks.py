@@ -18,17 +18,18 @@ _SLACK_S: Final = 2.0
 OTHERS_S: Final = 600.0
 
 
-def remove_if_stale(lock: Path) -> bool:
+def remove_if_stale(lock: Path, *roots: Path) -> bool:
     """Removes `lock` if it has no owner any more; True also when it is gone already.
 
     Its owner is a process that has it open, or a git that was there before the lock was last written: git closes some
-    locks before it renames them. Where the system does not show its processes nothing is ever removed.
+    locks before it renames them. `roots` are work trees of the repository that git has no record of. Where the system
+    does not show its processes nothing is ever removed.
     """
     try:
         seen = lock.stat()
     except FileNotFoundError:
         return True
-    if not (_PROC / "self" / "fd").exists() or _owned(lock, seen):
+    if not (_PROC / "self" / "fd").exists() or _owned(lock, seen, roots):
         return False
     with suppress(FileNotFoundError):
         # A lock that was released and taken anew meanwhile is another file, or was written later.
@@ -39,24 +40,27 @@ def remove_if_stale(lock: Path) -> bool:
     return True
 
 
-def remove_leftovers(folders: Iterable[Path], since_s: float) -> None:
+def remove_leftovers(folders: Iterable[Path], since_s: float, *roots: Path) -> None:
     """Removes the locks that a git which was killed has left: those written since it began, if nobody holds them.
 
-    `folders` are git directories, or hold an index; `since_s` is Unix time.
+    `folders` are git directories, or hold an index; `since_s` is Unix time; `roots` are as above.
     """
     found = {lock for folder in folders for pattern in ("*.lock", "refs/**/*.lock") for lock in folder.glob(pattern)}
     for lock in found:
         with suppress(FileNotFoundError):  # it is released just now
             if lock.stat().st_mtime >= since_s - _SLACK_S:
-                remove_if_stale(lock)
+                remove_if_stale(lock, *roots)
 
 
-def wait_for_others(git_dir: Path, words: Collection[str], timeout_s: float = OTHERS_S) -> None:
+def wait_for_others(
+    git_dir: Path, words: Collection[str], timeout_s: float = OTHERS_S, *, roots: Collection[Path] = ()
+) -> None:
     """Waits for the git processes that are at work on that repository now and have one of `words` as an argument.
 
-    Relay may have been killed and started again while they went on.
+    Relay may have been killed and started again while they went on. `roots` are work trees of the repository that git
+    has no record of.
     """
-    places = _places(git_dir)
+    places = _places(git_dir) | {*roots}
     there = {pid: said for pid, said in _gits() if {*said} & {*words} and _works_in(pid, said, places)}
     deadline = time.monotonic() + timeout_s
     while any(_arguments(pid) == said for pid, said in there.items()) and time.monotonic() < deadline:
@@ -83,9 +87,9 @@ def _arguments(pid: str) -> list[str]:
     return []
 
 
-def _owned(lock: Path, seen: os.stat_result) -> bool:
+def _owned(lock: Path, seen: os.stat_result, roots: Collection[Path]) -> bool:
     git_dir = next((part for part in lock.parents if _is_git_dir(part)), lock.parent)
-    places = _places(git_dir)
+    places = _places(git_dir) | {*roots}
     offset_s = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
     for pid, words in _gits():
         with suppress(OSError):  # it has ended meanwhile

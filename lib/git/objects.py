@@ -14,6 +14,7 @@ from lib.errors import GitError
 from lib.git.collector import COMMANDS, held_off
 from lib.git.locks import wait_for_others
 from lib.git.run import GitTimeoutError, Repo, git, identity_env
+from lib.names import shown
 from lib.syncing import hollow
 
 _OBJECT: Final = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?\n")
@@ -27,7 +28,7 @@ T = TypeVar("T")
 def commit_tree(repo: Repo, tree: str, parents: Sequence[str], message: str, env: Mapping[str, str]) -> str:
     """A new commit that no ref names yet; `env` says who makes it and when."""
     options = [option for parent in parents for option in ("-p", parent)]
-    return git(repo, "commit-tree", tree, *options, "-F", "-", input=message.encode(), env=env).text
+    return git(repo, "commit-tree", tree, *options, "-F", "-", input=shown(message).encode(), env=env).text
 
 
 def dated(repo: Repo, parents: Sequence[str]) -> dict[str, str]:
@@ -68,7 +69,7 @@ def delete_refs(repo: Repo, refs: Sequence[tuple[str, str]]) -> list[str]:
 
 def refs_below(repo: Repo, prefix: str) -> list[tuple[str, str]]:
     """The refs whose names begin with `prefix`, which ends in a slash, each with its object."""
-    lines = git(repo, "for-each-ref", "--format=%(refname) %(objectname)", prefix).text.splitlines()
+    lines = git(repo, "for-each-ref", "--format=%(refname) %(objectname)", prefix).lines()
     return [(ref, oid) for ref, _, oid in (line.partition(" ") for line in lines)]
 
 
@@ -98,7 +99,7 @@ def lasting(repo: Repo, ref: str, known: str, make: Callable[[int], T]) -> T:
         if isinstance(error, GitTimeoutError) or error.code != "git_failed":
             raise
     else:
-        wait_for_others(repo.common_dir, COMMANDS)
+        wait_for_others(repo.common_dir, COMMANDS, roots=[repo.root])
         if _settled(repo, ref, before, known):
             return made
     with held_off(repo):

@@ -14,6 +14,7 @@ from typing import Final
 from lib.errors import RelayError
 from lib.git.objects import move_ref
 from lib.git.run import FALLBACK_EMAIL, FALLBACK_NAME, Repo, git
+from lib.names import shown
 
 PREFIX: Final = "refs/relay/rescue/"
 #: A branch is a file, and while it is written there is one with `.lock` behind its name.
@@ -40,7 +41,7 @@ def keep(repo: Repo, run: str, name: str, commit: str, reason: str) -> str:
             return ref
     stamp = f"tagger {FALLBACK_NAME} <{FALLBACK_EMAIL}> {int(time.time())} +0000"
     lines = (f"object {commit}", "type commit", f"tag {name}", stamp, "", reason, "")
-    tag = git(repo, "mktag", input="\n".join(lines).encode()).text
+    tag = git(repo, "mktag", input=shown("\n".join(lines)).encode()).text
     return next(ref for number in count(1) if move_ref(repo, ref := f"{folder}{number}", tag, None, "rescue"))
 
 
@@ -72,7 +73,7 @@ def restore(repo: Repo, ref: str, branch: str) -> str:
 
 
 def _listed(repo: Repo, folder: str) -> list[tuple[str, str, str, str]]:
-    lines = git(repo, "for-each-ref", f"--format={_FORMAT}", folder).text.splitlines()
+    lines = git(repo, "for-each-ref", f"--format={_FORMAT}", folder).lines()
     rows = (line.split("\0") for line in lines)
     return [(ref, commit, when, reason) for ref, commit, when, reason in rows]
 

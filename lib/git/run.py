@@ -12,11 +12,11 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from shlex import quote
 from typing import Final, TypeVar
 
 from lib.errors import GitError, RelayError
 from lib.git.locks import remove_if_stale, remove_leftovers
+from lib.names import quote
 from lib.passing import DISK_FULL, is_full
 from lib.paths import Project
 
@@ -92,7 +92,11 @@ class Done:
 
     @property
     def text(self) -> str:
-        return os.fsdecode(self.out).strip()
+        return os.fsdecode(self.out.strip())  # of bytes: a name may end with a space of Unicode's
+
+    def lines(self) -> list[str]:
+        """The lines as git ends them: a name may hold another character that Python takes for the end of one."""
+        return self.text.split("\n") if self.text else []
 
     def fields(self) -> list[str]:
         """The output of a command with `-z`."""
@@ -144,7 +148,8 @@ def git(
         begun = time.time()
         done = _run(command, cwd, environ, input, timeout_s)
         if done.status < 0:
-            remove_leftovers((repo.git_dir, repo.common_dir, (index or repo.git_dir / "index").parent), begun)
+            folders = repo.git_dir, repo.common_dir, (index or repo.git_dir / "index").parent
+            remove_leftovers(folders, begun, repo.root)
             message = f"git was killed by signal {-done.status}: {_words(command[len(_OPTIONS) + 3 :])}"
             raise GitKilledError(message, remedy="relay retry", code="git_killed")
         held = _held(index or repo.git_dir / "index", done.err) if done.status else None
@@ -152,7 +157,7 @@ def git(
             return done
         if not held or pause_s is None:
             raise explained(repo, command[len(_OPTIONS) + 3 :], done, held)
-        if not remove_if_stale(held):
+        if not remove_if_stale(held, repo.root):
             time.sleep(pause_s)
     raise AssertionError("unreachable")
 
@@ -208,7 +213,7 @@ def _words(args: Sequence[str]) -> str:
 
 def explained(repo: Repo, args: Sequence[str], done: Done, lock: Path | None = None) -> RelayError:
     """What stands behind a failure, found by asking the system rather than from git's wording."""
-    said = os.fsdecode(done.err or done.out).encode(errors="replace").decode().strip()[:2000]
+    said = os.fsdecode(done.err or done.out).strip()[:2000]
     message = f"{_words(args)} failed ({done.status}): {said}"
     if lock is not None:
         remedy = f"fuser -v {quote(str(lock))}; ls -l {quote(str(lock))}"

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
-from shlex import quote
 from typing import Final
 
 from lib.git import rescue
@@ -18,6 +17,7 @@ from lib.git.inspect import is_ancestor, resolve, worktrees
 from lib.git.objects import move_ref, refs_below, value
 from lib.git.reflog import checked_out, read_log
 from lib.git.run import Repo, git
+from lib.names import quote
 
 #: Begins the reason of every move that Relay makes, in git's log of the ref.
 _OURS: Final = "relay: "

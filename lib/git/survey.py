@@ -11,6 +11,7 @@ from typing import Final
 from lib.errors import RelayError
 from lib.git.outline import commands, tree, without_badges
 from lib.git.run import Repo, git
+from lib.names import shown
 
 README_CHARS: Final = 3_000
 _SUFFIXES: Final = 12
@@ -55,22 +56,22 @@ def survey(repo: Repo, commit: str, max_files: int = 400, requirement: str = "")
         # GitPython hands the whole environment on; what chooses another repository is overruled.
         handle.git.update_environment(GIT_DIR=str(repo.git_dir), GIT_OPTIONAL_LOCKS="0", LC_ALL="C")
         names = handle.git.ls_tree("-r", "-z", "--name-only", "--full-tree", commit).split("\0")
-        paths = [name.encode(errors="replace").decode() for name in names if name]
+        paths = [name for name in names if name]
         subjects = handle.git.log(
             f"-{_COMMITS}", "--format=%s", "--no-merges", "--no-show-signature", commit
         ).splitlines()
         readme = next((name for name in paths if PurePath(name).stem.lower() == "readme" and "/" not in name), None)
 
         def read(path: str) -> str:
-            said = handle.git.cat_file("blob", f"{commit}:{path}")
-            return str(said).encode(errors="replace").decode()
+            return shown(str(handle.git.cat_file("blob", f"{commit}:{path}")))
 
         text = without_badges(read(readme)) if readme else ""
         checks = commands(paths, read)
+    paths = [*map(shown, paths)]
     suffixes = Counter(PurePath(path).suffix or PurePath(path).name for path in paths)
-    shown = tree(paths, requirement, max_files)
-    return Survey(len(paths), shown, dict(suffixes.most_common(_SUFFIXES)), subjects, text[:README_CHARS], checks,
-                  _uncommitted(repo))  # fmt: skip
+    kinds = dict(suffixes.most_common(_SUFFIXES))
+    outline = tree(paths, requirement, max_files)
+    return Survey(len(paths), outline, kinds, [*map(shown, subjects)], text[:README_CHARS], checks, _uncommitted(repo))
 
 
 def _uncommitted(repo: Repo) -> list[str]:
@@ -78,5 +79,5 @@ def _uncommitted(repo: Repo) -> list[str]:
     told: list[str] = []
     with suppress(RelayError):  # a filter that is missing, say: what is landed over is looked at again by then
         told = git(repo, "status", "--porcelain=v1", "-z", "--untracked-files=normal", "--no-renames").fields()
-    paths = [line[3:].encode(errors="replace").decode() for line in told if not line[3:].startswith(".project/")]
+    paths = [shown(line[3:]) for line in told if not line[3:].startswith(".project/")]
     return [*paths[:_UNCOMMITTED], *([f"… and {len(paths) - _UNCOMMITTED} more"] if len(paths) > _UNCOMMITTED else [])]

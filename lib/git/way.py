@@ -6,10 +6,10 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from shlex import quote
 
 from lib.git.inspect import changed_paths, ignored
 from lib.git.run import Repo, git
+from lib.names import quote
 
 _SHOWN = 8
 
@@ -28,9 +28,9 @@ def busy(git_dir: Path) -> str | None:
     """The branch, as a full ref, that a rebase or a bisection has taken from HEAD and will give back."""
     for name in ("rebase-merge/head-name", "rebase-apply/head-name"):
         if (git_dir / name).is_file():
-            return (git_dir / name).read_text(errors="surrogateescape").strip()
+            return (git_dir / name).read_text("utf-8", "surrogateescape").strip()
     if (git_dir / "BISECT_START").is_file():
-        return f"refs/heads/{(git_dir / 'BISECT_START').read_text(errors='surrogateescape').strip()}"
+        return f"refs/heads/{(git_dir / 'BISECT_START').read_text('utf-8', 'surrogateescape').strip()}"
     return None
 
 

@@ -143,7 +143,7 @@ def remove(repo: Repo, path: Path, branch: str | None = None, *, keep_index: Pat
 
 
 def _make(repo: Repo, checkout: Checkout, commit: str, what: tuple[str, ...], include_from: Path | None) -> list[str]:
-    wait_for_others(repo.common_dir, {str(checkout.path)})
+    wait_for_others(repo.common_dir, {str(checkout.path)}, roots=[repo.root])
     checkout.index.unlink(missing_ok=True)
     forget(checkout)
     if checkout.present:
@@ -192,7 +192,7 @@ def rescued_content(repo: Repo, checkout: Checkout, head: str, known: list[str],
 
 
 def _rescue_commit(repo: Repo, checkout: Checkout, commit: str, reason: str, besides: str = "") -> None:
-    holders = git(repo, "for-each-ref", "--contains", commit, "--count=2", "--format=%(refname)").text.splitlines()
+    holders = git(repo, "for-each-ref", "--contains", commit, "--count=2", "--format=%(refname)").lines()
     if not set(holders) - {besides}:
         rescue.keep(repo, checkout.run, checkout.name, commit, f"{checkout.name}: {reason}")
 

@@ -8,11 +8,11 @@ import os
 import re
 import stat
 from pathlib import Path
-from shlex import quote
 from typing import Final
 
 from lib.atomic import replace_file
 from lib.errors import RelayError
+from lib.names import quote
 from lib.removal import remove_whole
 
 #: The file in a job's folder of records that tells where its scratch folder is.

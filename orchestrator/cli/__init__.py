@@ -40,6 +40,7 @@ def _start_app() -> Callable[..., object]:
 
 
 def _exit_with(call: Callable[[], object]) -> None:
+    from lib.names import show_on
     from lib.process import occupy_stdio
     from orchestrator.ending import exit_code
 
@@ -48,4 +49,5 @@ def _exit_with(call: Callable[[], object]) -> None:
         return EXIT_OK
 
     occupy_stdio()
+    show_on(sys.stdout, sys.stderr)
     sys.exit(exit_code(called))

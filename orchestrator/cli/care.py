@@ -52,14 +52,15 @@ def doctor(output: Output = Format.TABLE, as_json: Json = False, instance: Insta
     if for_machines(output, as_json):
         print_json([finding.as_dict() for finding in findings])
     else:
+        from lib.display import escaped
         from orchestrator.screen import paint
 
         for finding in findings:
             bad = paint("--", "dim") if finding.optional else paint("!!", "red")
             mark = paint("ok", "green") if finding.ok else bad
-            typer.echo(f"  {mark}  {finding.what:14} {finding.detail}")
+            typer.echo(f"  {mark}  {finding.what:14} {escaped(finding.detail)}")
             if not finding.ok:
-                typer.echo(f"      {'':14} fix: {finding.remedy}")
+                typer.echo(f"      {'':14} fix: {escaped(finding.remedy)}")
     raise typer.Exit(0 if all(finding.ok or finding.optional for finding in findings) else 1)
 
 
@@ -70,6 +71,7 @@ def recover(
     as_json: Json = False,
 ) -> None:
     """List work that was kept before something was removed or reset, and bring it back as a branch."""
+    from lib.display import escaped
     from lib.git.rescue import rescued, restore
     from lib.git.run import Repo
 
@@ -86,7 +88,7 @@ def recover(
         typer.echo("Nothing is kept: Relay has removed or reset nothing that was not landed.")
     else:
         for item in kept:
-            typer.echo(f"  {item.ref.removeprefix('refs/relay/rescue/')}\n      {item.when}  {item.reason}")
+            typer.echo(f"  {item.ref.removeprefix('refs/relay/rescue/')}\n      {item.when}  {escaped(item.reason)}")
         typer.echo("\nBring one back with: relay recover NAME")
 
 
@@ -94,10 +96,11 @@ def clean(
     run: Annotated[str, typer.Argument(help="A run's id; all that are over if left out.")] = "",
 ) -> None:
     """Remove worktrees and branches whose work has landed, and only those."""
+    from lib.display import escaped
     from orchestrator.setting_up import clean_runs
 
     for line in clean_runs(project_of("default"), run):
-        typer.echo(line)
+        typer.echo(escaped(line))
 
 
 def demo(

@@ -72,7 +72,8 @@ def show(
 
     row = stored.row
     typer.echo(
-        f"{row.id}\n  {escaped(row.requirement)}\n  {row.outcome or row.phase}, on {stored.header['base']['branch']}\n"
+        f"{row.id}\n  {escaped(row.requirement)}\n"
+        f"  {row.outcome or row.phase}, on {escaped(stored.header['base']['branch'])}\n"
     )
     for event in events:
         said = sentence(event.kind, json.loads(event.data))

@@ -97,6 +97,8 @@ def show_plan(values: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(values))
         return
+    from lib.display import escaped
+
     for key, value in values.items():
-        typer.echo(f"{key:10} {value}")
+        typer.echo(f"{key:10} {escaped(str(value))}")
     typer.echo("\nNothing was started. Leave out --dry-run to start it.")

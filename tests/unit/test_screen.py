@@ -93,7 +93,7 @@ def test_a_stream_without_the_glyphs_gets_others_of_the_same_width() -> None:
 
 
 def test_a_lone_surrogate_does_not_stop_the_screen() -> None:
-    assert Look(encoding="utf-8").fit("a\udc80") == "a\\udc80"
+    assert Look(encoding="utf-8").fit("a\udc80") == "a\\x80"
 
 
 def test_an_error_says_what_to_type() -> None:

@@ -1,0 +1,68 @@
+"""Whether git and Relay mean the same work tree: asked before a run is made."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+from typing import Final
+
+from lib.errors import RelayError
+from lib.git.records import records
+from lib.git.run import Repo, environment, git
+from lib.names import quote
+
+_QUESTION: Final = ("rev-parse", "--is-inside-work-tree", "--show-toplevel")
+
+
+def accepted(repo: Repo) -> None:
+    """Raises `RelayError` if git itself would not work here, or would work with the files of another folder.
+
+    `repository_refused`: a given git directory skips git's check of the owner. `bare_repository`,
+    `work_tree_elsewhere`, `reftable`.
+    """
+    if (repo.common_dir / "reftable").is_dir():
+        message = "this repository keeps its refs in a reftable, which Relay can't read yet"
+        raise RelayError(message, remedy="git refs migrate --ref-format=files", code="reftable")
+    done = _asked(repo)
+    inside, _, named = os.fsdecode(done.stdout).removesuffix("\n").partition("\n")
+    if not inside:
+        raise _refused(repo, os.fsdecode(done.stderr).strip())
+    if not named:
+        raise _bare(repo)
+    if not Path(named).is_dir() or not repo.root.samefile(named):
+        message = f"git's core.worktree says that the files of {repo.root} are in {named}"
+        remedy = f"git config --file {quote(_file_with(repo, 'core.worktree'))} --unset core.worktree"
+        raise RelayError(message, remedy=remedy, code="work_tree_elsewhere")
+
+
+def _asked(repo: Repo, *options: str) -> subprocess.CompletedProcess[bytes]:
+    """Git's answer in the project's folder, where it finds the git directory by itself."""
+    command = ["git", "-c", "core.fsmonitor=false", *options, *_QUESTION]
+    return subprocess.run(command, cwd=repo.root, env=environment(), check=False, capture_output=True, timeout=30)
+
+
+def _refused(repo: Repo, said: str) -> RelayError:
+    root = quote(repo.root)
+    foreign = _asked(repo, "-c", "safe.directory=*").stdout != b""
+    remedy = f"git config --global --add safe.directory {root}" if foreign else f"git -C {root} status"
+    return RelayError(f"git refuses to work in {repo.root}: {said}", remedy=remedy, code="repository_refused")
+
+
+def _bare(repo: Repo) -> RelayError:
+    """A checkout that is only said to be bare is told from a bare repository by its index."""
+    if (repo.git_dir / "index").exists():
+        message = f"git's core.bare says that {repo.root} has no work tree, and it has one: another tool set that"
+        scope = "--worktree " if _file_with(repo, "core.bare").name == "config.worktree" else ""
+        return RelayError(message, remedy=f"git config {scope}core.bare false", code="bare_repository")
+    message = f"{repo.root} is a bare repository; Relay needs a work tree to land in"
+    trees = sorted(tree for _, tree in records(repo.common_dir) if tree.is_dir())
+    remedy = f"cd {quote(trees[0])}" if trees else f"git clone {quote(repo.root)} work && cd work"
+    return RelayError(message, remedy=remedy, code="bare_repository")
+
+
+def _file_with(repo: Repo, key: str) -> Path:
+    """The repository's configuration file that sets `key`."""
+    own = repo.git_dir / "config.worktree"
+    done = git(repo, "config", "--file", own, "--get", key, ok=(0, 1)) if own.is_file() else None
+    return own if done and done.status == 0 else repo.common_dir / "config"
