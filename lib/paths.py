@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -108,8 +109,17 @@ def find_project(start: Path, instance: str = DEFAULT_INSTANCE) -> Project:
         if (folder / "HEAD").is_file() and (folder / "objects").is_dir() and (folder / "refs").is_dir():
             message = f"{folder} is a bare repository; Relay needs a work tree to land in"
             raise RelayError(message, remedy=f"git clone {quote(folder)} work && cd work", code="bare_repository")
-    message = f"{here} is not inside a git repository"
-    raise RelayError(message, remedy="git init && git commit --allow-empty -m start", code="not_a_repository")
+    raise RelayError(f"{here} is not inside a git repository", remedy=_begun(here), code="not_a_repository")
+
+
+def _begun(folder: Path) -> str:
+    """What makes a repository of a folder, with the files that it has."""
+    if folder == Path.home().resolve():
+        return "mkdir my-project && cd my-project && git init && git commit --allow-empty -m start"
+    with suppress(OSError):  # it can't be listed
+        if any(folder.iterdir()):
+            return "git init && git add -A && git commit -m start"
+    return "git init && git commit --allow-empty -m start"
 
 
 def _check_instance(name: str) -> None:

@@ -13,7 +13,7 @@ from typing import Final
 from lib.errors import RelayError
 from lib.git.records import records
 from lib.git.run import Repo, git
-from lib.git.suitable import accepted
+from lib.git.suitable import accepted, fit_to_start
 from lib.model import Base
 
 #: The first git with `merge-tree --write-tree`.
@@ -53,7 +53,8 @@ def starting_point(repo: Repo) -> Base:
     """The user's branch and its commit.
 
     Raises `RelayError` where a run can't start: `git_missing`, `git_too_old`, `repository_refused`,
-    `bare_repository`, `work_tree_elsewhere`, `reftable`, `detached_head`, `no_commits`.
+    `bare_repository`, `work_tree_elsewhere`, `reftable`, `detached_head`, `no_commits`, `nothing_committed`,
+    `branch_in_the_way`.
     """
     version = git_version()
     if version < OLDEST_GIT:
@@ -64,11 +65,7 @@ def starting_point(repo: Repo) -> Base:
     if not ref.startswith(_HEADS):
         message = "HEAD is detached: there is no branch for the result to land on"
         raise RelayError(message, remedy="git switch -c my-work", code="detached_head")
-    commit = resolve(repo, ref)
-    if commit is None:
-        message = f"the branch {ref.removeprefix(_HEADS)} has no commits yet"
-        raise RelayError(message, remedy="git commit --allow-empty -m start", code="no_commits")
-    return Base(branch=ref.removeprefix(_HEADS), commit=commit)
+    return Base(branch=ref.removeprefix(_HEADS), commit=fit_to_start(repo, ref))
 
 
 def in_progress(git_dir: Path) -> str | None:

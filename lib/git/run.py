@@ -19,6 +19,7 @@ from lib.git.locks import remove_if_stale, remove_leftovers
 from lib.names import quote
 from lib.passing import DISK_FULL, is_full
 from lib.paths import Project
+from lib.process.environ import GIT_IDENTITY
 
 TIMEOUT_S: Final = 120.0
 #: For commands that write a whole work tree.
@@ -243,13 +244,17 @@ def _missing_filters(repo: Repo) -> Iterator[tuple[str, str]]:
 
 
 def identity_env(repo: Repo) -> dict[str, str]:
-    """Variables for `git(env=…)` that name Relay as author and committer as far as the user has set no name."""
+    """Variables for `git(env=…)` that say who commits: as the user's environment has it, else the configuration.
+
+    As far as neither names anybody it is Relay.
+    """
     done = git(repo, "config", "-z", "--get-regexp", r"^(user|author|committer)\.(name|email)$", ok=(0, 1))
     known = {key for key, _, value in (entry.partition("\n") for entry in done.fields()) if value.strip()}
     wanted = {"name": FALLBACK_NAME, "email": FALLBACK_EMAIL}
-    return {
+    fallbacks = {
         f"GIT_{role.upper()}_{kind.upper()}": fallback
         for role in ("author", "committer")
         for kind, fallback in wanted.items()
         if not known & {f"user.{kind}", f"{role}.{kind}"}
     }
+    return fallbacks | {name: os.environ[name] for name in GIT_IDENTITY if os.environ.get(name, "").strip()}

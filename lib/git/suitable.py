@@ -1,9 +1,10 @@
-"""Whether git and Relay mean the same work tree: asked before a run is made."""
+"""Whether a run can start here, and whether git and Relay mean the same work tree: asked before anything is made."""
 
 from __future__ import annotations
 
 import os
 import subprocess
+from itertools import chain, count
 from pathlib import Path
 from typing import Final
 
@@ -12,6 +13,12 @@ from lib.git.records import records
 from lib.git.run import Repo, environment, git
 from lib.names import quote
 
+#: Refs of Relay's are below it, and a ref is a file or a folder.
+_IN_THE_WAY: Final = "refs/heads/relay"
+_EMPTY_TREES: Final = (
+    "4b825dc642cb6eb9a060e54bf8d69288fbee4904",
+    "6ef19b41225c5369f1c104d45d8d85efa9b057b53b14b4b9b939dd74decc5321",
+)
 _QUESTION: Final = ("rev-parse", "--is-inside-work-tree", "--show-toplevel")
 
 
@@ -34,6 +41,39 @@ def accepted(repo: Repo) -> None:
         message = f"git's core.worktree says that the files of {repo.root} are in {named}"
         remedy = f"git config --file {quote(_file_with(repo, 'core.worktree'))} --unset core.worktree"
         raise RelayError(message, remedy=remedy, code="work_tree_elsewhere")
+
+
+def fit_to_start(repo: Repo, ref: str) -> str:
+    """The commit that a run starts from, of the branch `ref`.
+
+    Raises `RelayError` (`no_commits`, `nothing_committed`, `branch_in_the_way`).
+    """
+    listing = ("for-each-ref", "--format=%(refname)%00%(objectname)%00%(tree)", ref, _IN_THE_WAY)
+    found = {name: (commit, tree) for name, commit, tree in (line.split("\0") for line in git(repo, *listing).lines())}
+    commit, tree = found.get(ref, ("", ""))
+    branch = ref.removeprefix("refs/heads/")
+    if not commit or tree in _EMPTY_TREES:
+        listed = git(repo, "ls-files", "--cached", "--others", "--exclude-standard", "--directory", "-z").fields()
+        files = [name for name in listed if not name.startswith(".project")]
+        remedy = f"git {'add -A && git commit' if files else 'commit --allow-empty'} -m start"
+        if not commit:
+            raise RelayError(f"the branch {branch} has no commits yet", remedy=remedy, code="no_commits")
+        if files:
+            message = (
+                f"nothing is committed on {branch}, and builders are given what is committed: none of the files here"
+            )
+            raise RelayError(message, remedy=remedy, code="nothing_committed")
+    if _IN_THE_WAY in found:
+        message = "there is a branch called relay, and git can't keep others below it: relay/RUN/BUILDER"
+        raise RelayError(message, remedy=f"git branch -m relay {_free(repo)}", code="branch_in_the_way")
+    return commit
+
+
+def _free(repo: Repo) -> str:
+    """A name for the branch that is in the way."""
+    names = chain(["relay-branch"], (f"relay-branch-{number}" for number in count(2)))
+    taken = ("rev-parse", "--verify", "--quiet")
+    return next(name for name in names if git(repo, *taken, f"refs/heads/{name}", ok=(0, 1)).status)
 
 
 def _asked(repo: Repo, *options: str) -> subprocess.CompletedProcess[bytes]:

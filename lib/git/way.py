@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from lib.git.blobs import Is, entries, judge
 from lib.git.inspect import changed_paths, ignored
 from lib.git.run import Repo, git
 from lib.names import quote
@@ -43,21 +44,39 @@ def in_the_way(there: Repo, tip: str, new: str) -> Blocked | None:
     differing = changed_paths(there, tip, new)
     dirty = set(git(there, "diff", "--no-ext-diff", "--no-textconv", "--name-only", "--no-renames", "-z", tip).fields())
     lost = (path for status, path in differing if status != "D" or os.path.lexists(there.root / path))
-    changed = dirty.intersection(lost)
+    tags = _tags(there)
+    concealed = _concealed(there, tip, [path for _, path in differing], tags)
+    changed = dirty.intersection(lost) - concealed.keys()
     found = {name for status, path in differing if status == "A" for name in _found_at(there.root, path)}
-    tracked = set(git(there, "ls-files", "-z").fields())
+    tracked = tags.keys()
     removed = {path for status, path in differing if status == "D"}
     untracked = found - tracked - changed - removed
     hidden = set(ignored(there, there.root, untracked))
     untracked -= hidden
-    if not changed | untracked | hidden:
+    if not changed | untracked | hidden | concealed.keys():
         return None
-    kinds = {"changed": changed, "untracked": untracked, "ignored": hidden}
+    kinds = {"changed": changed, "changed, and hidden from git": concealed, "untracked": untracked, "ignored": hidden}
     told = "; ".join(f"{kind}: {some(paths)}" for kind, paths in kinds.items() if paths)
     message = f"files in {there.root} would be overwritten ({told})"
-    return Blocked(
-        "in_the_way", message, _remedy(there.root, changed | untracked, hidden), sorted(changed | found - tracked)
-    )
+    remedy = _remedy(there.root, changed | untracked, hidden, concealed)
+    return Blocked("in_the_way", message, remedy, sorted({*changed, *concealed} | found - tracked))
+
+
+def _tags(there: Repo) -> dict[str, str]:
+    """The tracked files, each with its letter of `git ls-files -v`."""
+    fields = (field.partition(" ") for field in git(there, "ls-files", "-v", "-z").fields())
+    return {name: tag for tag, _, name in fields}
+
+
+def _concealed(there: Repo, tip: str, paths: Iterable[str], tags: Mapping[str, str]) -> dict[str, str]:
+    """Those of `paths` that the user has changed and told git not to look at, each with its letter."""
+    flagged = [path for path in paths if path in tags and (tags[path] == "S" or tags[path].islower())]
+    before = entries(there, tip) if flagged else {}
+    return {
+        path: tags[path]
+        for path in flagged
+        if judge(there, there.root, path, before.get(path), None) not in {Is.OLD, Is.MISSING}
+    }
 
 
 def _found_at(root: Path, path: str) -> Iterable[str]:
@@ -71,12 +90,19 @@ def _found_at(root: Path, path: str) -> Iterable[str]:
     return [path] if os.path.lexists(place) else []
 
 
-def _remedy(root: Path, stashed: set[str], hidden: set[str]) -> str:
+def _remedy(root: Path, stashed: set[str], hidden: set[str], concealed: Mapping[str, str]) -> str:
     steps = [f"cd {quote(str(root))}"]
-    if stashed:
-        steps.append(f"git stash push --include-untracked -- {' '.join(quote(path) for path in sorted(stashed))}")
+    for option, marks in (("no-skip-worktree", "Ss"), ("no-assume-unchanged", "hs")):
+        if names := [path for path, tag in sorted(concealed.items()) if tag in marks]:
+            steps.append(f"git update-index --{option} -- {_words(names)}")
+    if stashed or concealed:
+        steps.append(f"git stash push --include-untracked -- {_words(sorted({*stashed, *concealed}))}")
     steps += [f"mv {quote(path)} {quote(f'{path}.mine')}" for path in sorted(hidden)]
     return " && ".join(steps)
+
+
+def _words(paths: Iterable[str]) -> str:
+    return " ".join(map(quote, paths))
 
 
 def some(paths: Iterable[str]) -> str:

@@ -24,6 +24,8 @@ GIT_TRANSPORT: Final = frozenset(
         "SSL_NO_VERIFY",
     )
 )
+#: Who commits (git-commit(1)): no more than the configuration says as well.
+GIT_IDENTITY: Final = frozenset(f"GIT_{role}_{kind}" for role in ("AUTHOR", "COMMITTER") for kind in ("NAME", "EMAIL"))
 #: What programs need to find their way, and nothing that opens another door: patterns (fnmatch) of names.
 ORDINARY: Final = (
     *("PATH", "HOME", "USER", "LOGNAME", "SHELL", "HOSTNAME", "LANG", "LANGUAGE", "LC_*", "TZ", "TERM", "COLORTERM"),
@@ -48,6 +50,7 @@ ORDINARY: Final = (
     *("GRADLE_HOME", "SDKMAN_DIR", "ANDROID_HOME", "ANDROID_SDK_ROOT", "DOTNET_ROOT", "GEM_HOME", "GEM_PATH"),
     *("RBENV_*", "RUBYLIB", "ASDF_*", "MISE_*", "PERL5LIB", "PERL_*", "PHP_INI_SCAN_DIR", "COMPOSER_HOME"),
     *GIT_TRANSPORT,
+    *GIT_IDENTITY,
 )
 #: What names folders in which programs or Python's modules are looked for.
 _FOLDERS: Final = ("PATH", "PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")
@@ -63,9 +66,9 @@ def environment(
     `additions`.
 
     Ordinary ones are `ORDINARY`, unless their name is that of a secret. Never passed are: `RELAY_*`; `GIT_*` but for
-    the transport's; names that are no shell identifiers, which not every /bin/sh passes on; and, if Relay is a checkout
-    (`root`) with a `.venv` of its own, both folders in PATH, PYTHONPATH, PYTHONHOME and VIRTUAL_ENV. Any other virtual
-    environment is what the user works in, and is kept.
+    the transport's and who commits; names that are no shell identifiers, which not every /bin/sh passes on; and, if
+    Relay is a checkout (`root`) with a `.venv` of its own, both folders in PATH, PYTHONPATH, PYTHONHOME and
+    VIRTUAL_ENV. Any other virtual environment is what the user works in, and is kept.
     """
     asked = _pattern(passed)
     kept = {name: value for name, value in base.items() if _is_users(name) and (_is_ordinary(name) or asked(name))}
@@ -87,7 +90,7 @@ def _is_ordinary(name: str) -> bool:
 
 def _is_users(name: str) -> bool:
     if name.startswith("GIT_"):
-        return name in GIT_TRANSPORT
+        return name in GIT_TRANSPORT | GIT_IDENTITY
     return not name.startswith("RELAY_") and name not in _NEVER and _NAME.fullmatch(name) is not None
 
 

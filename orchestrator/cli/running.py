@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -37,9 +38,10 @@ def start(
 ) -> None:
     """Start a run: design, build in parallel, merge, land."""
     from orchestrator.cli.configuring import configured
-    from orchestrator.cli.starting import begin, plan, show_plan
+    from orchestrator.cli.starting import begin, plan, refuse_home, show_plan
 
     project = project_of(instance)
+    refuse_home(project, Path.cwd())
     flags = {"assistant": assistant, "parallel": parallel, "verify": verify, "setup": setup, "land": land,
              "poll_s": poll, "gates": {"design": "none"} if yes else None}  # fmt: skip
     config = configured(project, flags)

@@ -5,12 +5,15 @@ from __future__ import annotations
 import gc
 import json
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 from lib.config import Config
+from lib.errors import RelayError
 from lib.lock import InstanceLock
+from lib.names import quote
 from lib.paths import Project
 
 if TYPE_CHECKING:
@@ -46,6 +49,15 @@ def begin(project: Project, requirement: str, config: Config, *, wait: bool, for
 
         return follow(project, name)
     return 0
+
+
+def refuse_home(project: Project, folder: Path) -> None:
+    """Raises `RelayError` (`home_repository`) where the nearest repository is the home, by accident as a rule."""
+    here, home = folder.resolve(), Path.home().resolve()
+    if here != project.root and home.is_relative_to(project.root):
+        message = f"{here} is no repository; the nearest one is {project.root}, which holds your whole home folder"
+        remedy = f"git init && git add -A && git commit -m start, or: cd {quote(project.root)}"
+        raise RelayError(message, remedy=remedy, code="home_repository")
 
 
 def _announce(project: Project, run: Run, *, as_json: bool, wait: bool) -> None:

@@ -1,0 +1,111 @@
+"""Where a run can't start, or would not start as its user thinks: told before anything is made, with what to type."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+from conftest import run_git
+from driver import Relay, playbook
+
+ADA = {
+    "GIT_AUTHOR_NAME": "Ada", "GIT_AUTHOR_EMAIL": "ada@work.example",
+    "GIT_COMMITTER_NAME": "Ada L", "GIT_COMMITTER_EMAIL": "ada@work.example",
+}  # fmt: skip
+
+
+def book(folder: Path, line: str = "echo x > new.txt") -> str:
+    return playbook(folder / "book", {"a": [{"run": line}]})
+
+
+def refused(relay: Relay, *said: str) -> str:
+    """The remedy; nothing was made."""
+    told = relay.refused("start", "--assistant", "scripted:calculator", "parts")
+    assert all(part in told for part in said), told
+    assert not (relay.root / ".project").exists()
+    return told.rpartition("try: ")[2]
+
+
+def typed(folder: Path, command: str) -> None:
+    subprocess.run(["bash", "-c", command], cwd=folder, check=True, capture_output=True)
+
+
+@pytest.mark.parametrize("here", [False, True], ids=["beside", "checked out"])
+def test_a_branch_called_relay_is_renamed_first(relay: Relay, tmp_path: Path, here: bool) -> None:
+    run_git(relay.root, "switch", "-qc", "relay")
+    run_git(relay.root, "branch", "relay-branch")
+    run_git(relay.root, "switch", "-q", "relay" if here else "main")
+    typed(relay.root, refused(relay, "a branch called relay"))
+    relay.begin(book(tmp_path), "parts", "--yes")
+    relay.over()
+    assert run_git(relay.root, "branch", "--format=%(refname:short)").split() == [
+        "main",
+        "relay-branch",
+        "relay-branch-2",
+    ]
+
+
+@pytest.mark.parametrize("begun", ["", "git init -q", "git init -q && git commit -q --allow-empty -m start"])
+@pytest.mark.parametrize("files", [[], ["app.py"]], ids=["an empty folder", "a folder with files"])
+def test_builders_are_given_the_files_of_a_folder_that_was_no_repository(
+    tmp_path: Path, begun: str, files: list[str]
+) -> None:
+    relay = Relay(tmp_path / "new")
+    relay.root.mkdir()
+    for name in files:
+        (relay.root / name).write_text("print()\n")
+    typed(relay.root, begun or "true")
+    if files or "commit" not in begun:
+        typed(relay.root, refused(relay))
+    relay.begin(
+        book(tmp_path, " && ".join(["echo x > new.txt", *(f"test -f {name}" for name in files)])), "parts", "--yes"
+    )
+    relay.over()
+    assert run_git(relay.root, "ls-files").split() == sorted([*files, "new.txt"])
+
+
+def test_the_home_folder_is_no_project_of_what_lies_in_it(tmp_path: Path) -> None:
+    home = Path.home()
+    run_git(home, "init", "-q")
+    run_git(home, "add", ".gitconfig")
+    run_git(home, "commit", "-qm", "home by accident")
+    below = Relay(home / "code" / "app")
+    below.root.mkdir(parents=True)
+    (below.root / "app.py").write_text("print()\n")
+    remedy = refused(below, str(home), "home folder")
+    assert not (home / ".project").exists()
+    typed(below.root, remedy.partition(", or: ")[0])
+    below.begin(book(tmp_path), "parts", "--yes")
+    below.over()
+    assert run_git(home, "log", "--format=%s") == "home by accident"
+
+
+def test_who_commits_is_told_by_the_environment_of_the_start(relay: Relay, tmp_path: Path) -> None:
+    run_git(relay.root, "config", "--global", "--remove-section", "user")
+    run_git(relay.root, "config", "--global", "user.useConfigOnly", "true")
+    assistant = book(tmp_path, "echo x > new.txt; git add -A; git commit -qm mine")
+    relay.begin(assistant, "parts", "--yes", env={**ADA, "RELAY_SANDBOX": "off"})
+    relay.over()
+    made = run_git(relay.root, "log", "--format=%an/%ae/%cn/%ce", "HEAD^..HEAD").splitlines()
+    assert set(made) == {"Ada/ada@work.example/Ada L/ada@work.example"}
+
+
+@pytest.mark.parametrize("flag", ["skip-worktree", "assume-unchanged"])
+def test_a_change_that_is_hidden_from_git_stays_until_its_user_has_put_it_aside(
+    relay: Relay, tmp_path: Path, flag: str
+) -> None:
+    local, other = (relay.root / name for name in ("README.md", "src/app.py"))
+    for file in (local, other):
+        run_git(relay.root, "update-index", f"--{flag}", str(file.relative_to(relay.root)))
+    local.write_text("mine\n")
+    relay.begin(book(tmp_path, "echo new | tee README.md > src/app.py"), "parts", "--yes")
+    state = relay.asked("clear_the_way")
+    assert "hidden from git: README.md)" in state["message"]
+    assert (local.read_text(), other.read_text()) == ("mine\n", "print('hello')\n")
+    assert f"--no-{flag}" in state["error"]["remedy"]
+    typed(tmp_path, state["error"]["remedy"])
+    relay("approve")
+    relay.over()
+    assert (local.read_text(), other.read_text()) == ("new\n", "new\n")
+    assert run_git(relay.root, "show", "stash@{0}:README.md") == "mine"
