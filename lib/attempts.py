@@ -13,6 +13,10 @@ from lib.passing import DISK_FULL, pause_s
 
 #: Failures that another attempt can't mend: the same input meets the same refusal.
 FATAL = frozenset({"conflict", "budget", "unknown_assistant", "question"})
+#: A builder's turn left its tree empty.
+TREE_EMPTIED = "tree_emptied"
+#: Faults of a turn that a step of Relay's own has found: another turn follows, and not that step again.
+OF_THE_WORK = frozenset({TREE_EMPTIED})
 #: It asks something that a person has to answer.
 QUESTION = "question"
 #: How often a command is tried that fails while the disk is full.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from lib.attempts import TREE_EMPTIED
 from lib.git import rescue, worktrees
 from lib.git.diff import changes, count_files
 from lib.git.objects import move_ref, value
@@ -14,7 +15,6 @@ from lib.model import JobResult, Reach
 from lib.scope import is_emptied, judge
 from orchestrator.jobs import Work
 
-TREE_EMPTIED = "tree_emptied"
 _COMMITS = 50
 _ADVICE = (
     "Your worktree is whole again, without what that attempt left. Never delete files that are not yours, and never "

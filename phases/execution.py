@@ -6,30 +6,33 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from lib.answer import questions_of
-from lib.attempts import INTERRUPTED, LOST, QUESTION, UNCOUNTED, another_round, delayed, failed, gave_up, retry_is_due
+from lib.attempts import (
+    LOST,
+    OF_THE_WORK,
+    QUESTION,
+    UNCOUNTED,
+    another_round,
+    delayed,
+    failed,
+    gave_up,
+    retry_is_due,
+)
 from lib.budget import builder_budget
 from lib.chain import ANSWER, ANSWERING, Choice, choose, nobody, to_answer
-from lib.config import Scope
 from lib.contracts import Advance, AskCi, Change, Outcome, PhaseView, Proceed, Wait
 from lib.lineage import ancestors, tips
 from lib.model import Builder, BuilderStatus, Job, JobKind, JobResult, JobSpec, Problem, Reach
 from lib.passing import DISK_FULL
-from lib.reports import plain, reports_of
+from lib.reports import plain
 from lib.scope import is_refused, sentence
 from lib.verification import of_builder
 from phases import _review
+from phases._prompt import builder_prompt
 
 Status = BuilderStatus
 
 AT_WORK = frozenset({Status.PREPARING, Status.RUNNING, Status.VERIFYING})
 BUILT = frozenset({Status.BUILT, Status.MERGED, Status.LANDED})
-
-#: What a builder is told of files outside its component's.
-OUTSIDE: Mapping[Scope, str] = {
-    Scope.WARN: "it is listed for a person.",
-    Scope.ASK: "it is listed for a person, who is asked before a deletion, a lock file or many files land.",
-    Scope.REFUSE: "such a change is sent back to you.",
-}
 
 
 class ExecutionHandler:
@@ -105,7 +108,7 @@ def _next(view: PhaseView, builder: Builder, starting: Sequence[JobSpec], change
     if not job.result.ok and job.spec.name != _review.TURN:
         if _cut_short(view, job, job.result):
             return {"note": ""}, job.spec
-        if job.spec.kind is JobKind.EFFECT or job.result.code == DISK_FULL:
+        if _says_nothing(job, job.result):
             return delayed(builder, job, _tries(view, job), view.config, view.now), None
         result = _priced(view, builder, job.result)
         others = [*view.builders.values(), *changed]
@@ -147,6 +150,11 @@ def _tries(view: PhaseView, job: Job) -> int:
     return sum(other.spec == job.spec and other.attempt == job.attempt for other in view.jobs.values())
 
 
+def _says_nothing(job: Job, result: JobResult) -> bool:
+    """True if a failure is no verdict on the turn before it: Relay's own step failed, or there was no room."""
+    return (job.spec.kind is JobKind.EFFECT and result.code not in OF_THE_WORK) or result.code == DISK_FULL
+
+
 def _step_alone(view: PhaseView, builder: Builder) -> Moved | None:
     """The step that failed, where that says nothing about the turn before it, which is not taken again.
 
@@ -157,7 +165,7 @@ def _step_alone(view: PhaseView, builder: Builder) -> Moved | None:
         return None
     if builder.error is None or builder.error.action != job.spec.name:  # a person has other words for it
         return None
-    if job.spec.kind is not JobKind.EFFECT and job.result.code != DISK_FULL:
+    if not _says_nothing(job, job.result):
         return None
     status = Status.PREPARING if job.spec.name == "setup" else Status.VERIFYING
     return {"status": status, "note": "", "error": None}, job.spec
@@ -232,22 +240,6 @@ def _build(view: PhaseView, builder: Builder, _result: JobResult, starting: Sequ
         waits = {"status": Status.RETRYING, "attempt": builder.attempt - 1, "retry_at_mono_s": None, "note": choice.why}
         return waits, None
     session = builder.session if choice.assistant == builder.assistant else None
-    earlier = [job for job in view.jobs.values() if job.spec.builder == builder.id and job.spec.name == "build"]
-    prompt = {
-        "resumed": bool(earlier),
-        **_goes_on(builder, earlier, session),
-        "requirement": view.state.requirement,
-        "component": builder.component.model_dump(mode="json"),
-        "siblings": [b.component.model_dump(mode="json") for b in view.builders.values() if b.id != builder.id],
-        "verify": of_builder(view.config, builder.component),
-        "outside": OUTSIDE[view.config.scope],
-        "all_feedback": builder.feedback,
-        "attempt": builder.attempt,
-        "setup": view.config.setup or "",
-        "minutes": max(1, round(view.config.timeout_s / 60)),
-        "reports": reports_of(view, (each.id for each in ancestors(builder, view.builders))),
-        "ports": list(range(builder.port_base, builder.port_base + view.config.ports_per_builder)),
-    }
     spec = JobSpec(
         kind=JobKind.ASSISTANT,
         name="build",
@@ -255,40 +247,12 @@ def _build(view: PhaseView, builder: Builder, _result: JobResult, starting: Sequ
         worktree=builder.id,
         role="builder",
         assistant=choice.assistant,
-        prompt=prompt,
+        prompt=builder_prompt(view, builder, session),
         session=session,
         timeout_s=view.config.timeout_s,
         idle_timeout_s=view.config.idle_timeout_s,
     )
     return {"status": Status.RUNNING, "note": "", "assistant": choice.assistant, "session": session}, spec
-
-
-def _goes_on(builder: Builder, earlier: Sequence[Job], session: str | None) -> dict[str, Any]:
-    """The values of the prompt that differ for a turn that goes on in a conversation which has the rest.
-
-    After an interruption, feedback that the conversation has already is left out.
-    """
-    last = earlier[-1] if earlier else None
-    if last is None or last.result is None:
-        return {"goes_on": False, "interrupted": False, "questions": [], "feedback": builder.feedback}
-    known = [job for job in earlier if session and session in _sessions(job) and _is_kept(job)]
-    interrupted = not last.result.ok and last.result.code in INTERRUPTED
-    heard = interrupted and last in known and last.spec.prompt.get("feedback") == builder.feedback
-    feedback = "" if heard else builder.feedback
-    if last.result.ok:
-        questions = list(questions_of(str(last.result.data.get("text", ""))))
-    else:  # it was answered, but may not have heard it
-        questions = list(last.spec.prompt.get("questions", ())) if feedback else []
-    return {"goes_on": bool(known), "interrupted": interrupted, "questions": questions, "feedback": feedback}
-
-
-def _sessions(job: Job) -> set[str | None]:
-    return {job.spec.session, job.result.session if job.result else None}
-
-
-def _is_kept(job: Job) -> bool:
-    """True if its program has that turn in its conversation."""
-    return job.result is not None and bool(job.result.data.get("kept", job.result.ok))
 
 
 def _collect(_view: PhaseView, builder: Builder, result: JobResult, _: Sequence[JobSpec]) -> Moved:
