@@ -58,7 +58,10 @@ def in_the_way(there: Repo, tip: str, new: str) -> Blocked | None:
     kinds = {"changed": changed, "changed, and hidden from git": concealed, "untracked": untracked, "ignored": hidden}
     told = "; ".join(f"{kind}: {some(paths)}" for kind, paths in kinds.items() if paths)
     message = f"files in {there.root} would be overwritten ({told})"
-    remedy = _remedy(there.root, changed | untracked, hidden, concealed)
+    # What has to go is a folder as a whole where a file is to be.
+    folders = {path for status, path in differing if status == "A" and _is_folder(there.root / path)}
+    stashed, moved = (_as_wholes(paths, folders) for paths in (changed | untracked, hidden))
+    remedy = _remedy(there.root, stashed, moved, concealed)
     return Blocked("in_the_way", message, remedy, sorted({*changed, *concealed} | found - tracked))
 
 
@@ -79,13 +82,22 @@ def _concealed(there: Repo, tip: str, paths: Iterable[str], tags: Mapping[str, s
     }
 
 
+def _is_folder(place: Path) -> bool:
+    return place.is_dir() and not place.is_symlink()
+
+
+def _as_wholes(paths: Iterable[str], folders: set[str]) -> set[str]:
+    """The paths, and instead of those in one of `folders` that folder."""
+    return {next((str(up) for up in PurePosixPath(path).parents if str(up) in folders), path) for path in paths}
+
+
 def _found_at(root: Path, path: str) -> Iterable[str]:
     """What is there where a new file is to be: the file, a file where its folder is to be, or all files of a folder."""
     for part in [*reversed(PurePosixPath(path).parents)][1:]:
         if os.path.lexists(root / part) and ((root / part).is_symlink() or not (root / part).is_dir()):
             return [str(part)]
     place = root / path
-    if place.is_dir() and not place.is_symlink():
+    if _is_folder(place):
         return [str(Path(base, name).relative_to(root)) for base, _, names in os.walk(place) for name in names]
     return [path] if os.path.lexists(place) else []
 

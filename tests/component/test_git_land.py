@@ -149,6 +149,19 @@ def test_untracked_and_ignored_files_in_the_way_stay(site: Site, mine: str, kind
     assert f"{kind}: {mine}" in done.message
 
 
+@pytest.mark.parametrize("name", ["local.env", "src/added.py"])
+def test_a_folder_where_a_file_is_to_be_is_moved_as_one(site: Site, name: str) -> None:
+    (site.root / name).mkdir(parents=True)
+    for number in range(500):
+        (site.root / name / f"file-{number}").write_text("mine")
+    remedy = site.blocked("in_the_way").remedy
+    assert len(remedy) < len(str(site.root)) + 100
+    subprocess.run(["sh", "-ec", remedy], check=True, capture_output=True)
+    assert site.land() == Landed(site.new)
+    if name == "local.env":
+        assert len(list((site.root / "local.env.mine").iterdir())) == 500
+
+
 def test_the_remedy_for_what_is_in_the_way_can_be_typed_as_it_stands(site: Site) -> None:
     (site.root / "README.md").write_text("mine\n")
     (site.root / "src" / "added.py").write_text("mine\n")
