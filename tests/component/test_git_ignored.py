@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -102,3 +103,10 @@ def test_many_are_named_in_part(site: Site) -> None:
     site.write(*(f"{number}.sqlite" for number in range(9)))
     names = site.built()
     assert in_words(site.path, names).endswith("5.sqlite and 3 more")
+
+
+def test_a_name_that_is_no_text_can_be_told(site: Site) -> None:
+    (site.path / os.fsdecode(b"\xe9.sqlite")).write_text("data")
+    assert in_words(site.path, site.built()).encode() == b"\\udce9.sqlite"
+    (told,) = site.clean()
+    assert told.encode().endswith(b": \\udce9.sqlite")
