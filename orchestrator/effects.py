@@ -27,6 +27,7 @@ from lib.git.snapshot import Snapshot
 from lib.git.way import some
 from lib.model import JobResult
 from lib.names import quote, shown
+from lib.rundb import RunDB
 from orchestrator import scoping
 from orchestrator.conflicts import RESOLVED, brief_resolver, judge_resolution, reopen_conflict
 from orchestrator.guarding import JOURNAL
@@ -181,9 +182,16 @@ def land_merged(work: Work) -> JobResult:
 
 
 def _journal(work: Work) -> Callable[[Mapping[str, Any]], None]:
-    """Keeps what is about to be landed, for whoever has to look into a repository after a crash."""
+    """Keeps what is about to be landed, for whoever has to look into a repository after a crash.
+
+    The run may have been cancelled while it waited for others to land: then nothing is.
+    """
 
     def keep(entry: Mapping[str, Any]) -> None:
+        if (db := RunDB.open_readonly(work.project.database)) is not None:
+            with db:
+                if db.active_run(work.project.instance_dir.name) != work.run:
+                    raise RelayError("the run is over, nothing was landed", remedy="relay status", code="run_over")
         work.records.mkdir(parents=True, exist_ok=True)
         replace_file(work.records / JOURNAL, json.dumps(entry).encode())
 

@@ -1,4 +1,4 @@
-"""git killed while it lands, and several instances that land at once: as if nothing had been."""
+"""git killed while it lands, and several instances at once: as if nothing had been, and one after the other."""
 
 from __future__ import annotations
 
@@ -11,6 +11,10 @@ import pytest
 from conftest import run_git
 from driver import Relay, playbook
 from eventually import eventually
+
+from lib.git.alone import alone
+from lib.git.run import Repo
+from lib.paths import find_project
 
 #: Stands before git on the path: ends each landing, leaves a lock as a killed git may, and then does as the test says.
 WRAPPER = """#!/bin/sh
@@ -91,4 +95,17 @@ def test_instances_that_land_at_the_same_moment_all_land(relay: Relay, tmp_path:
     for name in names:
         assert all((relay.root / f"{name}{number}.txt").read_text() == f"{name}\n" for number in range(60))
     assert run_git(relay.root, "status", "--porcelain") == ""
+    assert not (relay.root / ".git" / "relay-landing").exists()
+
+
+def test_a_run_that_is_cancelled_while_another_one_lands_does_not_land(relay: Relay, tmp_path: Path) -> None:
+    with alone(Repo.of(find_project(relay.root))):
+        relay.begin(playbook(tmp_path / "book", PARTS), "parts", "--yes")
+        eventually(lambda: any(job["job"]["spec"]["name"] == "land" for job in relay.events("job_started")), 60)
+        base = relay.state()["base"]["commit"]
+        relay("cancel")
+        relay.wait(lambda state: state["outcome"] == "cancelled")
+    eventually(lambda: relay.pid() is None, 60)
+    assert relay.head() == base
+    assert not (relay.root / "one.txt").exists()
     assert not (relay.root / ".git" / "relay-landing").exists()
