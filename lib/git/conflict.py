@@ -22,8 +22,10 @@ from lib.git.snapshot import take, tree_of
 from lib.git.whole import believe, believed
 from lib.git.worktrees import bring, show
 
-#: What git writes around the sides (gitattributes(5), `conflict-marker-size`, of which 7 is the least in use).
-_MARKER: Final = re.compile(rb"(<{7,}|\|{7,}|>{7,})( .*)?|={7}")
+#: What git writes around the sides, of the size that an attribute asks for (gitattributes(5), `conflict-marker-size`).
+_MARKER: Final = re.compile(rb"(<+|\|+|>+)( .*)?|=+")
+_OPENING: Final = re.compile(rb"(<+) .*")
+_SIZE: Final = 7
 #: In these a line of seven equals signs may be the underline of a heading.
 _PROSE: Final = (".md", ".rst", ".txt", ".adoc")
 
@@ -66,10 +68,12 @@ def unresolved(repo: Repo, path: Path, head: str, theirs: str, *, staging_counts
     unmerged = {line.partition("\t")[2] for line in git(there, "ls-files", "--unmerged", "-z").fields()}
     auto = value(there, "AUTO_MERGE")
     left = entries(repo, auto) if auto else {}
+    written = entries(repo, predicted.tree)
     sides = entries(repo, head), entries(repo, theirs)
     found = []
     for name in sorted(disputed | unmerged):
-        marker = next(_markers(repo, checkout.path / name, [side[name] for side in sides if name in side]), None)
+        of_sides = [side[name] for side in sides if name in side]
+        marker = next(_markers(repo, checkout.path / name, of_sides, written.get(name)), None)
         if marker:
             found.append(f"{name}: line {marker[0]} is a conflict marker: {marker[1]}")
         elif staging_counts and name in unmerged and _untouched(there, name, left.get(name)):
@@ -153,15 +157,22 @@ def _there(repo: Repo, checkout: Checkout) -> Repo:
     return Repo(checkout.path, record, repo.common_dir)
 
 
-def _markers(repo: Repo, file: Path, sides: list[Entry]) -> Iterator[tuple[int, str]]:
-    """The conflict markers in a file, with their line numbers; lines that a side had of its own are none."""
+def _markers(repo: Repo, file: Path, sides: list[Entry], written: Entry | None) -> Iterator[tuple[int, str]]:
+    """The conflict markers in a file, with their line numbers; lines that a side had of its own are none.
+
+    `written` is the file as git leaves it, with its markers.
+    """
     if file.is_symlink() or not file.is_file():
         return
     lines = [line.rstrip(b"\r") for line in file.read_bytes().split(b"\n")]
     candidates = [(number, line) for number, line in enumerate(lines, 1) if _MARKER.fullmatch(line)]
     own = {line for entry in sides for line in _lines(repo, entry)} if candidates else set()
+    openings = (_OPENING.fullmatch(line) for line in (_lines(repo, written) if candidates and written else ()))
+    size = min((len(found[1]) for found in openings if found and found[0] not in own), default=_SIZE)
     for number, line in candidates:
-        if line not in own and not (line.startswith(b"=") and file.suffix in _PROSE):
+        length = len(line.partition(b" ")[0])
+        is_marker = length == size if line.startswith(b"=") else length >= min(size, _SIZE)
+        if is_marker and line not in own and not (line.startswith(b"=") and file.suffix in _PROSE):
             yield number, os.fsdecode(line)
 
 

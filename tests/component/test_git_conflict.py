@@ -111,6 +111,16 @@ def test_markers_that_were_staged_or_committed_are_still_open(site: Site) -> Non
     assert site.unresolved() == ["README.md: line 2 is a conflict marker: >>>>>>> relay/run/api"]
 
 
+@pytest.mark.parametrize("size", [4, 12])
+def test_markers_of_another_size_are_still_open(site: Site, size: int) -> None:
+    (site.root / ".git" / "info" / "attributes").write_text(f"* conflict-marker-size={size}\n")
+    (site.path / "README.md").write_text(f"ours\n{'>' * size} relay/run/api\n")
+    site.git(site.path, "add", "-A")
+    assert [line for line in site.unresolved() if line.startswith("README.md: line 2 is a conflict marker")]
+    (site.path / "README.md").write_text("ours\n>>> both()\n")
+    assert not [line for line in site.unresolved() if line.startswith("README.md")]
+
+
 def test_a_resolution_by_edits_alone_is_accepted(site: Site) -> None:
     (site.path / "README.md").write_text("both\n")
     (site.path / "doomed").unlink()
