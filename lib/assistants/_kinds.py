@@ -101,6 +101,8 @@ _WORDS: Final = {
     r"|error sending request|stream disconnected|name resolution|timed? ?out|socket hang up",
 }  # fmt: skip
 _KINDS: Final = {kind: re.compile(words, re.IGNORECASE | re.DOTALL) for kind, words in _WORDS.items()}
+#: A path of a file, whose name says nothing of an error.
+_PATH: Final = re.compile(r"(?<![\w:/])/[\w.+-]+/[^\s'\"]*")
 #: An HTTP status that leaves room for the words to say more, and what it means if they don't.
 _OPEN: Final = {400: "refused", 403: "auth", 404: "refused", 413: "context_full", 422: "refused", 429: "rate_limit"}
 _REFINED: Final = {
@@ -160,7 +162,8 @@ def kind_of(text: str, status: object = None, *types: object) -> str:
         return _timed(kind, text) or _OPEN[int(str(found))]
     if kind := kind_of_status(found):
         return kind
-    return _timed(next((kind for kind, words in _KINDS.items() if words.search(text)), ""), text)
+    said = _PATH.sub(" ", text)
+    return _timed(next((kind for kind, words in _KINDS.items() if words.search(said)), ""), text)
 
 
 def kind_of_notice(text: str) -> str:

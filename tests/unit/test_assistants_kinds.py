@@ -109,6 +109,7 @@ KINDS = {
         "line 429 of the file is too long",
         "Unexpected token '<', \"<html>\" is not valid JSON",
         "No conversation found with session ID: 1",
+        "OSError: [Errno 30] Read-only file system: '/home/me/model-unsupported/billing/calls.log'",
     ],
 }
 
