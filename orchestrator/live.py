@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
 from lib.display import Masker
@@ -21,6 +22,7 @@ from orchestrator.page import page
 from orchestrator.screen import Look, say
 from orchestrator.terminal import Terminal
 from orchestrator.view import as_data
+from orchestrator.whereabouts import prose, seen_from
 
 if TYPE_CHECKING:
     from lib.paths import Project
@@ -44,7 +46,7 @@ def watch(project: Project, run: str, interval_s: float, *, as_json: bool = Fals
             _listed(project, run, interval_s)
         else:
             view = _shown(project, run, interval_s, lambda view: view.outcome is not None, colour=colour)
-            say(page(view, Look.of(sys.stdout, colour=colour), live=True))
+            say(page(seen_from(view, project.root, Path.cwd()), Look.of(sys.stdout, colour=colour), live=True))
     return EXIT_OK
 
 
@@ -59,7 +61,7 @@ def follow(project: Project, run: str) -> int:
     except KeyboardInterrupt:
         sys.stderr.write("The run goes on. Watch it with: relay status --watch\n")
         raise
-    say("\n" + page(view, Look.of(sys.stdout), live=True))
+    say("\n" + page(seen_from(view, project.root, Path.cwd()), Look.of(sys.stdout), live=True))
     if view.outcome is None:
         return EXIT_CI_NEEDED if view.mood in {"ask", "held"} else EXIT_FAILED
     _ready([], view.orchestrator_pid, _LEAVE_S)
@@ -79,7 +81,8 @@ def _drawn(project: Project, run: str, interval_s: float, over: Over, hints: _Hi
         while True:
             view = _look(project, run)
             screen = Look.of(sys.stdout, colour=colour)
-            terminal.draw(page(view, screen, live=True), screen.columns, screen.rows)
+            seen = seen_from(view, project.root, Path.cwd())
+            terminal.draw(page(seen, screen, live=True), screen.columns, screen.rows)
             if over(view):
                 return view
             time.sleep(_FRAME_S)
@@ -124,19 +127,19 @@ class _Events:
     """The events of a run, told once each."""
 
     def __init__(self, project: Project, run: str) -> None:
-        self._path = project.database
+        self._project = project
         self._run = run
         self._masker = Masker.from_environ(os.environ)
         self._seq = 0
 
     def tell(self) -> set[str]:
         """Prints those that came since the last call; their kinds."""
-        db = RunDB.open_readonly(self._path)
+        db = RunDB.open_readonly(self._project.database)
         rows = db.events(self._run, after_seq=self._seq) if db else []
         for row in rows:
             self._seq = row.seq
             if said := sentence(row.kind, self._masker.masked_data(json.loads(row.data))):
-                say(f"{row.at[11:19]}  {said}")
+                say(f"{row.at[11:19]}  {prose(said, self._project.root, Path.cwd())}")
         return {row.kind for row in rows}
 
 

@@ -18,6 +18,7 @@ from orchestrator.glance import instances, look
 from orchestrator.page import page
 from orchestrator.screen import Look, say, table
 from orchestrator.view import as_data
+from orchestrator.whereabouts import seen_from
 
 INTERVAL_S: Final = 0.5
 _START: Final = 'relay start "what you want built"'
@@ -66,7 +67,8 @@ def _run(options: Options) -> int:
     if options.json:
         say(json.dumps(as_data(view), indent=2))
     else:
-        say(page(view, Look.of(sys.stdout, colour=options.colour)))
+        seen = seen_from(view, project.root, Path.cwd())
+        say(page(seen, Look.of(sys.stdout, colour=options.colour)))
     return EXIT_OK
 
 

@@ -90,6 +90,14 @@ def changed_paths(repo: Repo, old: str, new: str) -> list[tuple[str, str]]:
     return list(zip(fields[::2], fields[1::2], strict=True))
 
 
+def uncommitted(repo: Repo) -> dict[str, int]:
+    """How much of the work tree is in no commit: changed files, and untracked ones or folders of them."""
+    listing = ("status", "--porcelain", "-z", "--no-renames", "--untracked-files=normal")
+    marks = [line[:2] for line in git(repo, *listing).fields() if not line[3:].startswith(".project/")]
+    untracked = marks.count("??")
+    return {"changed": len(marks) - untracked, "untracked": untracked}
+
+
 def ignored(repo: Repo, root: Path, paths: Iterable[str]) -> list[str]:
     """Those of `paths` that git ignores in the work tree `root`, tracked or not."""
     names = [f"./{path}" for path in paths]  # so that none is taken for a pattern

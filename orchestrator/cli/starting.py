@@ -61,17 +61,36 @@ def refuse_home(project: Project, folder: Path) -> None:
 
 
 def _announce(project: Project, run: Run, *, as_json: bool, wait: bool) -> None:
+    from lib.display import escaped
+    from orchestrator.whereabouts import prose
+
     name = run.state.run
     if as_json:
         typer.echo(json.dumps({"run": name, "project": str(project.root), "state_file": str(project.state_file)}))
         return
+    state_file = str(project.state_file.relative_to(project.root))
     typer.echo(f"Started {name}")
+    typer.echo(f"  project    {escaped(str(project.root))}")
     typer.echo(f"  assistant  {_chains(run.config)}")
+    typer.echo(f"  state      {prose(state_file, project.root, Path.cwd())}")
+    if unseen := _unseen(project):
+        typer.echo(f"  unseen     {unseen}")
     for warning in run.engine.warnings:
         typer.echo(f"  warning    {warning}")
-    typer.echo(f"  state      {project.state_file.relative_to(project.root)}")
     if not wait:
         typer.echo("\nWatch it with:  relay status --watch")
+
+
+def _unseen(project: Project) -> str:
+    """What lies in the work tree and builders are not given."""
+    from lib.git.inspect import uncommitted
+    from lib.git.run import Repo
+
+    counts: dict[str, int] = {}
+    with suppress(RelayError):  # the run has been started, and needs none of this
+        counts = uncommitted(Repo.of(project))
+    told = " and ".join(f"{count} {what}" for what, count in counts.items() if count)
+    return f"{told}: builders are given what is committed (git add -A && git commit)" if told else ""
 
 
 def _chains(config: Config) -> str:

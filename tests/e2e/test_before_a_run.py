@@ -109,3 +109,30 @@ def test_a_change_that_is_hidden_from_git_stays_until_its_user_has_put_it_aside(
     relay.over()
     assert (local.read_text(), other.read_text()) == ("new\n", "new\n")
     assert run_git(relay.root, "show", "stash@{0}:README.md") == "mine"
+
+
+def test_what_is_told_in_a_subfolder_is_right_for_who_stands_there(relay: Relay, tmp_path: Path) -> None:
+    (relay.root / "README.md").write_text("changed\n")
+    (relay.root / "notes.txt").write_text("mine\n")
+    below = Relay(relay.root / "src")
+    said = below("start", "--assistant", book(tmp_path, "exit 1"), "parts", env={"RELAY_ATTEMPTS": "1"})
+    assert f"project    {relay.root}\n" in said
+    assert "state.json (in ../.project)" in said
+    assert "1 changed and 1 untracked" in said
+    run = relay.asked("approve_design")["run"]
+    page = " ".join(below("status").split())
+    assert f"design.md (in ../.project/runs/{run})" in page
+    assert "in state.json (in ../.project) does what approve does" in page
+    assert f".project/runs/{run}/design.md" in " ".join(relay("status").split())
+    below("approve")
+    relay.asked("fix_failure", times=2)
+    assert f"../.project/worktrees/{run}/a" in " ".join(below("status").split())
+    below("cancel")
+    relay.over("cancelled")
+
+
+def test_nothing_is_said_of_files_where_all_are_committed(relay: Relay, tmp_path: Path) -> None:
+    said = relay("start", "--assistant", book(tmp_path), "parts")
+    assert "unseen" not in said
+    assert "state      .project/state.json\n" in said
+    relay.asked("approve_design")
