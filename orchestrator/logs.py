@@ -81,7 +81,7 @@ def _show_end(file: Path, lines: int, show: Callable[[bytes], None], *, whole: b
         for line in last:
             show(line)
         return end
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return 0
 
 
@@ -97,6 +97,6 @@ def _show_more(file: Path, offset: int, show: Callable[[bytes], None]) -> int:
                     break
                 show(line)
                 offset += len(line)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return 0
     return offset

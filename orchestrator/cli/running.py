@@ -37,11 +37,13 @@ def start(
     as_json: Json = False,
 ) -> None:
     """Start a run: design, build in parallel, merge, land."""
+    from lib.lock import refuse_links
     from orchestrator.cli.configuring import configured
     from orchestrator.cli.starting import begin, plan, refuse_home, show_plan
 
     project = project_of(instance)
     refuse_home(project, Path.cwd())
+    refuse_links(project)  # before anything below .project is read
     flags = {"assistant": assistant, "parallel": parallel, "verify": verify, "setup": setup, "land": land,
              "poll_s": poll, "gates": {"design": "none"} if yes else None}  # fmt: skip
     config = configured(project, flags)

@@ -136,3 +136,13 @@ def test_nothing_is_said_of_files_where_all_are_committed(relay: Relay, tmp_path
     assert "unseen" not in said
     assert "state      .project/state.json\n" in said
     relay.asked("approve_design")
+
+
+def test_a_file_where_relays_folder_is_to_be_is_refused_by_what_needs_it_and_stays(repo: Path) -> None:
+    relay = Relay(repo)
+    file = relay.root / ".project"
+    file.write_text("<projectDescription/>\n")
+    assert f"mv {file} {file}.aside" in relay.refused("start", "--assistant", "scripted:calculator", "parts")
+    for command in ("status", "logs", "runs", "clean", "doctor", "approve"):
+        assert "Traceback" not in relay(command, code=None)
+    assert file.read_text() == "<projectDescription/>\n"
