@@ -105,11 +105,15 @@ def late_write(path: Path) -> Late | None:
     return None if found is None else Late(path.with_name(found[0]), found[1])
 
 
-def sweep_temporaries(folder: Path) -> None:
-    """Removes what writers that were killed left in `folder`; none of it was ever in place. Raises `OSError`."""
+def sweep_temporaries(folder: Path, of: str = "") -> None:
+    """Removes what writers that were killed left in `folder`; none of it was ever in place. With `of`, only what was
+    to become that file. A folder that is missing, or a link, has nothing. Raises `OSError`.
+    """
+    if folder.is_symlink() or not folder.is_dir():
+        return
     for path in folder.iterdir():
         found = _TEMPORARY.fullmatch(path.name)
-        if found and not _alive(int(found[1])):
+        if found and path.name.startswith(f".{of}") and not _alive(int(found[1])):
             path.unlink(missing_ok=True)
 
 

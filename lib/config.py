@@ -17,7 +17,9 @@ from pydantic import BeforeValidator, Field, ValidationError, field_validator
 
 from lib.errors import UsageError
 from lib.model import Chain, Slug, Value, listed
+from lib.names import quote
 from lib.origins import Origins, editing, nearest
+from lib.plainfile import NotPlainError, read_own
 from lib.yamltext import Document, NotYamlError
 
 MAX_CONFIG_BYTES = 1_000_000
@@ -231,15 +233,14 @@ def _from_yaml(key: str, text: str, where: str) -> Any:  # noqa: ANN401 - YAML c
 
 def _read_file(file: Path) -> Document:
     try:
-        raw = file.read_bytes()
-    except FileNotFoundError:
-        return Document("{}")
+        raw = read_own(file, limit=MAX_CONFIG_BYTES)
+    except NotPlainError as error:
+        message = f"{file} is {error.what}, not a plain file of at most 1 MB"
+        raise UsageError(message, remedy=f"ls -ld {quote(file)}", code="config_invalid") from error
     except OSError as error:
         message = f"{file} can't be read: {error.strerror}"
-        raise UsageError(message, remedy=f"ls -l {file}", code="config_invalid") from error
-    if len(raw) > MAX_CONFIG_BYTES:
-        raise UsageError(f"{file} is larger than 1 MB", remedy=f"ls -l {file}", code="config_invalid")
-    return document_of(raw.decode("utf-8", errors="replace"), file)
+        raise UsageError(message, remedy=f"ls -l {quote(file)}", code="config_invalid") from error
+    return Document("{}") if raw is None else document_of(raw.decode("utf-8", errors="replace"), file)
 
 
 def document_of(text: str, file: Path) -> Document:

@@ -20,6 +20,9 @@ from types import ModuleType
 from typing import TypeVar
 
 from lib.errors import RelayError
+from lib.plainfile import NotPlainError, read_own
+
+MAX_SOURCE_BYTES = 10_000_000
 
 T = TypeVar("T")
 
@@ -109,6 +112,13 @@ def _is_plugin_name(name: str) -> bool:
     return not name.startswith(("_", "."))
 
 
+def _source_of(file: Path) -> bytes:
+    try:
+        return read_own(file, limit=MAX_SOURCE_BYTES) or b""
+    except NotPlainError as error:
+        raise RelayError(f"{file} is {error.what}", remedy=f"ls -ld {file}", code="plugin_broken") from error
+
+
 def _module_of(file: Path) -> ModuleType:
     """The module in a file that is on no import path.
 
@@ -118,7 +128,7 @@ def _module_of(file: Path) -> ModuleType:
     name = f"relay_plugin_{file.stem}_{hashlib.sha256(os.fsencode(file)).hexdigest()[:12]}"
     module = ModuleType(name)
     module.__file__ = str(file)
-    code = compile(file.read_bytes(), str(file), "exec", dont_inherit=True)
+    code = compile(_source_of(file), str(file), "exec", dont_inherit=True)
     sys.modules[name] = module  # dataclasses look their module up there
     try:
         exec(code, module.__dict__)  # noqa: S102 - what importing a module is

@@ -25,6 +25,7 @@ from lib.atomic import replace_file
 from lib.errors import RelayError
 from lib.names import quote
 from lib.plainfile import NotPlainError, kind_of, open_folder, read_plain
+from lib.taken import is_taken_by_jobs, put_aside
 
 if TYPE_CHECKING:
     import socket
@@ -47,7 +48,8 @@ def refuse_links(project: Project) -> None:
     folders = [project.dot, *_between(project.dot, project.home), *_between(project.common_dir, project.instance_dir)]
     for path in (*folders, project.logs, project.dot / "runs", project.dot / "worktrees"):
         _refuse(path, stat.S_ISDIR, "a folder")
-    for path in (project.pid_file, _state_lock_file(project), _owner_file(project)):
+    made = (project.dot / ".gitignore", project.home / "state.schema.json")  # git reads the first
+    for path in (*made, project.pid_file, _state_lock_file(project), _owner_file(project)):
         _refuse(path, stat.S_ISREG, "a file")
 
 
@@ -130,9 +132,18 @@ class InstanceLock:
 
     def acquire(self) -> None:
         """Raises `RelayError`: `already_running`, `state_path_refused`, `lock_failed`; then nothing is held."""
+        try:
+            self._take()
+        except RelayError as error:
+            if error.code != "already_running" or not _has_only_jobs(self._project):
+                raise
+            put_aside(self._project)
+            self._take(has_socket=False)
+
+    def _take(self, *, has_socket: bool = True) -> None:
         refuse_links(self._project)
         try:
-            self._socket = _bind(self._project)
+            self._socket = _bind(self._project) if has_socket else None
             self._folder = _locked_folder(self._project)
         except OSError as error:
             self.release()
@@ -270,6 +281,8 @@ def holder(project: Project) -> int | None:
         record = _record(project)
         if record is not None and _is_alive(record):
             return int(record["pid"])
+        if _has_only_jobs(project):
+            return None
         if inode is not None and (pid := _newest_with(f"socket:[{inode}]")):
             return pid
         if time.monotonic() > deadline_mono_s:  # else it may just have ended
@@ -278,6 +291,13 @@ def holder(project: Project) -> int | None:
             raise RelayError(message, remedy=remedy, code="orchestrator_unknown")
         time.sleep(_PAUSE_S)
     return None
+
+
+def _has_only_jobs(project: Project) -> bool:
+    """Whether no orchestrator has the instance, but a job of one that was killed has taken its locks."""
+    record = _record(project)
+    alive = record is not None and _is_alive(record)
+    return sys.platform == "linux" and not alive and is_taken_by_jobs(project, _socket_inode(project))
 
 
 def _record(project: Project) -> dict[str, Any] | None:
@@ -327,12 +347,13 @@ def _is_alive(record: dict[str, Any]) -> bool:
 
 
 def _start_ticks(pid: int) -> int | None:
-    """Field 22 of proc_pid_stat(5); the name in field 2 may hold anything, so it is counted from its end."""
+    """Field 22 of proc_pid_stat(5), None for one that has ended; field 2 may hold anything: counted from its end."""
     try:
         line = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except (FileNotFoundError, ProcessLookupError):
         return None
-    return int(line.rpartition(")")[2].split()[19])
+    fields = line.rpartition(")")[2].split()
+    return None if fields[0] in {"Z", "X"} else int(fields[19])
 
 
 def _newest_with(target: str) -> int | None:

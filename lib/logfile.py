@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-import stat
 from errno import EINVAL, ELOOP
 from typing import TYPE_CHECKING, Final
+
+from lib.plainfile import NotPlainError, open_plain
 
 if TYPE_CHECKING:
     import re
@@ -110,13 +111,10 @@ class LogFile:
 
 
 def _open_plain(path: Path, flags: int) -> int:
-    """A link would lead elsewhere, and a FIFO would hang."""
-    flags |= os.O_RDWR | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK
-    descriptor = os.open(path, flags, 0o644)
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise OSError(EINVAL, "it is not a plain file")
-    return descriptor
+    try:
+        return open_plain(path, flags | os.O_RDWR | os.O_APPEND)
+    except NotPlainError as error:
+        raise OSError(EINVAL, "it is not a plain file") from error
 
 
 def _mended(descriptor: int, number: re.Pattern[bytes]) -> int:

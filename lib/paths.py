@@ -90,12 +90,12 @@ class Project:
 
 
 def find_project(start: Path, instance: str = DEFAULT_INSTANCE) -> Project:
-    """The project that `start` lies in, by the nearest `.git` upwards.
+    """The project that `start` lies in, by the nearest `.git` upwards; in a worktree of a run, the run's project.
 
     Raises `RelayError` (`not_a_repository`, `bare_repository`), `UsageError` (`instance_invalid`).
     """
     _check_instance(instance)
-    here = start.resolve()
+    here = _project_of_worktree(start.resolve())
     for folder in (here, *here.parents):
         entry = folder / ".git"
         if entry.is_dir():
@@ -120,6 +120,14 @@ def _begun(folder: Path) -> str:
         if any(folder.iterdir()):
             return "git init && git add -A && git commit -m start"
     return "git init && git commit --allow-empty -m start"
+
+
+def _project_of_worktree(here: Path) -> Path:
+    """The top of the project where `here` is below its `.project/worktrees`; else `here`."""
+    for folder in here.parents:
+        if folder.name == "worktrees" and folder.parent.name == ".project":
+            return folder.parent.parent
+    return here
 
 
 def _check_instance(name: str) -> None:

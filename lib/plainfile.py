@@ -1,9 +1,10 @@
-"""Reading a file that anybody may have put there: it never hangs, and no link leads it elsewhere."""
+"""Opening a file that anybody may have put there: it never hangs, and no link leads it elsewhere."""
 
 from __future__ import annotations
 
 import os
 import stat
+from contextlib import suppress
 from errno import ELOOP, ENOTDIR, ENXIO
 from pathlib import Path
 from typing import Final
@@ -37,21 +38,51 @@ def read_plain(path: Path | str, *, limit: int, folder: int | None = None) -> by
     With the descriptor `folder`, `path` is a name in it. Raises `NotPlainError`, `OSError`.
     """
     try:
-        # looked at first: to open a device can already do something
-        _require_plain(os.stat(path, dir_fd=folder, follow_symlinks=False))
-        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
-        descriptor = os.open(path, flags, dir_fd=folder)
+        descriptor = open_plain(path, folder=folder)
     except FileNotFoundError:
         return None
+    try:
+        return _read_all(descriptor, limit)
+    finally:
+        os.close(descriptor)
+
+
+def open_plain(path: Path | str, flags: int = os.O_RDONLY, *, folder: int | None = None) -> int:
+    """A descriptor of a plain file. With O_CREAT among the `flags`, one that is missing is made, for its user alone.
+
+    Raises `NotPlainError`, `OSError`.
+    """
+    with suppress(FileNotFoundError):  # looked at first: to open a device can already do something
+        _require_plain(os.stat(path, dir_fd=folder, follow_symlinks=False))
+    flags |= os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+    try:
+        descriptor = os.open(path, flags, 0o600, dir_fd=folder)
     except OSError as error:
         if error.errno in {ELOOP, ENXIO}:
             raise NotPlainError("no plain file") from error
         raise
     try:
         _require_plain(os.fstat(descriptor))
-        return _read_all(descriptor, limit)
-    finally:
+    except BaseException:
         os.close(descriptor)
+        raise
+    return descriptor
+
+
+def read_own(path: Path, *, limit: int) -> bytes | None:
+    """As `read_plain`, for a file of a project's `.project`, which may be a link to another file of the project."""
+    top = next((folder.parent for folder in path.parents if folder.name == ".project"), path.parent)
+    try:
+        target = Path(os.path.realpath(path, strict=True))  # Path.resolve raises RuntimeError for a loop before 3.13
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        if error.errno == ELOOP:
+            raise NotPlainError("a link to itself") from error
+        raise
+    if not target.is_relative_to(top.resolve()):
+        raise NotPlainError("a link that leaves the project")
+    return read_plain(target, limit=limit)
 
 
 def open_folder(path: Path) -> int:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import difflib
 import json
+import os
 import posixpath
 import sys
 from collections.abc import Callable, Mapping
+from errno import ENOENT
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +17,12 @@ from yaml.constructor import SafeConstructor
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from lib.errors import UsageError
+from lib.plainfile import NotPlainError, read_plain
 from lib.playbook import FURTHER, Answer, Playbook, Step, Steps
 from lib.player import GROUP, RECORD, UNIT
 
 #: Built of C, and many times faster where it is there.
+MAX_BYTES = 10_000_000
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -26,7 +30,12 @@ def read_playbook(file: Path) -> Playbook:
     """The playbook in `file`, checked whole. Raises `UsageError` (`playbook_invalid`) with file and line."""
     reader = _Reader(file)
     try:
-        root = yaml.compose(file.read_text(encoding="utf-8"), Loader=_LOADER)
+        text = read_plain(file.resolve(), limit=MAX_BYTES)
+        if text is None:
+            raise FileNotFoundError(ENOENT, os.strerror(ENOENT))
+        root = yaml.compose(text.decode("utf-8"), Loader=_LOADER)
+    except NotPlainError as error:
+        raise UsageError(f"{file} is {error.what}", remedy=f"ls -ld {file}", code="no_playbook") from error
     except OSError as error:
         raise UsageError(f"{file}: {error.strerror}", remedy=f"ls -l {file}", code="no_playbook") from error
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:

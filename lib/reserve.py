@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import suppress
+from errno import EEXIST
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+
+from lib.plainfile import NotPlainError, open_plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,10 +25,12 @@ def reserve(file: Path) -> None:
     Where the file system can't keep room, nothing is kept. Raises `OSError` if it can't be made, as when no room is
     left.
     """
-    flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-    descriptor = os.open(file, flags, 0o600)
     try:
-        with suppress(AttributeError):
+        descriptor = open_plain(file, os.O_WRONLY | os.O_CREAT)
+    except NotPlainError as error:
+        raise FileExistsError(EEXIST, f"{error.what} is in its place", str(file)) from error
+    try:
+        with suppress(AttributeError, ImportError, OSError):  # none there, or none to be had without a descriptor
             _fallocate()(descriptor, _KEEP_SIZE, 0, _BYTES)
     finally:
         os.close(descriptor)

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 from lib.errors import UsageError
+from lib.plainfile import NotPlainError, read_own
 from lib.templates import shipped
 
 SUFFIX: Final = ".md"
 #: What a prompt can bear of one skill.
 MAX_CHARS: Final = 40_000
+MAX_BYTES: Final = 1_000_000
 
 
 def read_skills(names: Sequence[str], own: Path) -> list[dict[str, str]]:
@@ -26,7 +29,7 @@ def read_skills(names: Sequence[str], own: Path) -> list[dict[str, str]]:
 def _file(name: str, own: Path) -> Path:
     folders = (own, shipped("skills"))
     for folder in folders:
-        if (file := folder / f"{name}{SUFFIX}").is_file():
+        if os.path.lexists(file := folder / f"{name}{SUFFIX}"):
             return file
     known = sorted({file.stem for folder in folders for file in folder.glob(f"*{SUFFIX}")})
     near = difflib.get_close_matches(name, known, n=1)
@@ -37,8 +40,8 @@ def _file(name: str, own: Path) -> Path:
 
 def _text(file: Path) -> str:
     try:
-        text = file.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
+        text = (read_own(file, limit=MAX_BYTES) or b"").decode("utf-8").strip()
+    except (OSError, UnicodeDecodeError, NotPlainError) as error:
         raise UsageError(f"{file} can't be read: {error}", remedy=f"ls -l {file}", code="skill_invalid") from error
     if not text or len(text) > MAX_CHARS:
         problem = f"has {len(text):,} characters; the limit is {MAX_CHARS:,}" if text else "is empty"

@@ -6,6 +6,7 @@ import fcntl
 import os
 import sqlite3
 import stat
+import time
 from contextlib import contextmanager
 from errno import EACCES, EDQUOT, ENOSPC, EPERM, EROFS
 from typing import TYPE_CHECKING, Final
@@ -32,6 +33,7 @@ _CAUSES: Final = {
     sqlite3.SQLITE_NOTADB: (CORRUPT, "it is not a database", "relay doctor"),
 }
 _PRIMARY_CODE: Final = 0xFF
+_PAUSE_S: Final = 0.01
 
 
 class StoreError(RelayError):
@@ -73,7 +75,7 @@ def connect(path: Path, *, busy_timeout_s: float) -> sqlite3.Connection:
         connection.row_factory = sqlite3.Row
         if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
             with _opened(path.parent) as descriptor:
-                fcntl.flock(descriptor, fcntl.LOCK_EX)  # two that switch at once fail without waiting for each other
+                _lock(descriptor, busy_timeout_s)  # two that switch at once fail without waiting for each other
                 connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
@@ -81,6 +83,22 @@ def connect(path: Path, *, busy_timeout_s: float) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def _lock(descriptor: int, timeout_s: float) -> None:
+    """Takes the lock on a folder. Raises `sqlite3.OperationalError` when somebody else keeps it."""
+    deadline_mono_s = time.monotonic() + timeout_s
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline_mono_s:
+                busy = sqlite3.OperationalError("the folder is locked")
+                busy.sqlite_errorcode = sqlite3.SQLITE_BUSY
+                raise busy from None
+            time.sleep(_PAUSE_S)
+        else:
+            return
 
 
 def connect_readonly(path: Path) -> sqlite3.Connection:

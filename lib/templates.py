@@ -14,8 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from lib.errors import RelayError
+from lib.plainfile import NotPlainError, read_own
 
 SUFFIX = ".md.j2"
+MAX_PROMPT_BYTES = 1_000_000
 
 
 def shipped(kind: str) -> Path:
@@ -32,7 +34,8 @@ def render_prompt(role: str, values: Mapping[str, Any], override_dir: Path) -> s
     from jinja2.sandbox import SandboxedEnvironment
 
     ours = jinja2.FileSystemLoader(shipped("prompts"))
-    loader = jinja2.ChoiceLoader([jinja2.FileSystemLoader(override_dir), ours, jinja2.PrefixLoader({"shipped": ours})])
+    own = jinja2.FunctionLoader(lambda name: _own_prompt(override_dir, name))
+    loader = jinja2.ChoiceLoader([own, ours, jinja2.PrefixLoader({"shipped": ours})])
     environment = SandboxedEnvironment(
         loader=loader, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
@@ -45,11 +48,26 @@ def render_prompt(role: str, values: Mapping[str, Any], override_dir: Path) -> s
         file = override_dir / f"{error.name}"
         remedy = f"$EDITOR {file}"
         raise RelayError(f"there is no prompt {error.name}", remedy=remedy, code="prompt_missing") from error
+    except (RelayError, OSError):
+        raise
     except Exception as error:  # an expression in a template can raise anything
         frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename.endswith(SUFFIX)]
         if not frames:
             raise
         raise _invalid(frames[-1].filename, frames[-1].lineno, error) from error
+
+
+def _own_prompt(folder: Path, name: str) -> tuple[str, str, None] | None:
+    """A project's own template: its text, and the file for messages."""
+    if ".." in name.split("/"):
+        return None
+    file = folder / name
+    try:
+        text = read_own(file, limit=MAX_PROMPT_BYTES)
+    except NotPlainError as error:
+        message = f"{file} is {error.what}, not a plain file of at most 1 MB"
+        raise RelayError(message, remedy=f"ls -ld {file}", code="prompt_invalid") from error
+    return None if text is None else (text.decode("utf-8"), str(file), None)
 
 
 def _json(value: object) -> str:

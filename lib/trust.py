@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
@@ -19,6 +18,7 @@ from lib.display import escaped
 from lib.errors import RelayError
 from lib.names import quote
 from lib.paths import user_state_dir
+from lib.plainfile import NotPlainError, open_plain
 from lib.syncing import sync_file
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ _CONFIG: Final = _FILES[0]
 _NAMED: Final = 5
 #: What is kept of a trusted file, to show later what changed in it.
 _TEXT_BYTES: Final = 200_000
+MAX_BYTES: Final = 20_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,12 +202,15 @@ def _text(content: bytes) -> str | None:
 
 
 def _content(path: Path) -> tuple[bytes, bool]:
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)  # a FIFO must not hang us
+    try:
+        descriptor = open_plain(path)
+    except NotPlainError as error:
+        raise _RefusedError("it is not a plain file, nor a link to one") from error
     with os.fdopen(descriptor, "rb") as file:
-        mode = os.fstat(descriptor).st_mode
-        if not stat.S_ISREG(mode):
-            raise _RefusedError("it is not a plain file, nor a link to one")
-        return file.read(), bool(mode & 0o111)
+        found = os.fstat(descriptor)
+        if found.st_size > MAX_BYTES:
+            raise _RefusedError(f"it has more than {MAX_BYTES:,} bytes")
+        return file.read(MAX_BYTES), bool(found.st_mode & 0o111)
 
 
 def _store(project: Project) -> Path:

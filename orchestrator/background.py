@@ -14,6 +14,7 @@ from lib.errors import EXIT_BUG, RelayError
 from lib.lock import InstanceLock
 from lib.names import quote, shown
 from lib.paths import Project
+from lib.plainfile import NotPlainError
 from lib.process import detach
 
 STARTED = b"started"
@@ -36,6 +37,9 @@ def start_detached(project: Project, run_name: str, lock: InstanceLock, *, confi
                     code = _driven(project, run_name, lock, _Starter(tell))
                 finally:
                     os._exit(code)
+        except NotPlainError as error:
+            message = f"{log} is {error.what}; Relay writes plain files only"
+            raise RelayError(message, remedy=f"rm {quote(str(log))}", code="state_path_refused") from error
         except OSError as error:
             message = f"the orchestrator could not be started: {error.strerror}"
             remedy = f"df -h {quote(str(project.dot))}; ulimit -a"

@@ -7,17 +7,21 @@ from collections.abc import Mapping
 from typing import Any
 
 from lib.atomic import replace_file
+from lib.errors import RelayError
 from lib.git import conflict, merge, resolution, worktrees
 from lib.git.inspect import changed_paths
 from lib.git.objects import value
 from lib.git.run import Repo
 from lib.model import JobResult
+from lib.names import quote
+from lib.plainfile import NotPlainError, read_plain
 from lib.resolution import Account, Disputed, Judgement, bounded, judge
 from orchestrator.jobs import Work
 
 #: Where a resolution is kept that was judged, and is being verified.
 RESOLVED = "refs/relay/resolved/"
 PATHS_NOTED = 1000
+NOTE_MAX_BYTES = 10_000_000
 
 
 class Note:
@@ -32,9 +36,11 @@ class Note:
 
     def read(self) -> dict[str, Any] | None:
         try:
-            found: dict[str, Any] = json.loads(self._file.read_bytes())
-        except FileNotFoundError:
-            return None
+            text = read_plain(self._file, limit=NOTE_MAX_BYTES)
+            found: dict[str, Any] | None = None if text is None else json.loads(text)
+        except (NotPlainError, ValueError) as error:
+            message = f"{self._file}, the note of a conflict, can't be read: {error}"
+            raise RelayError(message, remedy=f"rm {quote(str(self._file))}", code="note_unreadable") from error
         return found
 
     def write(self, what: Mapping[str, Any]) -> None:

@@ -6,6 +6,7 @@ import os
 import select
 import signal
 from collections.abc import Sequence
+from hashlib import sha256
 
 from lib.atomic import Changed, exchange
 from lib.errors import RelayError, UsageError
@@ -13,12 +14,15 @@ from lib.lock import InstanceLock, holder, state_lock
 from lib.model import BuilderStatus, Edit, Owner, ProcessIdentity, State
 from lib.paths import Project
 from lib.process import freeze, identify, stop_trees, thaw, watch_fd
-from lib.rundb import RunDB
+from lib.rundb import RunDB, Stored, StoreError
 from lib.statefile import MAX_FEEDBACK_CHARS, Missing, Raw, Refused, StateProblem, parse, read_raw, render, set_aside
 from orchestrator.restoring import publish_end, put_back
 
 STOP_TIMEOUT_S = 30.0
-MERGED = frozenset({BuilderStatus.MERGED, BuilderStatus.LANDED})
+_LANDED = BuilderStatus.LANDED
+MERGED = frozenset({BuilderStatus.MERGED, _LANDED})
+#: The code of a design that can't be built.
+DESIGN_INVALID = "design_invalid"
 
 
 def current(project: Project) -> State:
@@ -61,13 +65,21 @@ def edit(project: Project, change: Edit) -> State:
 def hand_back(project: Project, *, action: str | None = None, feedback: str | None = None, only: str = "") -> State:
     """Gives the run to code: `action` instead of the one that follows, with words for it.
 
-    With `only`, what ci was asked must be that. Raises `RelayError` (`not_asked`) when ci has nothing to hand back.
+    With `only`, what ci was asked must be that, or to mend what was made of it. Raises `RelayError` (`not_asked`) when
+    ci has nothing to hand back.
     """
     state = current(project)
-    if state.action_owner is not Owner.CI or (only and state.action_needed != only):
+    asked = {state.action_needed, _failed_as(state)}
+    if state.action_owner is not Owner.CI or (only and only not in asked):
         message = f"nothing waits for that: {state.action_owner.value} has the run, with {state.action_needed}"
         raise RelayError(message, remedy="relay status", code="not_asked")
     return edit(project, Edit(action_owner=Owner.CODE, action_needed=action, feedback=feedback))
+
+
+def _failed_as(state: State) -> str:
+    """What the failure that ci is asked to fix means for the design: `approve_design` if it can't be built."""
+    is_invalid = state.error is not None and state.error.code == DESIGN_INVALID
+    return "approve_design" if is_invalid and state.action_needed == "fix_failure" else ""
 
 
 def active_run(project: Project) -> str:
@@ -96,11 +108,13 @@ def ensure_daemon(project: Project) -> bool:
 def verb(project: Project, word: str, builders: Sequence[str], feedback: str | None = None) -> State:
     """Asks for `skip`, `retry` or `cancel`, whoever has it. Raises `RelayError` (`unknown_builder`, `too_late`)."""
     active_run(project)
-    known = {line.id: line.status for line in current(project).builders}
+    state = current(project)
+    known = {line.id: line.status for line in state.builders}
     if unknown := [name for name in builders if name not in known]:
         message = f"there is no builder {unknown[0]}; there are: {', '.join(sorted(known)) or 'none yet'}"
         raise RelayError(message, remedy="relay status", code="unknown_builder")
-    if late := [name for name in builders if known[name] in MERGED]:
+    reopens = word == "retry" and state.phase == "merge_build"
+    if late := [name for name in builders if known[name] in MERGED and not (reopens and known[name] is not _LANDED)]:
         message = f"{late[0]} is {known[late[0]].value} already"
         raise RelayError(message, remedy="relay cancel", code="too_late")
     action = " ".join([word, *builders])
@@ -115,6 +129,33 @@ def retry(project: Project, builders: Sequence[str], words: str | None) -> None:
         verb(project, "retry", builders, feedback=words)
     else:
         hand_back(project, feedback=words)
+
+
+def named(project: Project, words: Sequence[str]) -> tuple[list[str], str | None]:
+    """The builders that the first words name, and the others as words for the next action."""
+    known = {line.id for line in current(project).builders}
+    count = next((index for index, word in enumerate(words) if word not in known), len(words))
+    return list(words[:count]), " ".join(words[count:]) or None
+
+
+def cancel(project: Project) -> None:
+    """Ends the run. A state.json that Relay did not write is set aside: it might hold this, too.
+
+    Raises `RelayError`.
+    """
+    run = active_run(project)
+    with state_lock(project):
+        db = RunDB.open_readonly(project.database)
+        found = read_raw(project.state_file)
+        if db is not None and not isinstance(found, Missing) and not _is_written(found, db.load(run)):
+            set_aside(project.state_file)
+    verb(project, "cancel", ())
+
+
+def _is_written(found: Raw | Refused, stored: Stored) -> bool:
+    """Whether the file is as Relay wrote it, now or at an earlier revision."""
+    known = {revision.sha256 for revision in stored.revisions}
+    return isinstance(found, Raw) and (found.data == stored.file_bytes or sha256(found.data).hexdigest() in known)
 
 
 def _held(project: Project) -> bool:
@@ -211,5 +252,10 @@ def _stop_builders(project: Project) -> None:
         events = [JobStopping(job=job.id, reason="stopped") for job in before.live_jobs() if job.process]
         for event in events:
             apply(after, event, instant)
-        save(db, before, after, events, instant)
-    stop_trees(_targets(project), before.config.stop_grace_s)
+        targets = {f"{run_name}/{job.id}": job.process for job in before.live_jobs() if job.process}
+        try:
+            save(db, before, after, events, instant)
+        except StoreError:  # one of them may keep the database locked
+            stop_trees(targets, before.config.stop_grace_s)
+            save(db, before, after, events, instant)
+    stop_trees(targets, before.config.stop_grace_s)

@@ -8,23 +8,25 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 
 from lib.contracts import PhaseHandler
 from lib.errors import RelayError
-from lib.events import Event, JobEnded, OrchestratorStarted, OrchestratorStopped, StateEdited
+from lib.events import Event, JobEnded, JobStopping, OrchestratorStarted, OrchestratorStopped, StateEdited
 from lib.lock import InstanceLock, remove_pid, state_lock, write_pid
 from lib.log import Sinks
 from lib.model import Edit, Now, ProcessIdentity
 from lib.paths import Project
+from lib.plainfile import NotPlainError, read_plain
 from lib.process import identify, now
 from lib.registry import Entry, record
-from lib.rundb import Checkpoint, RunDB
+from lib.rundb import Checkpoint, RunDB, StoreError
 from orchestrator.fold import Run
-from orchestrator.handover import Handover
+from orchestrator.handover import LOCK_WAIT_S, Handover
 from orchestrator.hold import Hold
-from orchestrator.home import REPOSITORY_GONE, make_home
-from orchestrator.machine import decide, legal_actions
+from orchestrator.home import REPOSITORY_GONE, make_home, sweep_home
+from orchestrator.machine import decide, legal_actions, overdue
 from orchestrator.plugins import phase_handlers
 from orchestrator.pool import Pool
 from orchestrator.record import restore, save
@@ -36,6 +38,11 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.
 STOPPING = frozenset({signal.SIGTERM, signal.SIGINT})
 POOL_THREADS = 4
 CLOSE_TIMEOUT_S = 10.0
+#: For how long such a lock is no reason to tell: commands and other orchestrators take it for moments.
+BUSY_S = 5.0
+LOOK_AGAIN_S = 0.1
+TEXT_MAX_BYTES = 10_000_000
+BUSY = frozenset({"state_busy", "store_busy"})
 #: Another orchestrator has the instance, or there is none to have: this one must go.
 NO_PLACE = frozenset({"already_running", REPOSITORY_GONE})
 
@@ -60,14 +67,17 @@ class Daemon:
         self.registered: Entry | None = None
         self.stop_reason = ""
         self.wake_at_mono_s: float | None = None
+        self.busy_since_mono_s: float | None = None
 
     # --- life ----------------------------------------------------------------------------------------------------
 
     def start(self) -> None:
         """Takes up what an earlier orchestrator left: its processes, its unfinished effects, its state file."""
         make_home(self.project)
+        sweep_home(self.project, self.run.state.run)
         write_pid(self.project, self.identity)
-        self.db.set_orchestrator(self.run.state.run, self.identity.model_dump())
+        with suppress(StoreError):  # for people to see; the lock tells it, too
+            self.db.set_orchestrator(self.run.state.run, self.identity.model_dump())
         adopted, found = self.workers.adopt(self.run)
         self.pending += [OrchestratorStarted(pid=os.getpid(), adopted=tuple(adopted)), *found]
 
@@ -85,22 +95,38 @@ class Daemon:
     def tick(self) -> None:
         """One turn: observe, decide, commit, act."""
         instant = now()
+        self.pending += self.workers.results()
         try:
             seen = self._observe(instant)
-        except RelayError as error:
-            if error.code in NO_PLACE:
-                raise
-            self.hold.set(error, instant)
+            decision = decide(self.run, seen, self.handlers, instant, self._read)
+            committed = self._commit(decision, instant)
+        except (RelayError, OSError) as error:
+            self._blocked(error, instant)
             return
-        except OSError as error:
-            refused = RelayError(f"the system refused it: {error}", remedy="relay doctor", code="system")
-            self.hold.set(refused, instant)
+        if not committed:
             return
-        decision = decide(self.run, seen, self.handlers, instant, self._read)
-        if not self._commit(decision, instant):
-            return
+        self.hold.lift()
+        self.busy_since_mono_s = None
         self._act(decision)
         self._tell(decision)
+
+    def _blocked(self, error: RelayError | OSError, instant: Now) -> None:
+        """Nothing can be decided just now: told if it lasts. Jobs are ended at their limits all the same."""
+        if isinstance(error, OSError):
+            error = RelayError(f"the system refused it: {error}", remedy="relay doctor", code="system")
+        if error.code in NO_PLACE:
+            raise error
+        self.busy_since_mono_s = self.busy_since_mono_s or instant.mono_s
+        if error.code in BUSY and instant.mono_s - self.busy_since_mono_s < BUSY_S:
+            self.hold.due_mono_s = instant.mono_s + LOOK_AGAIN_S
+        else:
+            self.hold.set(error, instant)
+        with suppress(OSError):  # no descriptor to look at the output with: the next tick does
+            seen = Seen(facts=tuple(self.pending), output=self.workers.output(self.run, instant))
+            for job in overdue(self.run, seen, instant):
+                stopping = JobStopping(job=job.id, reason=job.stopping)
+                self.pending += [stopping] if stopping not in self.pending else []
+                self.workers.stop(self.run, job)
 
     def _sleep(self) -> list[int]:
         timeout_s = self.run.config.poll_s
@@ -125,11 +151,12 @@ class Daemon:
 
     def _end(self) -> None:
         """Waits for effects that are under way, keeps their results for the next start, and leaves."""
-        self.pool.close(CLOSE_TIMEOUT_S)
+        self.workers.close(CLOSE_TIMEOUT_S)
         if self.stop_reason:
             self.pending.append(OrchestratorStopped(reason=self.stop_reason))
             self.tick()
-        self.db.set_orchestrator(self.run.state.run, None)
+        with suppress(StoreError):  # that it has gone is told by its lock
+            self.db.set_orchestrator(self.run.state.run, None)
         remove_pid(self.project)
 
     # --- one tick --------------------------------------------------------------------------------------------------
@@ -140,7 +167,6 @@ class Daemon:
         if not self.project.pid_file.exists():
             write_pid(self.project, self.identity)
         self.handover.watch(self.wake)
-        self.pending += self.workers.results()
         legal = legal_actions(self.run, self.handlers)
         return Seen(
             facts=(*self.pending, *self.handover.observe(self.run, legal, instant)),
@@ -148,24 +174,22 @@ class Daemon:
         )
 
     def _commit(self, decision: Decision, instant: Now) -> bool:
-        """Writes the decision to the run database, then to state.json; whether the former could be done."""
+        """Writes the decision to the run database, then to state.json; False if that was edited just now.
+
+        Raises `RelayError`.
+        """
         self.wake_at_mono_s = decision.wake_at_mono_s
         if not decision.events:
             return True
-        try:
-            with state_lock(self.project):
-                draft = self.handover.draft(decision.run, instant)
-                if draft is None:  # somebody saved just now: look again at once
-                    self.wake_at_mono_s = instant.mono_s
-                    return False
-                save(self.db, self.run, draft.run, decision.events, instant, file_bytes=draft.data,
-                     checkpoint=_checkpoint(decision, instant))  # fmt: skip
-                self.run = draft.run
-                self.pending = self.handover.publish(draft)
-        except RelayError as error:
-            self.hold.set(error, instant)
-            return False
-        self.hold.lift()
+        with state_lock(self.project, timeout_s=LOCK_WAIT_S):
+            draft = self.handover.draft(decision.run, instant)
+            if draft is None:  # look again at once
+                self.wake_at_mono_s = instant.mono_s
+                return False
+            save(self.db, self.run, draft.run, decision.events, instant, file_bytes=draft.data,
+                 checkpoint=_checkpoint(decision, instant))  # fmt: skip
+            self.run = draft.run
+            self.pending = self.handover.publish(draft)
         return True
 
     def _act(self, decision: Decision) -> None:
@@ -182,7 +206,8 @@ class Daemon:
         """Log and registry are made from what was committed; a failure of theirs stops nothing."""
         if not decision.events:
             return
-        self.sinks.catch_up(self.db.events(self.run.state.run, after_seq=self.sinks.last_seq))
+        with suppress(StoreError):  # the next decision's look finds these events, too
+            self.sinks.catch_up(self.db.events(self.run.state.run, after_seq=self.sinks.last_seq))
         entry = Entry.of(self.project, self.run.state, self.identity)
         if replace(entry, updated_at=self.registered.updated_at if self.registered else "") != self.registered:
             record(entry)
@@ -191,9 +216,10 @@ class Daemon:
     def _read(self, name: str) -> str | None:
         """A text file of the run's folder."""
         try:
-            return (self.project.run_dir(self.run.state.run) / name).read_text(encoding="utf-8", errors="replace")
-        except OSError:
-            return None
+            text = read_plain(self.project.run_dir(self.run.state.run) / name, limit=TEXT_MAX_BYTES)
+        except (OSError, NotPlainError):  # the handler tells that it can't be used
+            return ""
+        return None if text is None else text.decode(errors="replace")
 
 
 def _checkpoint(decision: Decision, instant: Now) -> Checkpoint | None:
@@ -216,7 +242,7 @@ def drive(project: Project, run_name: str, lock: InstanceLock, *, started: Calla
     `started` is called once it has taken up what an earlier orchestrator left.
     """
     try:
-        with RunDB.open(project) as db, Wake(SIGNALS) as wake:
+        with RunDB.open(project, busy_timeout_s=LOCK_WAIT_S) as db, Wake(SIGNALS) as wake:
             daemon = Daemon(project, restore(db.load(run_name)), db, lock, wake)
             daemon.start()
             started()

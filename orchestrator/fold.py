@@ -63,7 +63,7 @@ EDGES: dict[Status, frozenset[Status]] = {
     Status.VERIFYING: frozenset({Status.BUILT}),
     Status.RETRYING: frozenset({Status.PREPARING, Status.RUNNING, Status.VERIFYING}),
     Status.BUILT: frozenset({Status.MERGED, Status.RETRYING, Status.SKIPPED}),
-    Status.MERGED: frozenset({Status.LANDED}),
+    Status.MERGED: frozenset({Status.LANDED, Status.RETRYING}),
     Status.FAILED: frozenset({Status.RETRYING}),
     Status.SKIPPED: frozenset({Status.RETRYING}),
     Status.LANDED: frozenset(),

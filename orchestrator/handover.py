@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lib.atomic import Changed, Late, exchange, late_write, sweep_temporaries
+from lib.atomic import Changed, Late, exchange, late_write
 from lib.errors import RelayError
 from lib.events import Event, Noted, ProblemFound, ProblemMended, StateEdited, StateRestored
 from lib.handback import Bad, Behind, Edited, Footprint, Known, Settling, judge
@@ -22,6 +22,8 @@ from orchestrator.wake import Wake
 UNWRITABLE = "state_unwritable"
 KEPT_REVISIONS = 200
 RETRY_S = 1.0
+#: The loop is not kept longer by a lock that somebody holds.
+LOCK_WAIT_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +64,6 @@ class Handover:
     def watch(self, wake: Wake) -> None:
         """Arms the file events, again when the folder was replaced."""
         if self._watch is None:
-            for folder in (self._path.parent, self._project.instance_dir):
-                sweep_temporaries(folder)
             self._watch = Watch(self._path.parent)
             if self._watch.fd is not None:
                 wake.watch(self._watch.fd)
@@ -75,7 +75,7 @@ class Handover:
         """The facts that the file as it stands now amounts to. Raises `RelayError` if it can't be told."""
         self.due_mono_s = None
         known = Known(self._written, self._published, self._earlier, legal, tuple(run.builders), self._name)
-        with state_lock(self._project):
+        with state_lock(self._project, timeout_s=LOCK_WAIT_S):
             late = late_write(self._path)
             if late is not None and late.path != self._spent:
                 return self._taken_late(late, known, instant)

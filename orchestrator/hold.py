@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from lib.errors import RelayError
 from lib.paths import Project
+from lib.plainfile import NotPlainError, open_plain, read_plain
 
 if TYPE_CHECKING:
     from lib.model import Now  # status reads `standing`, and must not pay for pydantic
@@ -42,8 +43,8 @@ class Hold:
 
     def _write(self, text: bytes) -> None:
         """In place; on a file system that can't even do this, standard error has it."""
-        with contextlib.suppress(OSError):
-            descriptor = os.open(self._file, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
+        with contextlib.suppress(OSError, NotPlainError):
+            descriptor = open_plain(self._file, os.O_WRONLY | os.O_CREAT)
             try:
                 os.pwrite(descriptor, text.ljust(SIZE), 0)
             finally:
@@ -53,7 +54,7 @@ class Hold:
 def standing(project: Project) -> dict[str, str] | None:
     """Why the orchestrator of this instance can't commit just now, as `code`, `message` and `remedy`."""
     try:
-        text = (project.instance_dir / HOLD_FILE).read_text(encoding="utf-8", errors="replace").strip()
+        text = (read_plain(project.instance_dir / HOLD_FILE, limit=2 * SIZE) or b"").decode(errors="replace").strip()
         return json.loads(text) if text else None
-    except (OSError, ValueError):
+    except (OSError, ValueError, NotPlainError):
         return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lib.atomic import replace_file
+from lib.atomic import replace_file, sweep_temporaries
 from lib.errors import RelayError
 from lib.paths import Project
 
@@ -22,6 +22,18 @@ GITIGNORE = """\
 /runs/
 /worktrees/
 """
+
+
+def sweep_home(project: Project, run: str) -> None:
+    """Removes what writers that were killed left wherever Relay replaces files for a run. Raises `OSError`."""
+    for folder in (project.dot, project.home, project.instance_dir, project.run_dir(run)):
+        sweep_temporaries(folder)
+    records = project.record_dir(run, "any").parent
+    for folder in records.iterdir() if records.is_dir() else ():
+        sweep_temporaries(folder)
+    worktrees = project.worktree(run, "any").parent
+    for folder in worktrees.iterdir() if worktrees.is_dir() else ():
+        sweep_temporaries(folder, of=".git.")
 
 
 def make_home(project: Project) -> None:

@@ -25,7 +25,7 @@ from lib.git.run import Repo
 from lib.git.whole import believed, settle
 from lib.model import JobKind, JobResult, Usage
 from lib.passing import DISK_FULL, is_full, passing
-from lib.plainfile import NotPlainError, read_plain
+from lib.plainfile import NotPlainError, open_plain, read_plain
 from lib.process import ended_with, exit_status, reap, sweep
 from lib.sandbox import scratch_of
 from orchestrator.jobs import Work, adapter_of
@@ -35,8 +35,12 @@ HEAD_BYTES = 2_000
 END_BYTES = 4_000
 READ_BYTES = 1 << 20
 SIDE_MAX_BYTES = 20_000_000
-#: So many of a turn's last events are judged; what it used is counted over all of them.
+#: So many of a turn's first and last events are judged; what it used is counted over all of them.
+FIRST_EVENTS = 1_000
 KEPT_EVENTS = 20_000
+#: Of an output that is longer than both, only its first and its last part are read.
+STREAM_HEAD_BYTES = 8 << 20
+STREAM_END_BYTES = 24 << 20
 #: A shell's count of what ends a program by HUP, INT, KILL and TERM: somebody's doing (a machine that shuts down or is
 #: out of memory), and no verdict on the work.
 _KILLED = frozenset(128 + number for number in (signal.SIGHUP, signal.SIGINT, signal.SIGKILL, signal.SIGTERM))
@@ -138,14 +142,20 @@ def _of_session(work: Work, result: JobResult) -> JobResult:
 
 
 def _told(work: Work) -> tuple[Sequence[AssistantEvent], Usage]:
-    """The last events of all that the turn told, and what it used."""
+    """The first and last events of all that the turn told, and what it used."""
     adapter, tally = adapter_of(work), Tally()
-    events: deque[AssistantEvent] = deque(maxlen=KEPT_EVENTS)
+    first: list[AssistantEvent] = []
+    last: deque[AssistantEvent] = deque(maxlen=KEPT_EVENTS)
     for line in chain(lines_of(work.output / "output.log"), _side_lines(work)):
         for event in adapter.read(line):
             tally.add(event)
-            events.append(event)
-    return list(events), tally.usage
+            (first if len(first) < FIRST_EVENTS else last).append(event)
+    return [*first, *last], _more(tally.usage, work.job.progress.usage)
+
+
+def _more(read: Usage, live: Usage) -> Usage:
+    """The greater of two counts: that of all that is judged, and that of all that was read while it ran."""
+    return max(read, live, key=lambda usage: (usage.cost_usd, usage.input_tokens + usage.output_tokens))
 
 
 def _command_result(work: Work, end: Exit) -> JobResult:
@@ -175,13 +185,20 @@ def _side_lines(work: Work) -> Iterator[str]:
 
 def lines_of(file: Path) -> Iterator[str]:
     """The lines of a file that an assistant wrote, torn, huge or not UTF-8 as they may be."""
-    lines = LineReader()
     try:
-        with file.open("rb") as stream:
-            while data := stream.read(READ_BYTES):
-                yield from lines.feed(data)
-    except FileNotFoundError:
+        descriptor = open_plain(file)
+    except (FileNotFoundError, NotPlainError):  # anything could have been put in its place
         return
+    lines = LineReader()
+    with os.fdopen(descriptor, "rb") as stream:
+        size = os.fstat(descriptor).st_size
+        while data := stream.read(READ_BYTES):
+            yield from lines.feed(data)
+            if STREAM_HEAD_BYTES <= stream.tell() < size - STREAM_END_BYTES:
+                yield from lines.close()
+                lines = LineReader()
+                stream.seek(size - STREAM_END_BYTES)
+                stream.readline(READ_BYTES)
     yield from lines.close()
 
 
@@ -208,16 +225,17 @@ def ends_of(file: Path) -> str:
     so that no half of a secret gets past the masker.
     """
     try:
-        with file.open("rb") as stream:
-            size = stream.seek(0, os.SEEK_END)
-            stream.seek(0)
-            if size <= HEAD_BYTES + END_BYTES:
-                return stream.read().decode("utf-8", errors="replace")
-            head = stream.read(HEAD_BYTES)
-            stream.seek(size - END_BYTES)
-            end = stream.read()
-    except FileNotFoundError:
+        descriptor = open_plain(file)
+    except (FileNotFoundError, NotPlainError):
         return ""
+    with os.fdopen(descriptor, "rb") as stream:
+        size = stream.seek(0, os.SEEK_END)
+        stream.seek(0)
+        if size <= HEAD_BYTES + END_BYTES:
+            return stream.read(HEAD_BYTES + END_BYTES).decode("utf-8", errors="replace")
+        head = stream.read(HEAD_BYTES)
+        stream.seek(size - END_BYTES)
+        end = stream.read(END_BYTES)
     head = head[: head.rfind(b"\n") + 1] or head
     end = end[end.find(b"\n") + 1 :] or end
     left_out = f"\n[… {size - len(head) - len(end)} bytes left out …]\n"

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-import stat
 from typing import TYPE_CHECKING, Any, Final
+
+from lib.plainfile import NotPlainError, open_plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,14 +40,11 @@ def last_line(file: Path, safe_end: Callable[[str], int] = len) -> str:
 def _tail(file: Path) -> bytes:
     """The last whole lines."""
     try:
-        descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError:  # it has printed nothing yet, or it is no file of ours
+        descriptor = open_plain(file)
+    except (OSError, NotPlainError):  # it has printed nothing yet, or it is no file of ours
         return b""
     try:
-        found = os.fstat(descriptor)
-        if not stat.S_ISREG(found.st_mode):
-            return b""
-        start = max(0, found.st_size - _TAIL_BYTES)
+        start = max(0, os.fstat(descriptor).st_size - _TAIL_BYTES)
         tail = os.pread(descriptor, _TAIL_BYTES, start)
     finally:
         os.close(descriptor)

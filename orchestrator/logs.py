@@ -13,9 +13,12 @@ from lib.errors import RelayError
 from lib.model import Job
 from lib.names import from_json
 from lib.paths import Project
+from lib.plainfile import NotPlainError, open_plain
 from lib.rundb import RunDB
 
 FOLLOW_S = 0.3
+#: No more than this of a file's end is looked through.
+SHOWN_BYTES = 20_000_000
 
 
 def builder_logs(project: Project, builder: str) -> tuple[list[Path], bool]:
@@ -73,7 +76,10 @@ def show_logs(
 def _show_end(file: Path, lines: int, show: Callable[[bytes], None], *, whole: bool) -> int:
     """Where it ended; with `whole`, a last line that is not complete is left for later."""
     try:
-        with file.open("rb") as stream:
+        with os.fdopen(open_plain(file), "rb") as stream:
+            stream.seek(max(0, os.fstat(stream.fileno()).st_size - SHOWN_BYTES))
+            if stream.tell():
+                stream.readline()
             last = deque(stream, maxlen=lines)
             end = stream.tell()
         if whole and last and not last[-1].endswith(b"\n"):
@@ -81,14 +87,14 @@ def _show_end(file: Path, lines: int, show: Callable[[bytes], None], *, whole: b
         for line in last:
             show(line)
         return end
-    except (FileNotFoundError, NotADirectoryError):
+    except (FileNotFoundError, NotADirectoryError, NotPlainError):  # a builder may have put anything there
         return 0
 
 
 def _show_more(file: Path, offset: int, show: Callable[[bytes], None]) -> int:
     """Prints the complete lines after `offset`; a file that shrank was begun anew."""
     try:
-        with file.open("rb") as stream:
+        with os.fdopen(open_plain(file), "rb") as stream:
             if file.stat().st_size < offset:
                 offset = 0
             stream.seek(offset)
@@ -97,6 +103,6 @@ def _show_more(file: Path, offset: int, show: Callable[[bytes], None]) -> int:
                     break
                 show(line)
                 offset += len(line)
-    except (FileNotFoundError, NotADirectoryError):
+    except (FileNotFoundError, NotADirectoryError, NotPlainError):
         return 0
     return offset

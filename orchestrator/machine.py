@@ -34,12 +34,26 @@ from lib.events import (
     JobDelayed,
     JobEnded,
     JobResumed,
+    JobSpawned,
     Noted,
     StateEdited,
     VerbDone,
 )
 from lib.lineage import trespasses
-from lib.model import Action, Builder, BuilderStatus, Edit, JobKind, JobResult, Now, Owner, Problem, Reach, RunOutcome
+from lib.model import (
+    Action,
+    Builder,
+    BuilderStatus,
+    Edit,
+    Job,
+    JobKind,
+    JobResult,
+    Now,
+    Owner,
+    Problem,
+    Reach,
+    RunOutcome,
+)
 from lib.passing import pause_s
 from lib.scope import sentence
 from orchestrator.fold import AT_WORK, SETTLED, Run
@@ -51,6 +65,8 @@ ACTION: TypeAdapter[str] = TypeAdapter(Action)
 RETRY, SKIP, CANCEL = "retry", "skip", "cancel"
 #: Actions that the machine carries out itself.
 VERBS = (RETRY, SKIP, CANCEL)
+#: Their work is in the merged tree, or about to be.
+REOPENED = frozenset({BuilderStatus.BUILT, BuilderStatus.MERGED})
 UNFINISHED = AT_WORK | {BuilderStatus.PENDING, BuilderStatus.RETRYING, BuilderStatus.FAILED}
 
 
@@ -75,6 +91,17 @@ def decide(run: Run, seen: Seen, handlers: Mapping[str, PhaseHandler], now: Now,
         if not _held(turn.run):
             _dispatch(turn, handlers, read)
     return turn.decision
+
+
+def overdue(run: Run, seen: Seen, now: Now) -> list[Job]:
+    """The jobs that are beyond their limits, each with the reason, where nothing can be decided just now."""
+    turn = Turn(Decision(run.copy()), now)
+    for fact in seen.facts:
+        if isinstance(fact, JobSpawned | JobEnded | JobDelayed):
+            turn.emit(fact)
+    if turn.run.state.outcome is None and not turn.run.state.paused:
+        enforce_limits(turn, seen)
+    return turn.decision.stop
 
 
 def _postponed(turn: Turn, fact: JobDelayed) -> JobDelayed:
@@ -154,9 +181,12 @@ def _handed_back(turn: Turn, before: Run, edit: Edit) -> None:
     if verb == CANCEL:
         _cancel(turn)
     elif verb in _VERBS:
+        reopened = [name for name in names if verb == RETRY and _fails_merged(before, name)]
         for name in names:
-            _VERBS[verb](turn, turn.run.builders[name])
-        if asked:
+            (_reopen if name in reopened else _VERBS[verb])(turn, turn.run.builders[name])
+        if reopened:
+            _hand_to(turn, "execution", answered="", phase="execution")
+        elif asked:
             _hand_to(turn, current, answered="")
         else:
             turn.emit(VerbDone(verb=verb, action=current))
@@ -164,12 +194,20 @@ def _handed_back(turn: Turn, before: Run, edit: Edit) -> None:
         _hand_to(turn, wanted, answered=before.state.action_needed if asked and wanted == current else "")
 
 
-def _hand_to(turn: Turn, action: str, answered: str) -> None:
+def _fails_merged(run: Run, name: str) -> bool:
+    """Whether ci is asked about a merged tree that fails, which the builder's work is in."""
+    is_red = run.state.phase == "merge_build" and run.state.action_needed == "fix_failure"
+    return is_red and run.builders[name].status in REOPENED
+
+
+def _hand_to(turn: Turn, action: str, answered: str, phase: str = "") -> None:
     """A new dispatch; what runs of the old one, and belongs to no builder, is stopped."""
     for job in turn.run.live_jobs():
         if job.spec.builder is None:
             turn.stop(job, "superseded")
-    turn.emit(Advanced(phase=turn.run.state.phase, action=action, message=f"{action} follows", answered=answered))
+    turn.emit(
+        Advanced(phase=phase or turn.run.state.phase, action=action, message=f"{action} follows", answered=answered)
+    )
 
 
 def _retry(turn: Turn, builder: Builder) -> None:
@@ -178,6 +216,23 @@ def _retry(turn: Turn, builder: Builder) -> None:
         _end_job(turn, builder, "retry")
         changes = another_round(builder, turn.run.state.feedback, turn.run.config)
         turn.emit(BuilderChanged(builder=builder.id, changes=changes))
+
+
+def _reopen(turn: Turn, builder: Builder) -> None:
+    """Another round for a builder that is built, with how the merged tree fails; its work is merged again then."""
+    told = builder.model_copy(update={"feedback": _red(turn.run)})
+    changes = another_round(told, turn.run.state.feedback, turn.run.config)
+    turn.emit(BuilderChanged(builder=builder.id, changes=changes))
+
+
+def _red(run: Run) -> str:
+    """How the merged tree failed last: for the builder that is to mend it."""
+    ended = (job for job in reversed(run.jobs.values()) if job.spec.builder is None and job.result is not None)
+    job = next((job for job in ended if job.spec.kind is JobKind.COMMAND), None)
+    if job is None or job.result is None or job.result.ok:
+        return ""
+    tail = str(job.result.data.get("tail", "")).strip()
+    return f"With the work of all builders merged, {job.spec.name} failed: {job.result.message}\n\n{tail}".strip()
 
 
 def _skip(turn: Turn, builder: Builder) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ from lib.assistants import LineReader, Tally, asks
 from lib.contracts import Assistant, AssistantEvent
 from lib.display import Masker
 from lib.model import Condition, Now, Progress
+from lib.plainfile import NotPlainError, open_plain
 
 if TYPE_CHECKING:
     from inotify_simple import INotify
@@ -40,11 +42,12 @@ class TurnReader:
     def read(self, instant: Now) -> bool:
         """Takes in what is new; whether there is more."""
         try:
-            with self.file.open("rb") as stream:
-                stream.seek(self._offset)
-                data = stream.read(READ_BYTES)
-        except FileNotFoundError:
+            descriptor = open_plain(self.file)
+        except (FileNotFoundError, NotPlainError):  # a builder may have put anything there
             return False
+        with os.fdopen(descriptor, "rb") as stream:
+            stream.seek(self._offset)
+            data = stream.read(READ_BYTES)
         self._offset += len(data)
         before = self.progress
         for line in self._lines.feed(data):

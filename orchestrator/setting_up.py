@@ -12,7 +12,7 @@ from lib.paths import Project
 from lib.rundb import RunDB
 from lib.trust import trust_file
 from orchestrator.containment import clear_kept, clear_left
-from orchestrator.home import make_home
+from orchestrator.home import make_home, sweep_home
 
 
 def write_config(project: Project, text: str) -> Path:
@@ -39,6 +39,7 @@ def clean_runs(project: Project, name: str) -> list[str]:
         done = clean_run(Repo.of(project), project, row.id, base)
         clear_left(project, row.id)
         clear_kept(project, row.id)
+        sweep_home(project, row.id)
         lines += [f"removed {what}" for what in done.removed]
         lines += [f"kept    {what}: {why}" for what, why in done.kept]
         lines += done.told

@@ -38,6 +38,8 @@ from orchestrator.wake import Wake
 
 #: How often the output is looked at where nothing tells that it grew.
 LOOK_S = 1.0
+#: Threads that only end processes: effects that take long must not keep a job from being ended.
+STOP_THREADS = 2
 #: Such a job is not given time to end by itself.
 GREEDY = frozenset({MEMORY_LIMIT, PROCESS_LIMIT})
 
@@ -68,6 +70,8 @@ class Workers:
         self._look_at_mono_s = 0.0
         self.due_mono_s: float | None = None
         self._stopping: set[str] = set()
+        self._reasons: dict[str, str] = {}
+        self._stops: Pool[None] = Pool(STOP_THREADS, wake.ring)
 
     def start(self, run: Run, job: Job) -> None:
         work = self._work(run, job)
@@ -80,8 +84,9 @@ class Workers:
 
     def stop(self, run: Run, job: Job) -> None:
         """Ends the job's process tree; an effect runs out by itself."""
-        if job.spec.kind is JobKind.EFFECT:
+        if job.spec.kind is JobKind.EFFECT or job.id in self._stopping:
             return
+        self._reasons.setdefault(job.id, job.stopping)
         mark, grace_s = f"{run.state.run}/{job.id}", 0.0 if job.stopping in GREEDY else run.config.stop_grace_s
         self._stopping.add(job.id)
 
@@ -90,16 +95,23 @@ class Workers:
                 stop_trees({mark: job.process}, grace_s)
             self._stopping.discard(job.id)
 
-        self._pool.submit(job.id, end)
+        self._stops.submit(job.id, end)
+
+    def close(self, timeout_s: float) -> None:
+        """Begins nothing more, and waits for what is under way, at most so long for each."""
+        self._pool.close(timeout_s)
+        self._stops.close(timeout_s)
 
     def clear(self, run: Run, job: str) -> None:
         """Removes what a job needed only until its end was recorded."""
+        self._reasons.pop(job, None)
         work = self._work(run, run.jobs[job])
         if work.job.spec.kind is not JobKind.EFFECT:
             self._pool.submit(job, lambda: clear(work))
 
     def results(self) -> list[Event]:
         """What has come of jobs since the last call. A process that was spawned is watched from here on."""
+        self._stops.results()
         events = [event for event in self._pool.results() if event is not None]
         for event in events:
             if isinstance(event, JobSpawned):
@@ -114,13 +126,13 @@ class Workers:
             self._look_at_mono_s = mono_s() + LOOK_AGAIN_S
         ended = [self._forget(descriptor) for descriptor in ready & self._watched.keys()]
         for job, process in list(self._unwatched.items()):
-            if not alive(process):
+            if _has_ended(process):
                 del self._unwatched[job]
                 ended.append((job, process))
         for job, process in ended:
             self._judge(run, run.jobs[job].model_copy(update={"process": process}))
         for live in run.live_jobs():
-            if live.stopping and live.process and live.id not in self._stopping and alive(live.process):
+            if live.stopping and live.process and live.id not in self._stopping and not _has_ended(live.process):
                 self.stop(run, live)
 
     def output(self, run: Run, instant: Now) -> dict[str, Output]:
@@ -209,7 +221,8 @@ class Workers:
         return adopted, events
 
     def _judge(self, run: Run, job: Job, *, rebooted: bool = False) -> None:
-        work = self._work(run, job.model_copy(update={"stopping": "rebooted"}) if rebooted else job)
+        reason = "rebooted" if rebooted else job.stopping or self._reasons.get(job.id, "")
+        work = self._work(run, job.model_copy(update={"stopping": reason}))
         self._pool.submit(job.id, lambda: guarded(work, finish))
 
     def _watch(self, job: str, process: ProcessIdentity) -> None:
@@ -234,6 +247,13 @@ class Workers:
             job=job,
             builder=run.builders.get(job.spec.builder or ""),
         )
+
+
+def _has_ended(process: ProcessIdentity) -> bool:
+    try:
+        return not alive(process)
+    except OSError:  # no descriptor left to look with: it is looked at again
+        return False
 
 
 def _rebooted(job: Job) -> bool:

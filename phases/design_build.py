@@ -10,6 +10,7 @@ from lib.errors import RelayError
 from lib.model import Builder, Component, Problem
 
 LAST_PORT = 60_000
+_REJECT = 'relay reject "what to do differently"'
 
 
 class DesignBuildHandler:
@@ -31,7 +32,7 @@ class DesignBuildHandler:
         except RelayError as error:
             errors = [error.message]
         if errors:
-            message = f"{file} can't be built as it stands: " + "; ".join(errors)
+            message = f"{file} can't be built as it stands: {'; '.join(errors)}. For another design: {_REJECT}"
             return Fail(Problem(code="design_invalid", message=message, remedy=f"$EDITOR {file} && relay retry"))
         builders = tuple(_builder(view, index, part) for index, part in enumerate(design.components))
         return Proceed(added=builders, notes=tuple(warnings))

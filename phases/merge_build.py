@@ -188,7 +188,7 @@ def _nothing() -> AskCi:
 def _fix(view: PhaseView, result: JobResult, what: str) -> AskCi:
     message = (
         f"{what}: {result.message}. Mend it in {_folder(view)} (no commit needed), then: relay retry. "
-        f"Its output: relay logs"
+        f'Or send it back to a builder: relay retry BUILDER "a hint". Its output: relay logs'
     )
     problem = Problem(code=result.code or "failed", message=message, remedy=result.remedy or "relay retry",
                       action="merge_build")  # fmt: skip

@@ -19,7 +19,10 @@ from lib.git.run import CHECKOUT_TIMEOUT_S, Repo, explained, git
 from lib.git.strays import left_behind
 from lib.git.way import Blocked, busy, in_the_way
 from lib.names import quote
+from lib.plainfile import read_plain
 from lib.syncing import mounted, sync_filesystems
+
+_MARKER_MAX_BYTES = 65_536
 
 __all__ = ["Blocked", "Landed", "MovedOn", "land"]
 
@@ -148,9 +151,10 @@ def _finish(there: Repo) -> None:
     What a power cut has taken of the files that were written is written again.
     """
     marker = _marker(there)
-    if not marker.is_file():
+    text = read_plain(marker, limit=_MARKER_MAX_BYTES)
+    if text is None:
         return
-    begun = json.loads(marker.read_bytes())
+    begun = json.loads(text)
     wait_for_others(there.git_dir, {begun["new"]}, roots=[there.root])
     ref, old, new = f"refs/heads/{begun['branch']}", begun["old"], begun["new"]
     for name in ("index", "HEAD", "ORIG_HEAD"):

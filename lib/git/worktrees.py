@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from lib.errors import GitError
+from lib.errors import GitError, RelayError
 from lib.git import rescue
 from lib.git.blobs import foreign
 from lib.git.checkout import Checkout, copy_index, drop, head_of, intact, mend, record_of
@@ -24,10 +24,13 @@ from lib.git.objects import commit_tree, delete_ref, drop_hollow_objects, lastin
 from lib.git.run import CHECKOUT_TIMEOUT_S, Repo, git, identity_env
 from lib.git.snapshot import Content, Snapshot, snapshot, take, tree_of
 from lib.git.whole import believe, believed, forget, sound_index, whole_until
+from lib.names import quote
+from lib.plainfile import NotPlainError, read_own
 
 __all__ = ["Prepared", "Snapshot", "held", "prepare", "remove", "restore", "show", "snapshot"]
 
 INCLUDE_FILE: Final = ".worktreeinclude"
+_INCLUDE_MAX_BYTES: Final = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,8 +205,13 @@ def _include(repo: Repo, source: Path, target: Path) -> bool:
 
     Gives whether there are any.
     """
-    if not (source / INCLUDE_FILE).is_file():
-        return False
+    file = source / INCLUDE_FILE
+    try:
+        if read_own(file, limit=_INCLUDE_MAX_BYTES) is None:
+            return False
+    except NotPlainError as error:
+        message = f"{file} is {error.what}, not a plain file"
+        raise RelayError(message, remedy=f"ls -ld {quote(file)}", code="include_refused") from error
     listing = ("ls-files", "--others", "--ignored", "-z", f"--exclude-from={source / INCLUDE_FILE}")
     wanted = [name for name in git(repo, *listing, work_tree=source).fields() if not name.startswith(".project/")]
     found = ignored(repo, target, wanted)

@@ -9,6 +9,7 @@ import signal
 import sys
 from pathlib import Path
 
+from lib.plainfile import open_plain
 from lib.process.shim import inherited_descriptors
 
 STDERR_FD = 2
@@ -28,13 +29,14 @@ def detach(log: Path) -> int:
     """Forks a process that has left the terminal: its pid in the caller, 0 in the process itself.
 
     Its output is added to `log`. It keeps what this process holds open, locks included, but not what its starter left
-    open in it: a pipe that somebody reads to its end. Raises `OSError` in the caller if it can't be made.
+    open in it: a pipe that somebody reads to its end. Raises `OSError` in the caller if it can't be made,
+    `NotPlainError` for the log.
     """
     occupy_stdio()
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError, AttributeError):  # broken or closed: no reason to stay
             stream.flush()
-    opened = [os.open(os.devnull, os.O_RDONLY), os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)]
+    opened = [os.open(os.devnull, os.O_RDONLY), open_plain(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)]
     hear, tell = os.pipe()
     with os.fdopen(hear, "rb") as answer:
         try:

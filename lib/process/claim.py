@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from lib.plainfile import NotPlainError, read_plain
 from lib.process.table import parse_stat
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
 CLAIM: Final = "claim"
 REVOKED: Final = b"revoked"
+MAX_BYTES: Final = 4096
 
 
 def claimed(folder: Path) -> ProcessIdentity | None:
@@ -39,8 +41,10 @@ def revoke(folder: Path) -> bool:
 def read_claim(folder: Path) -> bytes | None:
     """One line without its end; empty while it is not complete; None if nobody has claimed the job."""
     try:
-        text = (folder / CLAIM).read_bytes()
-    except FileNotFoundError:
+        text = read_plain(folder / CLAIM, limit=MAX_BYTES)
+    except NotPlainError:  # no shim makes that
+        return b""
+    if text is None:
         return None
     return text[:-1] if text.endswith(b"\n") else b""
 

@@ -6,6 +6,7 @@ import contextlib
 import os
 import time
 from datetime import UTC, datetime
+from functools import cache
 from typing import TYPE_CHECKING
 
 from lib.process.table import HAS_PROC, read, row
@@ -14,8 +15,9 @@ if TYPE_CHECKING:
     from lib.model import Now, ProcessIdentity
 
 
+@cache
 def boot_id() -> str:
-    """Names the time since the machine was last started."""
+    """Names the time since the machine was last started. Read once: later there may be no descriptor for it."""
     if HAS_PROC:
         return read("/proc/sys/kernel/random/boot_id").decode().strip()
     import subprocess

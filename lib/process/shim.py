@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from lib.errors import RelayError
+from lib.plainfile import NotPlainError, read_plain
 from lib.process.claim import CLAIM, claimed
 from lib.process.identity import boot_id, identify
 from lib.reserve import reserve
@@ -49,6 +50,7 @@ _REMEDIES: Final = {
     errno.ENOMEM: "free -h",
     errno.ENOSPC: "df -h",
 }
+_EXIT_MAX_BYTES: Final = 64
 _NO_HANDLER: Final = (signal.SIGKILL, signal.SIGSTOP)
 _STATUS: Final = re.compile(rb"(\d{1,3})\n")
 
@@ -99,8 +101,8 @@ def spawn(spec: SpawnSpec) -> ProcessIdentity:
 def exit_status(folder: Path) -> int | None:
     """What the shim recorded: the exit status as a shell counts it (128 and the signal's number if killed)."""
     try:
-        recorded = _STATUS.fullmatch((folder / EXIT).read_bytes())
-    except FileNotFoundError:
+        recorded = _STATUS.fullmatch(read_plain(folder / EXIT, limit=_EXIT_MAX_BYTES) or b"")
+    except NotPlainError:  # no shim makes that
         return None
     return int(recorded[1]) if recorded else None
 
@@ -110,7 +112,7 @@ def output_size(folder: Path) -> int:
     size = 0
     for name in OUTPUT:
         with contextlib.suppress(FileNotFoundError):
-            size += (folder / name).stat().st_size
+            size += (folder / name).lstat().st_size
     return size
 
 

@@ -1,7 +1,7 @@
 """What a contained program sees and may write: decided here from the paths of a job, carried out by bubblewrap.
 
 All is read-only but what a job needs. Hidden are temporary folders and sockets, through which it could reach other
-programs of the user, and files whose only content are keys to elsewhere.
+programs of the user, files whose only content are keys to elsewhere, and Relay's locks and run database.
 """
 
 from __future__ import annotations
@@ -130,6 +130,8 @@ def policy_of(places: Places, *, memory_max: int | None = None, tasks_max: int |
     if _within(root, (path for path, kind in access.items() if kind is Access.WRITE)):
         access[root] = Access.READ
     access |= dict.fromkeys(relays, Access.READ)
+    # Nothing that the orchestrator locks may be seen: a lock needs no right to write.
+    access |= dict.fromkeys(_real([project.store]), Access.EMPTY)
     worktree = places.worktree.resolve()
     access[worktree] = Access.READ if places.reviews else Access.WRITE
     pointer = worktree / ".git"

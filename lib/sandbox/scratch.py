@@ -7,16 +7,19 @@ import hashlib
 import os
 import re
 import stat
+import tempfile
 from pathlib import Path
 from typing import Final
 
 from lib.atomic import replace_file
 from lib.errors import RelayError
 from lib.names import quote
+from lib.plainfile import NotPlainError, read_plain
 from lib.removal import remove_whole
 
 #: The file in a job's folder of records that tells where its scratch folder is.
 RECORD: Final = "scratch"
+_MAX_BYTES: Final = 4096
 _DIGITS: Final = 12
 _NAME: Final = re.compile(rf"[0-9a-f]{{{_DIGITS}}}")
 
@@ -24,30 +27,48 @@ _NAME: Final = re.compile(rf"[0-9a-f]{{{_DIGITS}}}")
 def make_scratch(records: Path, mark: str) -> Path:
     """The scratch folder of the job `mark`, made if it is missing; where it is stands in `records` from then on.
 
-    It lies in the user's folder for temporary files. Raises `RelayError` (`scratch_refused`) if somebody else has put
-    something in its place.
+    It lies in the user's folder for temporary files. What somebody else has put in its place there costs nothing but a
+    longer name. Raises `RelayError` (`scratch_refused`) where no private folder can be made at all.
     """
+    known = scratch_of(records)
+    if known is not None and _is_private(known.parent) and _is_private(known):
+        return known
     base = Path(os.environ.get("TMPDIR") or "/tmp").resolve()  # noqa: S108 - what is made there is checked
-    shared = base / _shared_name()
-    folder = shared / hashlib.sha256(mark.encode()).hexdigest()[:_DIGITS]
-    for path in (shared, folder):
-        with contextlib.suppress(FileExistsError):
-            path.mkdir(mode=0o700)
-        found = path.lstat()
-        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o077:
-            message = f"{path} is not a private folder of this user"
-            raise RelayError(message, remedy=f"ls -ld {quote(str(path))}", code="scratch_refused")
+    name = hashlib.sha256(mark.encode()).hexdigest()[:_DIGITS]
+    folder = _made(base / _shared_name()) / name
+    if not (_is_private(folder.parent) and _is_private(_made(folder))):
+        folder = Path(tempfile.mkdtemp(prefix=f"{_shared_name()}-", dir=base)) / name
+        if not _is_private(_made(folder)):
+            message = f"{folder} is not a private folder of this user"
+            raise RelayError(message, remedy=f"ls -ld {quote(str(folder))}", code="scratch_refused")
     replace_file(records / RECORD, os.fsencode(folder), durable=False)  # half a name would be another folder's
     return folder
+
+
+def _made(folder: Path) -> Path:
+    with contextlib.suppress(FileExistsError):
+        folder.mkdir(mode=0o700)
+    return folder
+
+
+def _is_private(folder: Path) -> bool:
+    try:
+        found = folder.lstat()
+    except FileNotFoundError:
+        return False
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid() and not found.st_mode & 0o077
 
 
 def scratch_of(records: Path) -> Path | None:
     """Where the scratch folder of a job is that has not been removed yet; None for what no `make_scratch` wrote."""
     try:
-        folder = Path(os.fsdecode((records / RECORD).read_bytes()))
-    except FileNotFoundError:
+        written = read_plain(records / RECORD, limit=_MAX_BYTES)
+    except NotPlainError:  # nothing that was written here
         return None
-    ours = folder.is_absolute() and _NAME.fullmatch(folder.name) and folder.parent.name == _shared_name()
+    if written is None:
+        return None
+    folder = Path(os.fsdecode(written))
+    ours = folder.is_absolute() and _NAME.fullmatch(folder.name) and _is_parent(folder.parent.name)
     return folder if ours else None
 
 
@@ -56,7 +77,14 @@ def drop_scratch(records: Path) -> None:
     folder = scratch_of(records)
     if folder is not None:
         remove_whole(folder)
+        if folder.parent.name != _shared_name():
+            with contextlib.suppress(OSError):  # it is gone, or another job's
+                folder.parent.rmdir()
     (records / RECORD).unlink(missing_ok=True)
+
+
+def _is_parent(name: str) -> bool:
+    return name == _shared_name() or re.fullmatch(rf"{_shared_name()}-\w+", name) is not None
 
 
 def _shared_name() -> str:

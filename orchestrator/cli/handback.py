@@ -48,7 +48,7 @@ def answer(words: Annotated[str, typer.Argument(help="The answer.")], instance: 
 
 
 def retry(
-    words: Words = None,
+    words: Annotated[list[str] | None, typer.Argument(help="Builders to try again, and words for them.")] = None,
     builder: Annotated[
         list[str] | None, typer.Option("--builder", "-b", help="Only this one, also if at work.")
     ] = None,
@@ -58,7 +58,8 @@ def retry(
     from orchestrator import control
 
     project = project_of(instance)
-    control.retry(project, builder or (), words)
+    names, hint = control.named(project, words) if words else ([], None)
+    control.retry(project, [*(builder or ()), *names], hint)
     _told(project, "Handed back: it is tried again.")
 
 
@@ -104,7 +105,7 @@ def cancel(instance: Instance = "default") -> None:
     from orchestrator import control
 
     project = project_of(instance)
-    control.verb(project, "cancel", [])
+    control.cancel(project)
     _told(project, "Cancelling; branches and worktrees are kept.")
 
 

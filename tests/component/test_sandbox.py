@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 from containing import World
 
-from lib.errors import RelayError, UsageError
+from lib.errors import UsageError
 from lib.sandbox import Policy, drop_scratch, granted_paths, make_scratch, policy_of, probe, scratch_of, wrap
 from lib.sandbox.policy import STARTERS
 from lib.sandbox.scratch import RECORD
@@ -219,8 +219,8 @@ def test_it_is_removed_whatever_was_made_of_it_and_nothing_else(tmp_path: Path, 
     assert kept.stat().st_mode & 0o777 == 0o500
 
 
-@pytest.mark.parametrize("trap", ["link", "file", "open to all"])
-def test_what_somebody_else_put_in_its_place_is_refused(
+@pytest.mark.parametrize("trap", ["link", "file", "open to all", "another user's"])
+def test_what_somebody_else_put_in_its_place_is_left_alone_and_costs_nothing(
     tmp_path: Path, trap: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TMPDIR", str(tmp_path))
@@ -231,8 +231,20 @@ def test_what_somebody_else_put_in_its_place_is_refused(
     elif trap == "file":
         place.write_text("")
     else:
-        place.mkdir()
-        place.chmod(0o777)
-    with pytest.raises(RelayError, match="not a private folder") as caught:
-        make_scratch(tmp_path, "run/1")
-    assert caught.value.code == "scratch_refused"
+        place.mkdir(mode=0o700)
+        if trap == "open to all":
+            place.chmod(0o777)
+        elif os.geteuid() == 0:
+            os.chown(place, 65534, 65534)
+        else:
+            place.chmod(0o755)
+    before = place.lstat()
+    folder = make_scratch(tmp_path, "run/1")
+    assert folder.parent != place
+    assert (folder.stat().st_mode & 0o777, folder.stat().st_uid) == (0o700, os.geteuid())
+    assert folder.parent.stat().st_mode & 0o777 == 0o700
+    assert make_scratch(tmp_path, "run/1") == scratch_of(tmp_path) == folder
+    drop_scratch(tmp_path)
+    assert not folder.parent.exists()
+    assert place.lstat().st_mode == before.st_mode
+    assert not list((tmp_path / "elsewhere").iterdir()) if trap == "link" else True

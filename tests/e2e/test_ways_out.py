@@ -1,0 +1,106 @@
+"""Runs that stand still for a reason, and the commands that lead out of it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+from conftest import run_git
+from driver import COMMAND, QUICK, Relay, environ, playbook
+from eventually import eventually
+
+ONE = {"one": [{"write": {"one.txt": "1\n"}}]}
+WAIT_S = 60.0
+
+
+@pytest.mark.parametrize("text", ["{ broken", '{"rev": 1}', "phase"])
+@pytest.mark.parametrize("lives", [True, False])
+def test_cancel_ends_a_run_whose_state_json_can_not_be_used(
+    relay: Relay, tmp_path: Path, text: str, lives: bool
+) -> None:
+    relay.begin(playbook(tmp_path / "book", ONE), "parts", "--poll", "0.3")
+    relay.asked("approve_design")
+    if text == "phase":
+        text = json.dumps(relay.state() | {"phase": "nowhere"})
+    if not lives:
+        relay.kill()
+    relay.state_file.write_text(text)
+    if lives:
+        eventually(lambda: relay.events("problem_found"), WAIT_S)
+    relay("cancel")
+    assert relay.over("cancelled")["outcome"] == "cancelled"
+    assert [file.read_text() for file in relay.home.glob("state.json.rejected-*")] == [text]
+
+
+def test_a_slip_in_the_design_leads_back_to_the_architect(relay: Relay, tmp_path: Path) -> None:
+    run = relay.begin(playbook(tmp_path / "book", ONE))
+    relay.asked("approve_design")
+    design = relay.root / ".project" / "runs" / run / "design.json"
+    design.write_text(design.read_text()[:-20])
+    relay("approve")
+    state = relay.asked("fix_failure", times=2)
+    assert "relay reject" in state["message"]
+    relay("reject", "write it whole")
+    relay.asked("approve_design", times=3)
+    assert relay.events("action_started")[-1]["feedback"] == "write it whole"
+    relay("approve")
+    relay.over()
+
+
+@pytest.fixture
+def red(relay: Relay, tmp_path: Path) -> Relay:
+    """A run whose builders pass alone, and whose merged tree fails until `two` takes another look."""
+    mend = {"run": "if test $RELAY_ATTEMPT -gt 1; then echo fine > two.txt; else echo odd > two.txt; fi"}
+    book = playbook(tmp_path / "book", {"one": [{"write": {"one.txt": "1\n"}}], "two": [mend]})
+    verify = "! { test -e one.txt && grep odd two.txt; }"
+    relay.begin(book, "parts", "--yes", "--verify", verify)
+    relay.asked("fix_failure")
+    return relay
+
+
+@pytest.mark.parametrize("args", [["two", "they clash"], ["-b", "two", "they clash"]])
+def test_a_builder_is_reopened_by_the_failure_of_the_merged_tree(red: Relay, args: list[str]) -> None:
+    assert "relay retry BUILDER" in red.state()["message"]
+    red("retry", *args)
+    red.over()
+    assert run_git(red.root, "show", "main:two.txt") == "fine"
+    assert run_git(red.root, "show", "main:one.txt") == "1"
+    jobs = [event["job"] for event in red.events("job_started")]
+    turns = [job["spec"] for job in jobs if job["spec"]["name"] == "build"]
+    assert [turn["builder"] for turn in turns if turn["builder"] == "one"] == ["one"]
+    told = turns[-1]["prompt"]["feedback"]
+    assert told.startswith("they clash")
+    assert "merged, verify failed" in told
+
+
+def test_commands_typed_in_a_worktree_of_the_run_find_its_project(relay: Relay, tmp_path: Path) -> None:
+    run = relay.begin(playbook(tmp_path / "book", ONE))
+    relay.asked("approve_design")
+    worktree = relay.root / ".project" / "worktrees" / run / "architect"
+    for command in ("status", "approve"):
+        done = subprocess.run([*COMMAND, command], cwd=worktree, env=environ(QUICK), capture_output=True, text=True,
+                              timeout=WAIT_S, check=False)  # fmt: skip
+        assert done.returncode == 0, done.stderr
+    relay.over()
+
+
+def test_what_a_killed_writer_left_is_swept_wherever_a_run_has_files(relay: Relay, tmp_path: Path) -> None:
+    run = relay.begin(playbook(tmp_path / "book", ONE))
+    relay.asked("approve_design")
+    relay.kill()
+    dot, store = relay.root / ".project", relay.root / ".git" / "relay"
+    records = next((store / "jobs" / run).iterdir())
+    left = [folder / f".{name}.4194999-0badcafe.tmp" for folder, name in (
+        (dot, ".gitignore"), (dot, "state.json"), (dot / "runs" / run, "design.md"), (records, "prompt"),
+        (dot / "worktrees" / run / "architect", ".git"))]  # fmt: skip
+    for file in left:
+        file.write_text("half")
+    own = dot / "worktrees" / run / "architect" / ".mine.4194999-0badcafe.tmp"
+    own.write_text("somebody else's")
+    relay("resume")
+    assert [file for file in left if file.exists()] == []
+    assert own.exists()
+    relay("approve")
+    relay.over()
