@@ -40,7 +40,9 @@ FIRST_EVENTS = 1_000
 KEPT_EVENTS = 20_000
 #: Of an output that is longer than both, only its first and its last part are read.
 STREAM_HEAD_BYTES = 8 << 20
-STREAM_END_BYTES = 24 << 20
+STREAM_END_BYTES = 16 << 20
+#: Of lines that are short, so many of each part.
+PART_LINES = 100_000
 #: A shell's count of what ends a program by HUP, INT, KILL and TERM: somebody's doing (a machine that shuts down or is
 #: out of memory), and no verdict on the work.
 _KILLED = frozenset(128 + number for number in (signal.SIGHUP, signal.SIGINT, signal.SIGKILL, signal.SIGTERM))
@@ -191,14 +193,17 @@ def lines_of(file: Path) -> Iterator[str]:
         return
     lines = LineReader()
     with os.fdopen(descriptor, "rb") as stream:
-        size = os.fstat(descriptor).st_size
+        rest = os.fstat(descriptor).st_size - STREAM_END_BYTES
+        count = 0
         while data := stream.read(READ_BYTES):
+            count += data.count(b"\n")
             yield from lines.feed(data)
-            if STREAM_HEAD_BYTES <= stream.tell() < size - STREAM_END_BYTES:
+            if stream.tell() < rest and (stream.tell() >= STREAM_HEAD_BYTES or count > PART_LINES):
                 yield from lines.close()
                 lines = LineReader()
-                stream.seek(size - STREAM_END_BYTES)
+                stream.seek(rest)
                 stream.readline(READ_BYTES)
+                yield from lines.feed(b"\n".join(stream.read().split(b"\n")[-PART_LINES:]))
     yield from lines.close()
 
 

@@ -6,7 +6,7 @@ import contextlib
 import os
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from lib.assistants import LineReader, Tally, asks
 from lib.contracts import Assistant, AssistantEvent
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 #: Most bytes of one turn's output that are read in one tick: the loop has others to look after.
 READ_BYTES = 1 << 20
+#: Most lines of it that one look takes in, and how much may be unread before the middle of it is left out.
+LOOK_LINES = 10_000
+BEHIND_BYTES = 16 << 20
 REASON_CHARS = 300
 #: How soon after a look at the output the next one follows at the earliest: a flood must not keep the loop busy.
 LOOK_AGAIN_S = 0.05
@@ -46,9 +49,7 @@ class TurnReader:
         except (FileNotFoundError, NotPlainError):  # a builder may have put anything there
             return False
         with os.fdopen(descriptor, "rb") as stream:
-            stream.seek(self._offset)
-            data = stream.read(READ_BYTES)
-        self._offset += len(data)
+            data, more = self._new(stream)
         before = self.progress
         for line in self._lines.feed(data):
             for event in self._assistant.read(line):
@@ -58,7 +59,25 @@ class TurnReader:
         self.progress = self.progress.model_copy(update={"usage": self._tally.usage})
         if self.progress.condition is not before.condition:
             self.stuck_since_mono_s = instant.mono_s
-        return len(data) == READ_BYTES
+        return more
+
+    def _new(self, stream: BinaryIO) -> tuple[bytes, bool]:
+        """What is new, or so much of it as one look can take in; whether there is more.
+
+        Of what is printed faster than it can be read, the middle is left out.
+        """
+        size = os.fstat(stream.fileno()).st_size
+        if size - self._offset > BEHIND_BYTES:
+            self._lines = LineReader()
+            stream.seek(size - READ_BYTES)
+            stream.readline()
+            self._offset = stream.tell()
+        stream.seek(self._offset)
+        data = stream.read(READ_BYTES)
+        if data.count(b"\n") > LOOK_LINES:
+            data = b"".join(line + b"\n" for line in data.split(b"\n", LOOK_LINES)[:-1])
+        self._offset += len(data)
+        return data, self._offset < size
 
     def _take(self, event: AssistantEvent, at: datetime) -> None:
         self._tally.add(event)

@@ -11,7 +11,7 @@ import pytest
 from lib.assistants import resolve
 from lib.display import Masker
 from lib.model import Condition, Now, Progress
-from orchestrator.progress import READ_BYTES, TurnReader
+from orchestrator.progress import BEHIND_BYTES, LOOK_LINES, READ_BYTES, TurnReader
 
 INSTANT = Now(wall=datetime(2026, 1, 1, tzinfo=UTC), mono_s=100.0, boot_id="b")
 LIMITED = {"type": "system", "subtype": "api_retry", "error_status": 429, "error": "rate_limit", "retry_delay_ms": 5000}
@@ -90,8 +90,22 @@ def test_how_long_it_has_been_stuck_counts_from_the_change(plain: Printing) -> N
 
 def test_a_flood_is_read_piece_by_piece(plain: Printing) -> None:
     plain.file.write_bytes(b"x" * 999 + b"\n" + b"words\n" * (READ_BYTES // 4))
-    assert plain.reader.read(INSTANT)
-    assert not plain.reader.read(INSTANT)
+    looks = 0
+    while plain.reader.read(INSTANT):
+        looks += 1
+    assert looks >= READ_BYTES // 4 // LOOK_LINES
+
+
+def test_of_a_flood_that_is_too_fast_the_middle_is_left_out_and_the_end_is_read(plain: Printing) -> None:
+    with plain.file.open("wb") as stream:
+        stream.truncate(2 * BEHIND_BYTES)
+        stream.seek(0, 2)
+        stream.write(b"\n" + b"words\n" * 500 + b"Proceed? (y/n) ")
+    looks = 1
+    while plain.reader.read(INSTANT):
+        looks += 1
+    assert looks * READ_BYTES < BEHIND_BYTES
+    assert plain.reader.progress.condition is Condition.ASKING
 
 
 def test_a_turn_without_output_yet_simply_works(tmp_path: Path) -> None:
