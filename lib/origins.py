@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
-import shutil
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -122,6 +120,8 @@ def _shown(value: Any) -> str:  # noqa: ANN401 - whatever was written
 
 def nearest(name: str, known: Collection[str]) -> str:
     """The known name that is most like it; empty if none is."""
+    import difflib
+
     return next(iter(difflib.get_close_matches(name, known, n=1)), "")
 
 
@@ -129,5 +129,11 @@ def editing(file: Path, environ: Mapping[str, str] = os.environ) -> str:
     """A command that opens the file in an editor, also where `$EDITOR` is not set."""
     from lib.names import quote
 
-    editor = "$EDITOR" if environ.get("EDITOR") else next(filter(shutil.which, _EDITORS), "less")
-    return f"{editor} {quote(str(file))}"
+    return f"{'$EDITOR' if environ.get('EDITOR') else editor()} {quote(str(file))}"
+
+
+def editor() -> str:
+    """An editor of this machine, for whoever has set none."""
+    import shutil
+
+    return next(filter(shutil.which, _EDITORS), "less")

@@ -66,7 +66,7 @@ def record(entry: Entry) -> str | None:
         fresh.write_text(json.dumps(asdict(entry)), encoding="ascii")
         fresh.replace(path)
     except OSError as error:
-        return f"relay list can't show this run: {path}: {error.strerror}"
+        return f"this run can't be listed: {path}: {error.strerror}"
     return None
 
 

@@ -9,6 +9,24 @@ from lib.display import clip, escaped
 
 _Data = Mapping[str, Any]
 
+_STORY: Final = frozenset(
+    {
+        "run_started", "orchestrator_started", "orchestrator_stopped", "state_edited", "state_restored",
+        "problem_found", "problem_mended", "action_started", "asked", "verb_done", "finished", "assistant_held",
+        "assistant_freed", "rescued",
+    }
+)  # fmt: skip
+#: The statuses at which a builder's part of the story begins, turns or ends.
+_TURNS: Final = frozenset({"running", "built", "landed", "retrying", "failed", "skipped", "cancelled"})
+
+#: The actions of `build` in words, and their beginnings.
+_ACTIONS: Final = {"design_build": "making builders", "execution": "building", "merge_build": "merging"}
+_BEGINNINGS: Final = {
+    "design": "designing begins",
+    "design_build": "builders are made",
+    "execution": "building begins",
+    "merge_build": "merging begins",
+}
 #: Longer texts are for `events.jsonl` and the history.
 _LINE_COLUMNS: Final = 500
 _COMMIT_DIGITS: Final = 10
@@ -30,6 +48,15 @@ def beyond(outside: int, deleted: int) -> str:
     return f"{files} outside its own" + (f", {deleted} deleted" if deleted else "") if outside else ""
 
 
+def is_story(kind: str, data: _Data) -> bool:
+    """Whether the event belongs to the short story of a run: beginnings, ends, questions, and what went wrong."""
+    if kind == "builder_changed":
+        return (data.get("changes") or {}).get("status") in _TURNS
+    if kind == "noted":
+        return data.get("level") == "warning"
+    return kind in _STORY
+
+
 def _run_started(data: _Data) -> str:
     base = data.get("base") or {}
     where = f"{base.get('branch')} at {str(base.get('commit'))[:_COMMIT_DIGITS]}"
@@ -49,21 +76,22 @@ def _state_edited(data: _Data) -> str:
 
 def _problem_found(data: _Data) -> str:
     problem = data.get("problem") or {}
-    return f"held: {problem.get('message')}; to mend it: {problem.get('remedy')}"
+    return f"on hold: {problem.get('message')}; to fix it: {problem.get('remedy')}"
 
 
 def _action_started(data: _Data) -> str:
     feedback = data.get("feedback")
-    return f"{data.get('action')} begins" + (f", with feedback: {feedback}" if feedback else "")
+    action = str(data.get("action"))
+    return _BEGINNINGS.get(action, f"{_words(action)} begins") + (f", with feedback: {feedback}" if feedback else "")
 
 
 def _asked(data: _Data) -> str:
-    return f"ci is asked to {data.get('action')}: {data.get('message')}"
+    return f"you are asked to {_words(data.get('action'))}: {data.get('message')}"
 
 
 def _advanced(data: _Data) -> str:
     message = data.get("message")
-    return f"phase {data.get('phase')}, next is {data.get('action')}" + (f": {message}" if message else "")
+    return f"next: {_words(data.get('action'))}" + (f": {message}" if message else "")
 
 
 def _builder_added(data: _Data) -> str:
@@ -127,6 +155,11 @@ def _noted(data: _Data) -> str:
     return f"warning: {data.get('message')}" if data.get("level") == "warning" else str(data.get("message"))
 
 
+def _words(name: object) -> str:
+    """The name of an action as a person says it."""
+    return _ACTIONS.get(str(name), str(name).replace("_", " "))
+
+
 def _plain(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else f'"{value}"'
 
@@ -138,11 +171,11 @@ _WORDS: Final[Mapping[str, Callable[[_Data], str | None]]] = {
     "state_edited": _state_edited,
     "state_restored": lambda data: f"state.json was restored: {data.get('reason')}",
     "problem_found": _problem_found,
-    "problem_mended": lambda data: f"mended: {data.get('code')}",
+    "problem_mended": lambda data: f"fixed: {_words(data.get('code'))}",
     "action_started": _action_started,
     "asked": _asked,
     "advanced": _advanced,
-    "verb_done": lambda data: f"{data.get('verb')} is done, {data.get('action')} goes on",
+    "verb_done": lambda data: f"{data.get('verb')} is done, {_words(data.get('action'))} goes on",
     "finished": lambda data: f"finished, {data.get('outcome')}: {data.get('message')}",
     "builder_added": _builder_added,
     "builder_changed": _builder_changed,

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from lib.paths import DEFAULT_INSTANCE
+from orchestrator.spelling import for_instance
 
 Record = Mapping[str, Any]
 
@@ -13,7 +14,7 @@ Record = Mapping[str, Any]
 QUESTIONS: Final = {
     "approve_design": "approve the design",
     "resolve_conflict": "resolve a conflict",
-    "fix_failure": "mend a failure",
+    "fix_failure": "fix a failure",
     "approve_landing": "approve the landing",
     "extend_budget": "grant the run its budget again, or end it",
     "clear_the_way": "clear the way for the landing",
@@ -57,10 +58,9 @@ def question(header: Record) -> str:
 
 def commands(header: Record, mood: str, problem: Record | None, failed: Sequence[str]) -> tuple[Command, ...]:
     """What to type next, the likeliest first. `failed` are builders that gave up."""
-    suffix = "" if header["instance"] == DEFAULT_INSTANCE else f" --instance {header['instance']}"
     found: dict[str, Command] = {}
     for command in _answers(header, mood, problem, failed):
-        text = command.text + (suffix if command.text.startswith("relay ") else "")
+        text = for_instance(command.text, header["instance"])
         found.setdefault(text, Command(text, command.what))
     return tuple(command for text, command in found.items() if text)
 
@@ -69,7 +69,7 @@ def _answers(header: Record, mood: str, problem: Record | None, failed: Sequence
     match mood:
         case "held" if problem is not None:
             for text in problem["remedy"].split(", or: "):
-                yield Command(text, "sets the file aside, restores the last" if text == _DISCARD else "to mend it")
+                yield Command(text, "sets the file aside, restores the last" if text == _DISCARD else effect(text))
         case "paused":
             yield Command("relay resume", "goes on")
             if header["action_owner"] == "ci":
@@ -95,15 +95,16 @@ def _to_ci(header: Record, failed: Sequence[str]) -> Iterator[Command]:
         same = "approve"
     elif action == "fix_failure":
         if failed:
-            yield Command(f"relay logs {failed[0]}", "what it printed")
-        yield Command(remedy, "may help")
+            yield Command(f"relay logs {failed[0]} --failed", "what failed, and its last lines")
+        if not remedy.startswith("relay logs "):
+            yield Command(remedy, effect(remedy))
         yield Command('relay retry "a hint"', "tries again")
         if failed:
             yield Command(f"relay skip {' '.join(failed)}", "goes on without")
         same = "retry"
     else:
         if remedy != "relay approve":
-            yield Command(remedy, "shows what stands in the way")
+            yield Command(remedy, effect(remedy))
         yield Command("relay approve", _YES.get(action, "hands back, once it is done"))
         same = "approve"
     if action == "approve_landing":
@@ -111,8 +112,34 @@ def _to_ci(header: Record, failed: Sequence[str]) -> Iterator[Command]:
     if action == "extend_budget":
         yield Command("relay cancel", "ends it here; branches are kept")
     if action == "approve_design":
-        yield Command('relay reject "what to change"', "has it designed anew")
+        yield Command('relay reject "what to change"', "asks for a new design")
     yield Command(_HAND_BACK, f"in {state_file(header['instance'])} does what {same} does")
+
+
+#: What a remedy does, by how it begins or what is in it.
+_EFFECTS: Final = {
+    "relay cancel": "ends the run, keeps the branches",
+    "relay retry": "tries again",
+    "relay skip": "goes on without",
+    "relay logs": "what it printed",
+    "relay resume": "goes on",
+    "relay doctor": "checks this machine",
+    "relay recover": "lists what was kept",
+    "git stash push": "sets those files aside",
+    " && mv ": "moves those files aside",
+    "git status": "shows the files in question",
+    "git branch -f": "puts the branch back",
+    "git update-ref": "puts the branch back",
+    "git reset": "puts the branch back",
+    "df -h": "shows the free space",
+    "ls -l": "shows the file",
+    "$EDITOR": "opens it in your editor",
+}
+
+
+def effect(remedy: str) -> str:
+    """What the remedy does, in words; only what can be told by the command itself."""
+    return next((what for part, what in _EFFECTS.items() if part in remedy), "is one way to fix it")
 
 
 _YES: Final = {

@@ -12,17 +12,27 @@ from lib.atomic import Changed, exchange
 from lib.errors import RelayError, UsageError
 from lib.lock import InstanceLock, holder, state_lock
 from lib.model import BuilderStatus, Edit, Owner, ProcessIdentity, State
+from lib.names import quote
 from lib.paths import Project
 from lib.process import freeze, identify, stop_trees, thaw, watch_fd
 from lib.rundb import RunDB, Stored, StoreError
 from lib.statefile import MAX_FEEDBACK_CHARS, Missing, Raw, Refused, StateProblem, parse, read_raw, render, set_aside
+from orchestrator.asking import asked
 from orchestrator.restoring import publish_end, put_back
+from orchestrator.spelling import for_instance
 
 STOP_TIMEOUT_S = 30.0
 _LANDED = BuilderStatus.LANDED
 MERGED = frozenset({BuilderStatus.MERGED, _LANDED})
 #: The code of a design that can't be built.
 DESIGN_INVALID = "design_invalid"
+#: Questions whose answer is a plain yes, with what to do with words instead.
+_WORDLESS = {
+    "approve_design": "to have the design changed, reject it with them; to have it built as it is, approve without",
+    "approve_landing": "approve without words to land it",
+    "clear_the_way": "approve without words once the way is clear",
+    "check_branch": "approve without words once the branch is as you want it",
+}
 
 
 def current(project: Project) -> State:
@@ -62,6 +72,16 @@ def edit(project: Project, change: Edit) -> State:
         return edited
 
 
+def approve(project: Project, words: str | None) -> State:
+    """Says yes to what is asked. Raises `RelayError` (`not_asked`, `unread_words` where nobody would read them)."""
+    question = current(project).action_needed
+    if words and question in _WORDLESS:
+        message = f"your words would reach nobody: {_WORDLESS[question]}"
+        remedy = f"relay reject {quote(words)}" if question == "approve_design" else "relay approve"
+        raise UsageError(message, remedy=remedy, code="unread_words")
+    return hand_back(project, feedback=words)
+
+
 def hand_back(project: Project, *, action: str | None = None, feedback: str | None = None, only: str = "") -> State:
     """Gives the run to code: `action` instead of the one that follows, with words for it.
 
@@ -69,9 +89,9 @@ def hand_back(project: Project, *, action: str | None = None, feedback: str | No
     ci has nothing to hand back.
     """
     state = current(project)
-    asked = {state.action_needed, _failed_as(state)}
-    if state.action_owner is not Owner.CI or (only and only not in asked):
-        message = f"nothing waits for that: {state.action_owner.value} has the run, with {state.action_needed}"
+    answers = {state.action_needed, _failed_as(state)}
+    if state.action_owner is not Owner.CI or (only and only not in answers):
+        message = _not_asked(state, only)
         raise RelayError(message, remedy="relay status", code="not_asked")
     return edit(project, Edit(action_owner=Owner.CODE, action_needed=action, feedback=feedback))
 
@@ -80,6 +100,15 @@ def _failed_as(state: State) -> str:
     """What the failure that ci is asked to fix means for the design: `approve_design` if it can't be built."""
     is_invalid = state.error is not None and state.error.code == DESIGN_INVALID
     return "approve_design" if is_invalid and state.action_needed == "fix_failure" else ""
+
+
+def _not_asked(state: State, only: str) -> str:
+    what = "reject" if only else "approve"
+    if state.outcome is not None:
+        return f"Nothing to {what}: the run is over ({state.outcome.value})"
+    if state.action_owner is Owner.CI:
+        return f"Nothing to {what}: you are asked to {asked(state.action_needed)}"
+    return f"Nothing to {what}: Relay is at work ({state.action_needed.replace('_', ' ')})"
 
 
 def active_run(project: Project) -> str:
@@ -188,7 +217,8 @@ def resume(project: Project, *, discard_edit: bool) -> list[str]:
     thaw(_targets(project))
     if ensure_daemon(project):
         done.append(f"Going on with {run}.")
-    return [*(done or ["The orchestrator is running already."]), "Watch it with: relay status --watch"]
+    watching = for_instance("relay status --watch", project.instance)
+    return [*(done or ["The orchestrator is running already."]), f"Watch it with: {watching}"]
 
 
 def _published_end(project: Project) -> str:

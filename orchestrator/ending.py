@@ -66,9 +66,18 @@ def _open_streams() -> None:
 
 def _told(message: str, remedy: str, code: int) -> int:
     from orchestrator.screen import error_block
+    from orchestrator.spelling import for_instance
 
-    sys.stderr.write(error_block(message, remedy) + "\n")
+    sys.stderr.write(error_block(message, for_instance(remedy, _instance(sys.argv))) + "\n")
     return code
+
+
+def _instance(arguments: list[str]) -> str:
+    """The instance that the command was about."""
+    for at, word in enumerate(arguments):
+        if word.startswith("--instance"):
+            return word.partition("=")[2] or "".join(arguments[at + 1 : at + 2])
+    return "default"
 
 
 def _unread() -> int:

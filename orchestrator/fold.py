@@ -130,7 +130,7 @@ def apply(run: Run, event: Event, now: Now) -> None:
                    action_needed=NO_ACTION, next_action=NO_ACTION, error=None,
                    phase=event.phase or run.state.phase)  # fmt: skip
         case VerbDone():
-            _state(run, action_needed=event.action)
+            _state(run, action_needed=event.action, next_action=NO_ACTION, feedback="", error=None)
         case BuilderAdded():
             run.builders[event.builder.id] = event.builder
         case BuilderChanged():

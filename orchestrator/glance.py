@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from lib.display import Masker
@@ -18,11 +19,9 @@ from lib.plainfile import NotPlainError, read_plain
 from lib.rundb import RunDB, StoreError
 from orchestrator.hold import standing
 from orchestrator.lastline import last_line
-from orchestrator.view import View, status_view
+from orchestrator.view import FROZEN, GONE, View, status_view
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from lib.paths import Project
     from lib.records import RunRow, Stored
 
@@ -32,6 +31,8 @@ PID_UNKNOWN: Final = 0
 #: What contains jobs, by the setting that a run was started with: `auto` stays only where containing did not work.
 SANDBOXES: Final = {"require": "bubblewrap", "auto": "none", "off": "off"}
 _RUNS_LOOKED_AT: Final = 500
+#: Field 22 of proc_pid_stat(5), the start time, counted from the state, which follows the name.
+_START_FIELD: Final = 19
 
 
 def look(project: Project, run: str = "") -> View | None:
@@ -68,7 +69,26 @@ def _view(project: Project, stored: Stored, pid: int | None) -> View:
     lines = {job["id"]: last_line(_output(project, header["run"], job), masker.safe_end) for job in jobs}
     problem = stored.row.problem or problem
     header = {**header, "sandbox": SANDBOXES.get(stored.options.get("sandbox", ""))}
-    return status_view(masked(header), masked(builders), jobs, masked(problem), pid, datetime.now(UTC), masked(lines))
+    halted = {job["id"]: how for job in jobs if (how := _halted(job, pid))}
+    return status_view(
+        masked(header), masked(builders), jobs, masked(problem), pid, datetime.now(UTC), masked(lines), halted
+    )
+
+
+def _halted(job: dict[str, Any], orchestrator: int | None) -> str:
+    """How a job that has not ended does nothing: frozen, or gone; empty while it works, or where that can't be told."""
+    process = job.get("process")
+    if process is None:
+        return "" if orchestrator is not None else GONE
+    try:
+        fields = Path(f"/proc/{process['pid']}/stat").read_bytes().rpartition(b")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return GONE if Path("/proc/self").exists() and orchestrator is None else ""
+    except OSError:
+        return ""
+    if int(fields[_START_FIELD]) != process["start_ticks"]:
+        return GONE if orchestrator is None else ""
+    return FROZEN if fields[0] in {b"T", b"t"} else ""
 
 
 def _from_file(project: Project, pid: int | None, error: StoreError) -> View | None:

@@ -1,108 +1,184 @@
-"""Reading logs as they grow; whatever a program printed is shown escaped."""
+"""What `relay logs` shows: the run's events, or what a builder, the architect, the reviewer or the resolver printed."""
 
 from __future__ import annotations
 
 import os
 import select
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from lib.display import Masker, escaped
-from lib.errors import RelayError
-from lib.model import Job
+from lib.errors import RelayError, UsageError
+from lib.model import Job, JobKind
 from lib.names import from_json
-from lib.paths import Project
 from lib.plainfile import NotPlainError, open_plain
 from lib.rundb import RunDB
+from orchestrator.transcript import Transcript
+
+if TYPE_CHECKING:
+    from lib.paths import Project
+    from lib.records import Stored
 
 FOLLOW_S = 0.3
 #: No more than this of a file's end is looked through.
 SHOWN_BYTES = 20_000_000
+#: Names that are no builder's, and the role whose turns they stand for.
+ROLES: Final = {"design": "architect", "reviewer": "reviewer", "resolver": "resolver"}
+MERGED: Final = "merged"
+Echo = Callable[[str], object]
 
 
-def builder_logs(project: Project, builder: str) -> tuple[list[Path], bool]:
-    """The output files of a builder's newest turn or command, and whether more may be printed to them.
+class Choice(NamedTuple):
+    """Whose output is shown: of the newest attempt, of `attempt`, or of `every`; only of `verify` or `failed` jobs."""
 
-    Raises `RelayError` (`unknown_builder`, `no_output`).
+    name: str
+    attempt: int | None = None
+    verify: bool = False
+    failed: bool = False
+    every: bool = False
+    raw: bool = False
+
+    @classmethod
+    def of(cls, name: str, **wanted: bool) -> Choice:
+        """That of `NAME` or `NAME/ATTEMPT`. Raises `UsageError`."""
+        who, _, attempt = name.partition("/")
+        if attempt and not attempt.isdecimal():
+            message = f"{name}: an attempt is a number, as in {who}/2"
+            raise UsageError(message, remedy="relay logs --help", code="no_attempt")
+        return cls(who, int(attempt) if attempt else None, **wanted)
+
+    def takes(self, job: Job) -> bool:
+        if self.verify and not (job.spec.kind is JobKind.COMMAND and job.spec.name == "verify"):
+            return False
+        if self.failed and (job.result is None or job.result.ok):
+            return False
+        return self.attempt in {None, job.attempt} and _of(self.name, job)
+
+
+def _of(name: str, job: Job) -> bool:
+    spec = job.spec
+    if name == MERGED and spec.builder is None:
+        return spec.worktree == MERGED
+    return spec.builder == name or (name in ROLES and spec.role == ROLES[name])
+
+
+def show_jobs(project: Project, choice: Choice, *, lines: int, follow: bool, echo: Echo) -> None:
+    """Prints the last `lines` of the jobs that are chosen; with `follow` all that comes, until the run is over.
+
+    Raises `RelayError` (`no_run`, `unknown_builder`, `no_output`).
     """
+    run, stored = _stored(project)
+    _check(choice, stored)
+    masker, settings = known_secrets(project), stored.options.get("assistants", {})
+    shown: dict[str, Transcript] = {}
+    before = _before(choice, _chosen(choice, stored))
+
+    def news(stored: Stored) -> Iterator[str]:
+        for job in _chosen(choice, stored):
+            if job.id in before or (job.id in shown and shown[job.id].ended):
+                continue
+            if job.id not in shown:
+                folder = project.output_dir(run, job.spec.builder, job.id)
+                shown[job.id] = Transcript(job, folder, masker, settings, raw=choice.raw)
+                yield from () if choice.raw else shown[job.id].head()
+            shown[job.id].job = job
+            yield from shown[job.id].more()
+            yield from () if choice.raw else shown[job.id].foot()
+
+    last = deque(news(stored), maxlen=lines)
+    if not shown and not follow:
+        raise RelayError(f"{escaped(choice.name)} has printed nothing{_such(choice)} yet", remedy="relay status",
+                         code="no_output")  # fmt: skip
+    for line in (*last, *(part for one in shown.values() for part in ([] if follow else one.partial()))):
+        echo(line)
+    while follow and stored.row.outcome is None:
+        select.select([], [], [], FOLLOW_S)
+        _, stored = _stored(project, run)
+        for line in news(stored):
+            echo(line)
+
+
+def _such(choice: Choice) -> str:
+    return " that failed" if choice.failed else " while verifying" if choice.verify else ""
+
+
+def _stored(project: Project, run: str = "") -> tuple[str, Stored]:
     db = RunDB.open_readonly(project.database)
-    run = db.latest_run(project.instance_dir.name) if db else None
-    if db is None or run is None:
+    name = run or (db.latest_run(project.instance_dir.name) if db else None)
+    if db is None or name is None:
         raise RelayError("there is no run here", remedy='relay start "what you want built"', code="no_run")
-    stored = db.load(run)
+    return name, db.load(name)
+
+
+def _check(choice: Choice, stored: Stored) -> None:
     known = [row.id for row in stored.builders]
-    if builder not in known:
-        message = f"there is no builder {builder}; there are: {', '.join(known) or 'none yet'}"
+    if choice.name not in {*known, *ROLES, MERGED}:
+        message = f"there is no builder {choice.name}; there are: {', '.join(known) or 'none yet'}"
+        message += f"; and {', '.join([*ROLES, MERGED])}"
         raise RelayError(message, remedy="relay status", code="unknown_builder")
+
+
+def _chosen(choice: Choice, stored: Stored) -> list[Job]:
+    """The jobs that print, and are asked for."""
     jobs = [from_json(Job, row.data) for row in stored.jobs]
-    for job in reversed([job for job in jobs if job.spec.builder == builder]):
-        folder = project.output_dir(run, builder, job.id)
-        files = [file for name in ("output.log", "stderr.log") if (file := folder / name).exists()]
-        if files:
-            return files, job.result is None
-    raise RelayError(f"{builder} has printed nothing yet", remedy="relay status", code="no_output")
+    return [job for job in jobs if job.spec.kind is not JobKind.EFFECT and choice.takes(job)]
+
+
+def _before(choice: Choice, jobs: list[Job]) -> frozenset[str]:
+    """The jobs of attempts before the newest, which are shown only when they are asked for."""
+    if choice.every or choice.attempt is not None or not jobs:
+        return frozenset()
+    return frozenset(job.id for job in jobs if job.attempt != jobs[-1].attempt)
 
 
 def known_secrets(project: Project) -> Masker:
     """A masker of the secrets of this environment and of the newest run's configuration."""
     db = RunDB.open_readonly(project.database)
     run = db.latest_run(project.instance_dir.name) if db else None
-    configured = db.load(run).options.get("env", {}) if db and run else {}
+    configured: Mapping[str, Any] = db.load(run).options.get("env", {}) if db and run else {}
     return Masker.from_environ({**os.environ, **configured})
 
 
-def show_logs(
-    files: Sequence[Path], masker: Masker, *, lines: int, growing: bool, follow: bool, echo: Callable[[str], object]
-) -> None:
-    """Prints the last `lines` of each file, and with `follow` all that is added until interrupted.
-
-    The end of a line that is still being written is held back while it may be half of a secret.
-    """
-
-    def show(line: bytes) -> None:
-        text = line.decode("utf-8", errors="replace")
-        if growing and not text.endswith("\n"):
-            text = text[: masker.safe_end(text)]
-        echo(escaped(masker.masked(text.rstrip("\n"))))
-
-    at = {file: _show_end(file, lines, show, whole=follow and growing) for file in files}
-    while follow:
-        for file in files:
-            at[file] = _show_more(file, at[file], show)
-        select.select([], [], [], FOLLOW_S)
-
-
-def _show_end(file: Path, lines: int, show: Callable[[bytes], None], *, whole: bool) -> int:
-    """Where it ended; with `whole`, a last line that is not complete is left for later."""
+def show_events(project: Project, *, lines: int, follow: bool, echo: Echo) -> None:
+    """Prints the last `lines` of the run's log; with `follow` all that is added, until the run is over."""
+    masker, file = known_secrets(project), project.logs / "workflow.log"
+    offset = 0
     try:
         with os.fdopen(open_plain(file), "rb") as stream:
             stream.seek(max(0, os.fstat(stream.fileno()).st_size - SHOWN_BYTES))
             if stream.tell():
                 stream.readline()
             last = deque(stream, maxlen=lines)
-            end = stream.tell()
-        if whole and last and not last[-1].endswith(b"\n"):
-            end -= len(last.pop())
-        for line in last:
-            show(line)
-        return end
-    except (FileNotFoundError, NotADirectoryError, NotPlainError):  # a builder may have put anything there
-        return 0
+            offset = stream.tell()
+    except (FileNotFoundError, NotPlainError):
+        last = deque()
+    for line in last:
+        echo(_plain(line, masker))
+    over = not follow
+    while not over:
+        over = _stored(project)[1].row.outcome is not None  # looked at first: what is written until then is shown
+        offset = _show_more(file, offset, masker, echo)
+        if not over:
+            select.select([], [], [], FOLLOW_S)
 
 
-def _show_more(file: Path, offset: int, show: Callable[[bytes], None]) -> int:
-    """Prints the complete lines after `offset`; a file that shrank was begun anew."""
+def _show_more(file: Path, offset: int, masker: Masker, echo: Echo) -> int:
+    """Prints the complete lines after `offset`; a file that shrank was begun again."""
     try:
         with os.fdopen(open_plain(file), "rb") as stream:
-            if file.stat().st_size < offset:
-                offset = 0
-            stream.seek(offset)
+            stream.seek(offset if os.fstat(stream.fileno()).st_size >= offset else 0)
+            offset = stream.tell()
             for line in stream:
                 if not line.endswith(b"\n"):
                     break
-                show(line)
+                echo(_plain(line, masker))
                 offset += len(line)
     except (FileNotFoundError, NotADirectoryError, NotPlainError):
         return 0
     return offset
+
+
+def _plain(line: bytes, masker: Masker) -> str:
+    return escaped(masker.masked(line.decode("utf-8", errors="replace").rstrip("\n")))

@@ -186,7 +186,7 @@ def _handed_back(turn: Turn, before: Run, edit: Edit) -> None:
             (_reopen if name in reopened else _VERBS[verb])(turn, turn.run.builders[name])
         if reopened:
             _hand_to(turn, "execution", answered="", phase="execution")
-        elif asked:
+        elif asked and not (names and _gave_up(turn.run)):
             _hand_to(turn, current, answered="")
         else:
             turn.emit(VerbDone(verb=verb, action=current))
@@ -198,6 +198,11 @@ def _fails_merged(run: Run, name: str) -> bool:
     """Whether ci is asked about a merged tree that fails, which the builder's work is in."""
     is_red = run.state.phase == "merge_build" and run.state.action_needed == "fix_failure"
     return is_red and run.builders[name].status in REOPENED
+
+
+def _gave_up(run: Run) -> bool:
+    """Whether builders remain that nobody decided on: a new dispatch would give them new attempts."""
+    return any(builder.status is BuilderStatus.FAILED for builder in run.builders.values())
 
 
 def _hand_to(turn: Turn, action: str, answered: str, phase: str = "") -> None:

@@ -34,6 +34,11 @@ _STATUSES: Final = {
 }
 #: Instead, for a builder that is built and that no command verified.
 _UNVERIFIED: Final = ("○", "yellow")
+#: The stops of the way in words.
+_STOPS: Final = {
+    "design": "Design", "design_build": "Approve", "execution": "Build", "merge_build": "Merge", "landed": "Land",
+    "stored": "Keep",
+}  # fmt: skip
 _STEPS: Final = 5
 _BAR_COLUMNS: Final = 16
 #: From here on there is room for what each builder cost.
@@ -78,7 +83,8 @@ def _track(view: View, look: Look) -> str:
     """The way, or where there is no room for it, how far along it the run is."""
     sign, style = _MOODS[view.mood]
     marks = {"done": (" ✓", "green"), "now": (f" {sign}", style), "ahead": ("", "dim")}
-    stops = [(escaped(stop.name) + marks[stop.state][0], marks[stop.state][1]) for stop in view.track]
+    names = [escaped(_STOPS.get(stop.name, stop.name)) for stop in view.track]
+    stops = [(name + marks[stop.state][0], marks[stop.state][1]) for name, stop in zip(names, view.track, strict=True)]
     if width(" → ".join(text for text, _ in stops)) < look.columns:
         return " " + look.paint(" → ", "dim").join(look.paint(*stop) for stop in stops)
     at = max(index for index, stop in enumerate(view.track) if stop.state != "ahead")
@@ -94,13 +100,13 @@ def _stand(view: View, look: Look) -> list[str]:
     since = look.paint(f"  {ago(view.doing_s)}", "dim") if view.doing_s is not None and view.mood == "work" else ""
     first, *rest = wrapped(view.headline, prose)
     lines = [look.paint(f" {sign} {first}", style) + since, *(look.paint(_INDENT + line, style) for line in rest)]
-    lines += [_INDENT + line for line in _paragraph(view.message, prose)]
+    lines += [_INDENT + line for line in _paragraph(look.spelled(view.message), prose)]
     if view.line and view.mood == "work":
         lines.append(look.paint(_INDENT + clip(escaped(view.line), look.columns - len(_INDENT)), "dim"))
     for hold in view.holds:
         lines += [look.paint(_INDENT + line, "yellow") for line in _paragraph(_held(hold), prose)]
     for trouble in view.troubles:
-        lines += [look.paint(_INDENT + line, "red") for line in _paragraph(trouble.message, prose)]
+        lines += [look.paint(_INDENT + line, "red") for line in _paragraph(look.spelled(trouble.message), prose)]
     return [*lines, ""]
 
 
@@ -117,7 +123,7 @@ def _paragraph(text: str, columns: int) -> list[str]:
 
 def _commands(view: View, look: Look) -> list[str]:
     """Each on a line of its own, never cut: what it does stands beside it, or above where there is no room."""
-    texts = [escaped(command.text) for command in view.commands]
+    texts = [escaped(look.spelled(command.text)) for command in view.commands]
     size = max((len(text) for text in texts if len(text) <= look.columns // 2), default=0)
     lines = []
     for text, command in zip(texts, view.commands, strict=True):
@@ -137,7 +143,7 @@ def _foot(view: View, look: Look) -> list[str]:
         f"{spent} in all" if (spent := _spent(view.tokens, view.cost_usd)) else "",
         f"sandbox {view.sandbox}" if view.sandbox else "",
         "" if view.outcome else f"orchestrator {driver}",
-        "logs: relay logs BUILDER" if view.builders else "logs: relay logs",
+        look.spelled("logs: relay logs BUILDER" if view.builders else "logs: relay logs"),
         f"branches relay/{view.run}/…" if view.builders and view.outcome != "landed" else "",
     ]
     return [look.paint(f" {line}", "dim") for line in _joined([fact for fact in facts if fact], look.columns - 1)]
@@ -197,7 +203,8 @@ def _progress(view: View, look: Look) -> str:
     painted = (look.paint(drawn[:full], "green") + look.paint(drawn[full : full + busy], "cyan")
                + look.paint(drawn[full + busy :], "dim"))  # fmt: skip
     rest = {name: count for name, count in view.progress.items() if name not in {*BUILT, *AT_WORK}}
-    counts = {"built": view.built, "unverified": sum(map(_unverified, view.builders)), "at work": view.active, **rest}
+    counts = {"built": view.built, "unverified": sum(map(_unverified, view.builders)), "at work": view.active,
+              **view.halted, **rest}  # fmt: skip
     told = " · ".join(f"{count} {name}" for name, count in counts.items() if count)
     return f"{_INDENT}{painted}  {clip(told, look.columns - _BAR_COLUMNS - 5)}"
 

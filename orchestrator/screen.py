@@ -13,6 +13,7 @@ from typing import Final, NamedTuple, TextIO
 
 from lib.display import clip, escaped, width
 from lib.names import shown
+from orchestrator.spelling import EDITOR, RELAY, called, editing, spelled
 
 #: Of a terminal that does not tell its size.
 _COLUMNS: Final = 80
@@ -32,12 +33,14 @@ _GLYPHS: Final = "✓✗●◆‖↻→█▒░…"
 
 
 class Look(NamedTuple):
-    """How a stream shows text: its size, and whether it takes colour and more than ASCII."""
+    """How a stream shows text: its size, colour, encoding, and how commands are typed here."""
 
     columns: int = _COLUMNS
     rows: int = _ROWS
     colour: bool = False
     encoding: str = "utf-8"
+    program: str = RELAY
+    editor: str = EDITOR
 
     @classmethod
     def of(cls, stream: TextIO, environ: Mapping[str, str] = os.environ, *, colour: bool = True) -> Look:
@@ -46,9 +49,12 @@ class Look(NamedTuple):
         if stream.isatty():
             size = os.get_terminal_size(stream.fileno())
             columns, rows = size.columns or _COLUMNS, size.lines or _ROWS  # a serial line tells 0
-        return cls(
-            max(columns, _LEAST_COLUMNS), rows, colour and has_colour(stream, environ), stream.encoding or "ascii"
-        )
+        painted = colour and has_colour(stream, environ)
+        return cls(max(columns, _LEAST_COLUMNS), rows, painted, stream.encoding or "ascii", called(), editing())
+
+    def spelled(self, text: str) -> str:
+        """The text with its commands as they can be typed here."""
+        return spelled(text, self.program, self.editor)
 
     def fit(self, text: str) -> str:
         """The text as far as the encoding can tell it."""
@@ -171,8 +177,8 @@ def error_block(message: str, remedy: str) -> str:
     """An error as every command shows it on standard error: what is wrong, and what to type."""
     look = Look.of(sys.stderr)
     prose = look.columns if look.columns < PIPED else _COLUMNS
-    text = "\n       ".join(wrapped(message, prose - 7))
+    text = "\n       ".join(wrapped(look.spelled(message), prose - 7))
     lines = [f"{look.paint('error:', 'bold red')} {text}"]
     if remedy:
-        lines.append(f"  {look.paint('try:', 'bold')} {escaped(remedy)}")
+        lines.append(f"  {look.paint('try:', 'bold')} {escaped(look.spelled(remedy))}")
     return look.fit("\n".join(lines))

@@ -17,7 +17,7 @@ from orchestrator.ending import exit_code
 from orchestrator.glance import instances, look
 from orchestrator.page import page
 from orchestrator.screen import Look, say, table
-from orchestrator.view import as_data
+from orchestrator.view import as_data, stage
 from orchestrator.whereabouts import seen_from
 
 INTERVAL_S: Final = 0.5
@@ -81,8 +81,8 @@ def _no_run(project: Project, options: Options) -> int:
     what = "No run here yet." if options.instance == DEFAULT_INSTANCE else f"No run of instance {options.instance}."
     lines = [what, "", f"   {_START}"]
     if others:
-        rows = [[row.instance, row.outcome or f"{row.phase}, {row.owner} acts next", row.requirement] for row in others]
-        lines = [what, "", table(["instance", "stands", "requirement"], rows, shown.columns), "",
+        rows = [[row.instance, stage(row.outcome, row.phase, row.owner), row.requirement] for row in others]
+        lines = [what, "", table(["instance", "status", "requirement"], rows, shown.columns), "",
                  f"   relay status --instance {others[0].instance}"]  # fmt: skip
-    say("\n".join(lines))
+    say(shown.spelled("\n".join(lines)))
     return EXIT_OK

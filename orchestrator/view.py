@@ -33,6 +33,21 @@ _DOING: Final = {
 }
 
 
+#: A run's phases in words.
+_STAGES: Final = {"init": "designing", "design": "designed", "execution": "building", "merge_build": "merging"}
+#: How a process of a job can be, besides running.
+FROZEN: Final = "frozen"
+GONE: Final = "stopped"
+
+
+def stage(outcome: str | None, phase: str, owner: str) -> str:
+    """How far a run is, and whom it waits for: `building; waiting for you`, `landed`."""
+    if outcome:
+        return {"stored": "merged, not landed"}.get(outcome, outcome)
+    doing = _STAGES.get(phase, phase.replace("_", " "))
+    return f"{doing}; waiting for you" if owner == "ci" else doing
+
+
 class Stop(NamedTuple):
     """One stop of the run's way; `state` is done, now or ahead."""
 
@@ -88,7 +103,8 @@ class View(NamedTuple):
 
     `mood` is one of ask, work, done, failed, held, paused, down. `message` is what is asked of ci, else empty.
     `commands` are what to type next, each with what it does. `progress` counts builders by status; `built` and
-    `active` are how many of them are built at least, and how many are at work. `troubles` are what stands in the way,
+    `active` are how many of them are built at least, and how many are at work; `halted` counts
+    those whose processes are frozen or stopped. `troubles` are what stands in the way,
     each with its remedy. `doing` is what runs for the run as a whole, since `doing_s`, and `line` the last that it
     printed. `holds` are the assistants that a limit holds. Ages are seconds, stamps ISO 8601, cost US dollars;
     `orchestrator_pid` is null while none is running, and 0 where its pid can't be told. Texts are not escaped.
@@ -116,6 +132,7 @@ class View(NamedTuple):
     progress: dict[str, int]
     built: int
     active: int
+    halted: dict[str, int]
     tokens: int
     cost_usd: float
     troubles: tuple[Trouble, ...]
@@ -147,17 +164,20 @@ def status_view(
     daemon_pid: int | None,
     now: datetime,
     lines: Mapping[str, str],
+    halted: Mapping[str, str] | None = None,
 ) -> View:
     """The view of a run.
 
     `header` has the fields of `State`; `builders` are dumps of `Builder`, or of `BuilderLine`; `jobs` those of the jobs
     that have not ended; `problem` that of the `Problem` that holds the run. `lines` maps a job's id to the last line
-    that it printed.
+    that it printed, `halted` one whose processes do nothing to `FROZEN` or `GONE`.
     """
     turns = {job["id"]: job["progress"] for job in jobs if job["spec"]["kind"] == "assistant"}
     shown = tuple(_builder(builder, turns.get(builder.get("job") or ""), lines, now) for builder in builders)
     progress = dict(Counter(builder.status for builder in shown))
-    built, active = (sum(progress.get(name, 0) for name in names) for names in (BUILT, AT_WORK))
+    idle = Counter(_halted(builder, jobs, halted or {}, daemon_pid) for builder in builders)
+    built, busy = (sum(progress.get(name, 0) for name in names) for names in (BUILT, AT_WORK))
+    active = busy - idle[FROZEN] - idle[GONE]
     job = next((job for job in reversed(jobs) if not job["spec"]["builder"]), None)
     doing = _doing(job) if job else ""
     working = _working(header["action_needed"], doing, _building(built, len(shown), active))
@@ -174,7 +194,7 @@ def status_view(
         paused=header["paused"],
         outcome=header["outcome"],
         mood=mood,
-        headline=_headline(header, mood, working),
+        headline=_headline(header, mood, working, active),
         message=message,
         commands=commands(header, mood, problem, [builder.id for builder in shown if builder.status == "failed"]),
         track=_track(header),
@@ -186,6 +206,7 @@ def status_view(
         progress=progress,
         built=built,
         active=active,
+        halted={name: idle[name] for name in (FROZEN, GONE) if idle[name]},
         tokens=_tokens(header) + sum(builder.tokens for builder in shown),
         cost_usd=round(header["usage"]["cost_usd"] + sum(builder.cost_usd for builder in shown), 6),
         troubles=_troubles(header, problem, jobs),
@@ -199,6 +220,15 @@ def status_view(
         created_at=header["created_at"],
         updated_at=header["updated_at"],
     )
+
+
+def _halted(builder: Record, jobs: Sequence[Record], halted: Mapping[str, str], daemon_pid: int | None) -> str:
+    """How a builder that should be at work does nothing; without an orchestrator, one that has no job either."""
+    if builder["status"] not in AT_WORK:
+        return ""
+    job = builder.get("job") or ""
+    alone = daemon_pid is None and not any(job == one["id"] for one in jobs)
+    return halted.get(job, GONE if alone else "")
 
 
 def _holds(header: Record, now: datetime) -> tuple[HoldView, ...]:
@@ -279,7 +309,7 @@ def _mood(header: Record, problem: Record | None, daemon_pid: int | None) -> str
     return "down" if daemon_pid is None else "work"
 
 
-def _headline(header: Record, mood: str, working: str) -> str:
+def _headline(header: Record, mood: str, working: str, active: int) -> str:
     asks = asked(header["action_needed"]) if header["action_owner"] == "ci" else ""
     match mood:
         case "done" | "failed":
@@ -287,13 +317,14 @@ def _headline(header: Record, mood: str, working: str) -> str:
                 return "Cancelled; branches are kept"
             return str(header["message"]).partition(": git merge ")[0]
         case "held":
-            return "Held: nothing new is done until this is mended"
+            return "On hold until this is fixed"
         case "paused":
             return f"Paused, and waiting for you: {asks}" if asks else "Paused: nothing new is started"
         case "ask":
             return f"Waiting for you: {asks}"
         case "down":
-            return "Standing still: the orchestrator is not running"
+            alone = "1 builder goes on by itself" if active == 1 else f"{active} builders go on by themselves"
+            return f"Stopped; {alone}" if active else "Stopped: nothing is at work"
         case _:
             return working
 
@@ -331,9 +362,9 @@ def _track(header: Record) -> tuple[Stop, ...]:
 
 
 def _here(header: Record) -> str | None:
-    """The action that the run is in; a design that waits for approval is not done yet."""
+    """The action that the run is in; a design that waits for approval is made, and nothing is built of it."""
     if header["action_needed"] == "approve_design":
-        return "design"
+        return "design_build"
     for action in (header["action_needed"], header["next_action"]):
         if action in ACTIONS:
             return str(action)

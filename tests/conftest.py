@@ -6,6 +6,7 @@ import hashlib
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -61,6 +62,8 @@ def _isolated(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HOME", str(_new_home(tmp_path_factory)))
         patch.setenv(MARK, mark)
+        patch.setenv("PATH", os.pathsep.join([os.environ["PATH"], str(Path(sys.executable).parent)]))  # has `relay`
+        patch.setenv("EDITOR", "true")
         before = _surroundings(session_home)
         yield
         left = _left_running(f"{MARK}={mark}".encode())

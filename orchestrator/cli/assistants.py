@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from orchestrator.cli.formats import Format, Json, Output, for_machines, print_json
+from orchestrator.cli.formats import Format, Json, Output, for_machines, print_json, tell
 
 if TYPE_CHECKING:
     from orchestrator.probing import Found, Trial
@@ -58,7 +58,7 @@ def _show(found: list[Found]) -> None:
         typer.echo("\nTo have the others:")
     for row in missing:
         typer.echo(f"  {row.name:10} {row.remedy}")
-    typer.echo("\nTry one with a tiny real turn: relay assistants --check NAME")
+    tell("\nTry one with a tiny real turn: relay assistants --check NAME")
 
 
 def _check(rows: list[Found], timeout_s: float, as_json: bool) -> int:
@@ -74,7 +74,7 @@ def _check(rows: list[Found], timeout_s: float, as_json: bool) -> int:
     if as_json:
         print_json([_as_dict(trial) for trial in trials])
     elif not rows:
-        typer.echo("None is ready: relay assistants tells what to type.")
+        tell("None is ready: relay assistants tells what to type.")
     return 0 if rows and all(trial.result.ok for trial in trials) else 1
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.cli.formats import Format, Json, Output, for_machines, print_json
+from orchestrator.cli.formats import Format, Json, Output, for_machines, print_json, tell
 from orchestrator.cli.project import Instance, project_of
 
 
@@ -89,7 +89,7 @@ def recover(
     else:
         for item in kept:
             typer.echo(f"  {item.ref.removeprefix('refs/relay/rescue/')}\n      {item.when}  {escaped(item.reason)}")
-        typer.echo("\nBring one back with: relay recover NAME")
+        tell("\nBring one back with: relay recover NAME")
 
 
 def clean(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lib.paths import Project
-from orchestrator.cli.formats import Format, Json, Output, for_machines, print_json
+from orchestrator.cli.formats import Format, Json, Output, for_machines, print_json, tell
 from orchestrator.cli.project import project_of
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def get(key: Key = "", output: Output = Format.TABLE, as_json: Json = False) -> 
                                                    for found in changed])  # fmt: skip
     else:
         typer.echo("Every setting is as it comes.")
-    typer.echo("\nAll of them, with what they do: relay config explain")
+    tell("\nAll of them, with what they do: relay config explain")
 
 
 def explain(key: Key = "", output: Output = Format.TABLE, as_json: Json = False) -> None:

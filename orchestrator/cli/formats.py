@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import sys
 from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
+
+from lib.paths import DEFAULT_INSTANCE
 
 
 class Format(StrEnum):
@@ -24,3 +27,11 @@ def for_machines(output: Format, as_json: bool) -> bool:
 
 def print_json(data: Any) -> None:  # noqa: ANN401 - JSON can be anything
     typer.echo(json.dumps(data, indent=2))
+
+
+def tell(words: str, command: str = "", instance: str = DEFAULT_INSTANCE) -> None:
+    """Prints words, and a command for that instance as it can be typed here."""
+    from orchestrator.screen import Look
+    from orchestrator.spelling import for_instance
+
+    typer.echo(Look.of(sys.stdout).spelled(words + for_instance(command, instance)))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
 from lib.paths import Project
+from orchestrator.cli.formats import tell
 from orchestrator.cli.project import Instance, project_of
 
 Words = Annotated[str | None, typer.Argument(help="Words for the next action.")]
@@ -17,13 +18,24 @@ def register(app: typer.Typer) -> None:
         app.command()(command)
 
 
+_APPROVED: Final = {
+    "approve_design": "Approved. Building starts.",
+    "approve_landing": "Approved. It lands now.",
+    "clear_the_way": "Landing again.",
+    "resolve_conflict": "Handed back. Your resolution is checked, then merging goes on.",
+    "extend_budget": "Approved. As much again may be spent.",
+    "fix_failure": "Retrying.",
+}
+
+
 def approve(words: Words = None, instance: Instance = "default") -> None:
     """Say yes to what is asked: the action that follows is next."""
     from orchestrator import control
 
     project = project_of(instance)
-    state = control.hand_back(project, feedback=words)
-    _told(project, f"Handed back: {state.next_action} is next.")
+    question = control.current(project).action_needed
+    control.approve(project, words)
+    _told(project, _APPROVED.get(question, "Handed back. Relay goes on."))
 
 
 def reject(
@@ -34,7 +46,7 @@ def reject(
 
     project = project_of(instance)
     control.hand_back(project, only="approve_design", action="design", feedback=words)
-    _told(project, "Handed back: another design is next.")
+    _told(project, "Rejected. Another design is made, with your words.")
 
 
 def answer(words: Annotated[str, typer.Argument(help="The answer.")], instance: Instance = "default") -> None:
@@ -59,8 +71,9 @@ def retry(
 
     project = project_of(instance)
     names, hint = control.named(project, words) if words else ([], None)
-    control.retry(project, [*(builder or ()), *names], hint)
-    _told(project, "Handed back: it is tried again.")
+    chosen = [*(builder or ()), *names]
+    control.retry(project, chosen, hint)
+    _told(project, f"Retrying {', '.join(chosen)}." if chosen else "Retrying.")
 
 
 def skip(
@@ -83,7 +96,7 @@ def pause(
 
     project = project_of(instance)
     control.pause(project, freeze_builders=now)
-    typer.echo("Paused. Go on with: relay resume")
+    tell("Paused. Go on with: ", "relay resume", instance)
 
 
 def resume(
@@ -97,7 +110,7 @@ def resume(
 
     project = project_of(instance)
     for line in control.resume(project, discard_edit=discard_edit):
-        typer.echo(line)
+        tell(line)
 
 
 def cancel(instance: Instance = "default") -> None:
@@ -116,4 +129,4 @@ def _told(project: Project, line: str) -> None:
     typer.echo(line)
     if started:
         typer.echo("The orchestrator was not running: started.")
-    typer.echo("Watch it with: relay status --watch")
+    tell("Watch it with: ", "relay status --watch", project.instance)

@@ -10,7 +10,7 @@ import typer
 from lib.paths import Project
 from lib.records import RunRow, Stored
 from lib.rundb import RunDB
-from orchestrator.cli.formats import Format, Json, Output, for_machines, print_json
+from orchestrator.cli.formats import Format, Json, Output, for_machines, print_json, tell
 from orchestrator.cli.project import Instance, project_of
 
 
@@ -34,14 +34,15 @@ def runs(
         print_json([_as_dict(row) for row in found])
         return
     if not found:
-        typer.echo('No runs. Start one with: relay start "what you want built"')
+        tell('No runs. Start one with: relay start "what you want built"')
         return
     from orchestrator.screen import table, terminal_width
+    from orchestrator.view import stage
 
-    rows = [[row.id, row.outcome or f"{row.phase}/{row.owner}", row.created_at[:16].replace("T", " "),
+    rows = [[row.id, stage(row.outcome, row.phase, row.owner), row.created_at[:16].replace("T", " "),
              " ".join(row.requirement.split())] for row in found]  # fmt: skip
-    typer.echo(table(["run", "stands", "started", "requirement"], rows, terminal_width()))
-    typer.echo("\nMore of one: relay show RUN")
+    typer.echo(table(["run", "status", "started", "requirement"], rows, terminal_width()))
+    tell("\nMore of one: relay show RUN")
 
 
 def _as_dict(row: RunRow) -> dict[str, object]:
@@ -54,10 +55,11 @@ def _as_dict(row: RunRow) -> dict[str, object]:
 
 def show(
     run: Annotated[str, typer.Argument(help="The run's id, or the beginning of it; the newest if left out.")] = "",
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Every event.")] = False,
     output: Output = Format.TABLE,
     as_json: Json = False,
 ) -> None:
-    """Show one run: what happened, event by event."""
+    """Show one run: what happened, from its start to its end."""
     project = project_of("default")
     db, name = _find(project, run)
     stored = db.load(name)
@@ -68,7 +70,7 @@ def show(
         print_json({**_as_dict(stored.row), "builders": builders, "events": told})
         return
     from lib.display import escaped
-    from lib.wording import sentence
+    from lib.wording import is_story, sentence
 
     row = stored.row
     typer.echo(
@@ -76,9 +78,11 @@ def show(
         f"  {row.outcome or row.phase}, on {escaped(stored.header['base']['branch'])}\n"
     )
     for event in events:
-        said = sentence(event.kind, json.loads(event.data))
-        if said:
+        data = json.loads(event.data)
+        if (verbose or is_story(event.kind, data)) and (said := sentence(event.kind, data)):
             typer.echo(f"  {event.at[11:19]}  {escaped(said)}")
+    if not verbose:
+        tell("\nEvery event: relay show -v")
 
 
 def _find(project: Project, run: str) -> tuple[RunDB, str]:
@@ -108,14 +112,23 @@ def stored_run(project: Project, run: str) -> Stored:
 
 
 def logs(
-    builder: Annotated[str, typer.Argument(help="A builder's own output; the run's events if left out.")] = "",
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as it grows.")] = False,
-    lines: Annotated[int, typer.Option("--lines", "-n", min=0, help="How many lines of what is there.")] = 50,
+    name: Annotated[str, typer.Argument(metavar="[NAME[/ATTEMPT]]", help="A builder, design, reviewer, resolver or "
+                                        "merged; the run's events if left out.")] = "",
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the run is over.")] = False,
+    lines: Annotated[int | None, typer.Option("--lines", "-n", min=0, help="How many lines of what is there.")] = None,
+    verify: Annotated[bool, typer.Option("--verify", help="Only what the verify command printed.")] = False,
+    failed: Annotated[bool, typer.Option("--failed", help="Only what failed: the command and its last lines.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="All attempts, from the first.")] = False,
+    raw: Annotated[bool, typer.Option("--raw", help="As it was printed, an assistant's JSON too.")] = False,
     instance: Instance = "default",
-) -> None:
-    """Show the log of the run, or what a builder printed."""
-    from orchestrator.logs import builder_logs, known_secrets, show_logs
+) -> None:  # fmt: skip
+    """Show the log of the run, or what a builder or another assistant printed."""
+    from orchestrator.logs import Choice, show_events, show_jobs
 
     project = project_of(instance)
-    files, growing = builder_logs(project, builder) if builder else ([project.logs / "workflow.log"], False)
-    show_logs(files, known_secrets(project), growing=growing, lines=lines, follow=follow, echo=typer.echo)
+    if not name:
+        show_events(project, lines=50 if lines is None else lines, follow=follow, echo=typer.echo)
+        return
+    choice = Choice.of(name, verify=verify, failed=failed, every=every, raw=raw)
+    most = lines if lines is not None else 22 if failed else 1_000_000 if every else 50
+    show_jobs(project, choice, lines=most, follow=follow, echo=typer.echo)

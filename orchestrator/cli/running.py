@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.cli.formats import Format, Json, Output, for_machines
+from orchestrator.cli.formats import Format, Json, Output, for_machines, tell
 from orchestrator.cli.project import Instance, project_of
 
 
@@ -78,7 +78,7 @@ def stop(
     pid = control.stop(project_of(instance), builders=builders)
     what = f"orchestrator {pid} stopped" if pid else "no orchestrator was running"
     typer.echo(what + ("; builders stopped" if builders else ""))
-    typer.echo("Go on with: relay resume")
+    tell("Go on with: ", "relay resume", instance)
 
 
 def _standard_input() -> str:

@@ -15,6 +15,7 @@ from lib.errors import RelayError
 from lib.lock import InstanceLock
 from lib.names import quote
 from lib.paths import Project
+from orchestrator.cli.formats import tell
 
 if TYPE_CHECKING:
     from orchestrator.fold import Run
@@ -78,7 +79,7 @@ def _announce(project: Project, run: Run, *, as_json: bool, wait: bool) -> None:
     for warning in run.engine.warnings:
         typer.echo(f"  warning    {warning}")
     if not wait:
-        typer.echo("\nWatch it with:  relay status --watch")
+        tell("\nWatch it with:  ", "relay status --watch", project.instance)
 
 
 def _unseen(project: Project) -> str:

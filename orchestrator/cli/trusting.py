@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from orchestrator.cli.formats import Format, Json, Output, for_machines, print_json
+from orchestrator.cli.formats import Format, Json, Output, for_machines, print_json, tell
 from orchestrator.cli.project import project_of
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def trust(
         return
     _print(waiting)
     if show:
-        typer.echo("Trust them with: relay trust")
+        tell("Trust them with: relay trust")
     elif yes or not _on_terminal() or _agreed():
         trusting.trust(project, waiting)
         typer.echo("Trusted as they are; a change of what they run asks again.")

@@ -81,5 +81,5 @@ def test_a_broken_entry_is_skipped_with_a_note(broken: bytes) -> None:
 def test_a_home_that_can_not_be_written_costs_only_a_warning() -> None:
     user_state_dir().parent.mkdir(parents=True)
     user_state_dir().write_text("in the way")
-    assert "relay list can't show this run" in str(record(ENTRY))
+    assert "this run can't be listed" in str(record(ENTRY))
     assert entries() == ([], [])

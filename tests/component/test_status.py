@@ -85,7 +85,7 @@ def test_the_instances_are_listed_when_the_default_one_has_no_run(repo: Path) ->
     store(find_project(repo, "web"), state(instance="web"))
     told = status(repo)
     assert "relay status --instance web" in told
-    assert "execution, code acts next" in told
+    assert "building" in told
     assert "instance web" in status(repo, "--instance", "web")
 
 
@@ -99,7 +99,7 @@ def test_it_shows_the_run_from_any_folder_of_the_project(project: Project, orche
 def test_with_the_orchestrator_down_it_shows_the_run_and_how_to_go_on(project: Project) -> None:
     store(project, state(), [builder("a")])
     told = status(project.root)
-    assert "the orchestrator is not running" in told
+    assert "Stopped: nothing is at work" in told
     assert "\n   relay resume " in told
 
 
@@ -127,7 +127,7 @@ def test_a_broken_state_file_is_told_with_its_remedy_beside_the_last_good_state(
     assert "state.json, line 2" in told
     assert "\n   $EDITOR .project/state.json " in told
     assert "relay resume --discard-edit" in told
-    assert "design ✗" in told
+    assert "Approve ✗" in told
 
 
 @pytest.mark.usefixtures("orchestrator")
@@ -171,7 +171,7 @@ def test_without_a_readable_database_state_json_is_shown_with_the_reason(project
     project.database.write_bytes(b"no database at all, for sure" * 100)
     told = status(project.root)
     assert "not a database" in told
-    assert "design ✗" in told
+    assert "Approve ✗" in told
     project.state_file.write_text('{"run": 1}')
     assert "not a database" in status(project.root, code=1)
 
@@ -203,7 +203,7 @@ def test_a_stream_that_knows_ascii_only_gets_ascii(project: Project) -> None:
     store(project, waiting("approve_design", "lies das Geänderte", phase="design"))
     told = status(project.root, env={"PYTHONIOENCODING": "ascii"})
     assert told.isascii()
-    assert "design ?" in told
+    assert "Approve ?" in told
 
 
 def test_the_projects_own_lib_is_not_taken_for_relays(project: Project) -> None:

@@ -132,6 +132,9 @@ def test_pause_now_freezes_builders_and_resume_thaws_them(working: Relay, tmp_pa
     builder = working.state()["builders"][0]["pid"]
     working("pause", "--now")
     assert process_state(builder) == "T"
+    shown = working("status")
+    assert "1 frozen" in shown
+    assert "at work" not in shown
     (tmp_path / "go").touch()
     working("resume")
     working.over()
@@ -151,6 +154,11 @@ def test_cancel_stops_builders_and_keeps_branches_and_worktrees(working: Relay) 
 
 def test_cancelling_with_the_orchestrator_down_works_too(working: Relay) -> None:
     working("stop")
+    assert "Stopped; 1 builder goes on by itself" in working("status")
+    working("stop", "--builders")
+    shown = working("status")
+    assert "Stopped: nothing is at work" in shown
+    assert "1 stopped" in shown
     working("cancel")
     working.over("cancelled")
 

@@ -17,6 +17,8 @@ from conftest import run_git
 from driver import Relay, playbook
 from eventually import eventually
 
+from lib.errors import EXIT_USAGE
+
 #: For `--poll`: what happens, happens by an event.
 NEVER_S = "3600"
 CI, CODE = '"action_owner": "ci"', '"action_owner": "code"'
@@ -104,7 +106,7 @@ def test_what_people_save_with_hands_the_run_back(gated: Relay, tool: str) -> No
 
 
 def test_approving_hands_the_run_back(gated: Relay) -> None:
-    assert "design_build is next" in gated("approve")
+    assert "Approved. Building starts." in gated("approve")
     gated.over()
 
 
@@ -275,3 +277,13 @@ def test_an_edit_made_while_no_orchestrator_runs_is_taken_up_by_the_next(gated: 
     gated.edit(action_owner="code")
     gated("resume")
     gated.over()
+
+
+def test_words_that_would_reach_nobody_are_refused_with_what_takes_them(gated: Relay) -> None:
+    said = gated.refused("approve", "split it", code=EXIT_USAGE)
+    assert "your words would reach nobody" in said
+    assert "relay reject 'split it'" in said
+    assert gated.state()["action_needed"] == "approve_design"
+    gated("approve")
+    gated.over()
+    assert "Nothing to approve: the run is over (landed)" in gated.refused("approve")

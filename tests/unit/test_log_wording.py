@@ -67,20 +67,20 @@ CASES: list[tuple[said.Event, str | None]] = [
     (said.StateRestored(reason="it was deleted"), "state.json was restored: it was deleted"),
     (
         said.ProblemFound(problem=PROBLEM),
-        "held: line 3 is not JSON; to mend it: $EDITOR .project/state.json",
+        "on hold: line 3 is not JSON; to fix it: $EDITOR .project/state.json",
     ),
-    (said.ProblemMended(code="bad_json"), "mended: bad_json"),
-    (said.ActionStarted(action="design"), "design begins"),
-    (said.ActionStarted(action="design", feedback="smaller"), "design begins, with feedback: smaller"),
+    (said.ProblemMended(code="bad_json"), "fixed: bad json"),
+    (said.ActionStarted(action="design"), "designing begins"),
+    (said.ActionStarted(action="design", feedback="smaller"), "designing begins, with feedback: smaller"),
     (
         said.Asked(action="approve_design", message="Read design.md", next_action="design_build"),
-        "ci is asked to approve_design: Read design.md",
+        "you are asked to approve design: Read design.md",
     ),
     (
         said.Advanced(phase="execution", action="design_build", message="approved"),
-        "phase execution, next is design_build: approved",
+        "next: making builders: approved",
     ),
-    (said.VerbDone(verb="skip add", action="execution"), "skip add is done, execution goes on"),
+    (said.VerbDone(verb="skip add", action="execution"), "skip add is done, building goes on"),
     (said.Finished(outcome=RunOutcome.LANDED, message="main is at c0ffee"), "finished, landed: main is at c0ffee"),
     (said.BuilderAdded(builder=BUILDER), "add: added for claude: Addition"),
     (

@@ -426,3 +426,22 @@ def test_an_edit_that_a_builder_without_a_sandbox_may_have_made_is_told(sandbox:
     world.edit(paused=True)
     assert len(warnings_of(world)) == told
     assert all("one worked without a sandbox" in words for words in warnings_of(world))
+
+
+def test_a_decision_on_one_builder_gives_the_others_no_new_attempts() -> None:
+    design = {"summary": "", "components": [{"id": "one", "title": "One"}, {"id": "two", "title": "Two"}]}
+    for edit, statuses in (
+        ("skip one", {"one": "skipped", "two": "failed"}),
+        ("retry one", dict.fromkeys(("one", "two"), "failed")),
+    ):
+        world = World(new_run(gates={"design": "none"}, attempts=1), design=design)
+        world.answers["build"] = bad("exit_nonzero")
+        world.settle()
+        world.edit(action_owner=Owner.CODE, action_needed=edit)
+        assert world.statuses() == statuses
+        assert world.run.state.action_needed == "fix_failure"
+        assert world.run.state.action_owner is Owner.CI
+        attempts = [job.spec.builder for job in world.started if job.spec.name == "build"]
+        assert attempts.count("two") == 1
+    world.edit(action_owner=Owner.CODE)
+    assert [job.spec.builder for job in world.started if job.spec.name == "build"].count("two") == 2

@@ -23,7 +23,7 @@ def test_a_screen_says_what_is_wanted_where_it_stands_and_what_to_type() -> None
     view = view_of(waiting("approve_design", "Read design.md, then: relay approve", phase="design"))
     text = page(view, Look())
     assert REQUIREMENT.split()[0] in text
-    assert "design ◆ → design_build → execution → merge_build → landed" in text
+    assert "Design ✓ → Approve ◆ → Build → Merge → Land" in text
     assert "◆ Waiting for you: approve the design" in text
     assert "\n   relay approve " in text
     assert RUN in text
@@ -83,8 +83,8 @@ def test_a_live_screen_needs_no_hint_to_watch() -> None:
 
 
 def test_a_narrow_terminal_is_told_how_far_the_run_is() -> None:
-    text = page(view_of(state()), Look(columns=60))
-    assert "\n execution ● (3 of 5)\n" in text
+    text = page(view_of(state()), Look(columns=44))
+    assert "\n Build ● (3 of 5)\n" in text
 
 
 def test_the_sandbox_is_told_where_it_is_known() -> None:

@@ -30,7 +30,7 @@ def test_a_design_that_waits_names_the_commands_and_the_edit_that_answer() -> No
     assert view.message == "The design has 1 component: a. Read design.md"
     assert texts(view) == ["relay approve", 'relay reject "what to change"', '"action_owner": "code"']
     assert ".project/state.json" in view.commands[-1].what
-    assert stops(view)["design"] == "now"
+    assert (stops(view)["design"], stops(view)["design_build"]) == ("done", "now")
 
 
 def test_commands_of_another_instance_name_it_and_its_state_file() -> None:
@@ -44,7 +44,7 @@ def test_a_failure_offers_the_log_another_try_and_to_go_on_without() -> None:
     error = Problem(code="exit_nonzero", message="b: it broke", remedy="relay logs b")
     asked = waiting("fix_failure", "b: it broke (3 attempts)", next_action="execution", error=error)
     view = view_of(asked, [builder("a", BuilderStatus.BUILT), builder("b", BuilderStatus.FAILED)])
-    assert texts(view) == ["relay logs b", 'relay retry "a hint"', "relay skip b", '"action_owner": "code"']
+    assert texts(view) == ["relay logs b --failed", 'relay retry "a hint"', "relay skip b", '"action_owner": "code"']
     assert view.troubles == ()  # the message tells it
 
 
