@@ -116,7 +116,7 @@ def test_an_unknown_key_of_the_configuration_is_told_with_the_nearest(relay: Rel
 
 def test_a_variable_of_the_wrong_kind_is_told_by_its_setting(relay: Relay, book: str) -> None:
     said = relay.refused("start", "--assistant", book, "x", code=EXIT_USAGE, env={"RELAY_PARALLEL": "lots"})
-    assert "parallel" in said
+    assert "RELAY_PARALLEL must be a whole number" in said
 
 
 # --- start ---
