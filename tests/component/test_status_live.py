@@ -165,7 +165,7 @@ def test_a_screen_that_goes_on_without_its_orchestrator_says_so(
 ) -> None:
     with on(terminal, project, *WATCH) as running:
         ends(orchestrator)
-        eventually(terminal.shows("the orchestrator is not running", "relay resume"))
+        eventually(terminal.shows("Stopped", "relay resume"))
         assert running.poll() is None
 
 
