@@ -134,7 +134,7 @@ class Config(Value):
 BOUND = frozenset(
     {
         "assistant", "roles", "assistants", "skills", "verify", "setup", "env", "env_pass", "sandbox", "sandbox_write",
-        "gates",
+        "gates", "scope",
     }
 )  # fmt: skip
 #: Settings that run and show nothing: how much, how long, how often, and where the result goes.
