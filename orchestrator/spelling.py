@@ -20,7 +20,8 @@ EDITOR: Final = "$EDITOR"
 #: Commands that are about one instance; the others know no `--instance`.
 OF_INSTANCE: Final = frozenset(
     {
-        "start", "status", "logs", "approve", "reject", "retry", "skip", "pause", "resume", "cancel", "stop", "doctor",
+        "start", "status", "logs", "diff", "approve", "reject", "answer", "retry", "skip", "pause",
+        "resume", "cancel", "stop", "doctor",
     }
 )  # fmt: skip
 _COMMAND: Final = re.compile(r"(?<![\w./-])relay (?=(-?-?)([a-z]+))")

@@ -72,6 +72,11 @@ class Checkout:
         """Where it is noted what commands changed inside of submodules."""
         return self._beside("inside")
 
+    @property
+    def whole(self) -> Path:
+        """Where it is noted up to when the worktree is durable."""
+        return self._beside("whole")
+
     def _beside(self, kind: str) -> Path:
         return self.index.with_name(f"{self.index.name}.{kind}")
 
@@ -181,7 +186,7 @@ def drop(repo: Repo, checkout: Checkout) -> None:
     remove_whole(trash)
     if record := record_of(repo, checkout):
         remove_whole(record)
-    for noted in (checkout.index, checkout.look, checkout.work, checkout.ignored, checkout.inside):
+    for noted in (checkout.index, checkout.look, checkout.work, checkout.ignored, checkout.inside, checkout.whole):
         noted.unlink(missing_ok=True)
 
 

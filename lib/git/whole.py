@@ -24,7 +24,7 @@ def believe(checkout: Checkout) -> None:
 
     The note is made before, so that its time stamp tells of no file that was changed meanwhile.
     """
-    note = _note(checkout)
+    note = checkout.whole
     fresh = note.with_name(f"{note.name}.new")
     with suppress(OSError):  # no room for it: more is doubted after a power cut
         fresh.parent.mkdir(parents=True, exist_ok=True)
@@ -37,14 +37,14 @@ def believe(checkout: Checkout) -> None:
 def believed(checkout: Checkout) -> bool:
     """Whether the worktree was whole once since its file system was mounted: no power cut can have taken anything."""
     with suppress(OSError):
-        return _note(checkout).read_text(errors="replace") == mounted(checkout.path)
+        return checkout.whole.read_text(errors="replace") == mounted(checkout.path)
     return False
 
 
 def whole_until(checkout: Checkout) -> float:
     """The Unix time up to which changes of its files are durable; 0 if nothing is known."""
     with suppress(OSError):
-        info = _note(checkout).stat()
+        info = checkout.whole.stat()
         return info.st_mtime if info.st_size else 0.0
     return 0.0
 
@@ -59,7 +59,7 @@ def settle(checkout: Checkout) -> None:
 
 def forget(checkout: Checkout) -> None:
     """Of a worktree that is about to be made or removed nothing is known."""
-    _note(checkout).unlink(missing_ok=True)
+    checkout.whole.unlink(missing_ok=True)
 
 
 def sound_index(index: Path) -> bool:
@@ -69,7 +69,3 @@ def sound_index(index: Path) -> bool:
         closed = any(made(data[:-size]).digest() == data[-size:] for made, size in _CHECKSUMS)
         return closed and data.startswith(INDEX_SIGNATURE)
     return False
-
-
-def _note(checkout: Checkout) -> Path:
-    return checkout.index.with_name(f"{checkout.index.name}.whole")

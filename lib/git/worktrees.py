@@ -139,7 +139,6 @@ def remove(repo: Repo, path: Path, branch: str | None = None, *, keep_index: Pat
         rescued_content(repo, checkout, head, [], "in its worktree when that was removed")
     end_inner(repo, checkout)
     drop(repo, checkout)
-    forget(checkout)
     if tip:
         _rescue_commit(repo, checkout, tip, "on its branch when that was removed", besides=ref)
         delete_ref(repo, ref, tip)
