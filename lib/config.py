@@ -224,7 +224,8 @@ def from_text(key: str, text: str, where: str) -> Any:  # noqa: ANN401 - a value
 
 def _from_yaml(key: str, text: str, where: str) -> Any:  # noqa: ANN401 - YAML can be anything
     try:
-        return Document(f"{key}:\n{indent(text, ' ')}", typed=TYPED).values[key] or {}
+        value = Document(f"{key}:\n{indent(text, ' ')}", typed=TYPED).values[key]
+        return {} if value is None else value
     except NotYamlError as error:
         remedy = f"relay config explain {key}"
         message = f"{where} is not YAML, such as [A, B] or {{NAME: VALUE}}: {error.reason}"

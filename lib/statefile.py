@@ -82,7 +82,9 @@ def read_raw(path: Path) -> Raw | Missing | Refused:
     except FileNotFoundError:
         return Missing()
     except NotPlainError as error:
-        return _refused(f"{path.parent} is {error.what}, not Relay's own folder", f"rm {quote(str(path.parent))}")
+        place = quote(str(path.parent))
+        remedy = f"mv {place} {place}.aside"
+        return _refused(f"{path.parent} is {error.what}, not Relay's own folder", remedy)
     except OSError as error:
         return _unreadable(path.parent, error)
     try:

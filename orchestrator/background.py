@@ -39,7 +39,8 @@ def start_detached(project: Project, run_name: str, lock: InstanceLock, *, confi
                     os._exit(code)
         except NotPlainError as error:
             message = f"{log} is {error.what}; Relay writes plain files only"
-            raise RelayError(message, remedy=f"rm {quote(str(log))}", code="state_path_refused") from error
+            remedy = f"mv {quote(str(log))} {quote(f'{log}.aside')}"
+            raise RelayError(message, remedy=remedy, code="state_path_refused") from error
         except OSError as error:
             message = f"the orchestrator could not be started: {error.strerror}"
             remedy = f"df -h {quote(str(project.dot))}; ulimit -a"

@@ -86,7 +86,7 @@ def _halted(job: dict[str, Any], orchestrator: int | None) -> str:
         return GONE if Path("/proc/self").exists() and orchestrator is None else ""
     except OSError:
         return ""
-    if int(fields[_START_FIELD]) != process["start_ticks"]:
+    if fields[0] in {b"Z", b"X"} or int(fields[_START_FIELD]) != process["start_ticks"]:
         return GONE if orchestrator is None else ""
     return FROZEN if fields[0] in {b"T", b"t"} else ""
 

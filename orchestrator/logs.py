@@ -152,7 +152,7 @@ def show_events(project: Project, *, lines: int, follow: bool, echo: Echo) -> No
                 stream.readline()
             last = deque(stream, maxlen=lines)
             offset = stream.tell()
-    except (FileNotFoundError, NotPlainError):
+    except (FileNotFoundError, NotADirectoryError, NotPlainError):
         last = deque()
     for line in last:
         echo(_plain(line, masker))

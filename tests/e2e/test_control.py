@@ -41,7 +41,7 @@ def test_commands_about_a_run_say_that_there_is_none(relay: Relay, command: list
 def test_rejecting_what_is_no_design_is_refused(relay: Relay, tmp_path: Path) -> None:
     relay.begin(playbook(tmp_path / "book", ONE), "parts", "--yes", "--land", "ask")
     relay.asked("approve_landing")
-    assert "approve_landing" in relay.refused("reject", "no")
+    assert "you are asked to approve the landing" in relay.refused("reject", "no")
 
 
 @pytest.mark.parametrize("args", [["skip", "nobody"], ["retry", "-b", "nobody"], ["logs", "nobody"]])

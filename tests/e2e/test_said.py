@@ -95,7 +95,7 @@ def test_a_file_system_that_is_read_only_is_told_in_a_sentence(relay: Relay, tmp
     for args, code in (
         (["status"], 0),
         (["runs"], 0),
-        (["start", "--assistant", "scripted:calculator", "x"], 4),
+        (["start", "--assistant", "scripted:calculator", "x"], 1),
         (["config", "set", "parallel", "3"], 1),
     ):
         done = subprocess.run(

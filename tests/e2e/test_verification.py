@@ -53,7 +53,7 @@ def test_with_the_remedy_the_tests_see_what_was_built(relay: Relay, tmp_path: Pa
     remedied = {**installed, "RELAY_ENV": json.dumps({"PYTHONPATH": "src"})}
     relay.begin(playbook(tmp_path / "book", {"one": BROKEN}), "parts", "--yes", "--verify", "python tests/t.py",
                 env={**remedied, "RELAY_ATTEMPTS": "1"})  # fmt: skip
-    assert "verify: exit status 1" in relay.asked("fix_failure")["message"]
+    assert "exit status 1" in relay.asked("fix_failure")["message"]
 
 
 def test_a_file_that_does_not_parse_lands_as_not_verified(relay: Relay, tmp_path: Path) -> None:
@@ -73,5 +73,5 @@ def test_both_commands_must_pass_the_configured_one_first(relay: Relay, tmp_path
         tmp_path / "book", {"one": [{"write": {"one.txt": "1\n"}}]}, verify="test -f one.txt && test -f two"
     )
     relay.begin(book, "parts", "--yes", "--verify", "test -f README.md", env={"RELAY_ATTEMPTS": "1"})
-    assert "verify: exit status 1" in relay.asked("fix_failure")["message"]
+    assert "exit status 1" in relay.asked("fix_failure")["message"]
     assert relay.state()["base"]["commit"] == relay.head()

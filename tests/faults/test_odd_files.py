@@ -15,7 +15,7 @@ from eventually import eventually
 
 from lib.paths import find_project
 from lib.removal import remove_whole
-from orchestrator.judging import lines_of, tail_of
+from orchestrator.judging import ends_of, lines_of
 
 BIG = 50_000_000
 ONE = {"one": [{"write": {"one.txt": "1\n"}}]}
@@ -112,7 +112,7 @@ def test_what_stands_in_relays_own_store_is_refused_or_passed_over_without_waiti
 def test_an_output_that_its_builder_replaced_is_passed_over(tmp_path: Path, name: str, kind: str) -> None:
     put(tmp_path / name, KINDS[kind])
     assert list(lines_of(tmp_path / name)) == []
-    assert tail_of(tmp_path) == ""
+    assert ends_of(tmp_path / name) == ""
 
 
 @pytest.mark.parametrize("kind", ["a FIFO", "a link to a device", "a link out"])

@@ -115,6 +115,6 @@ def test_a_log_that_can_not_be_opened_is_told_to_the_caller(tmp_path: Path) -> N
     (tmp_path / "log").mkdir()
     with start(tmp_path, stderr=subprocess.PIPE) as foreground:
         assert foreground.stderr is not None
-        assert b"IsADirectoryError" in foreground.stderr.read()
+        assert b"NotPlainError: a folder" in foreground.stderr.read()
     assert foreground.returncode == 1
     assert not (tmp_path / "pid").exists()
