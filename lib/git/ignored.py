@@ -87,7 +87,7 @@ def in_words(root: Path, names: Sequence[str]) -> str:
     """The first of some ignored files, folders with how much is in them, and how many more there are."""
     shown = [f"{name} ({_count(root / name)})" if name.endswith("/") else name for name in names[:_SHOWN]]
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return (", ".join(shown) + more).encode(errors="backslashreplace").decode()  # names may be no UTF-8
+    return ", ".join(shown) + more
 
 
 def _listed(repo: Repo, checkout: Checkout) -> set[str]:

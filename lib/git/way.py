@@ -121,4 +121,4 @@ def some(paths: Iterable[str]) -> str:
     """The first of some paths, and how many more there are."""
     names = sorted(paths)
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return (", ".join(names[:_SHOWN]) + more).encode(errors="backslashreplace").decode()  # names may be no UTF-8
+    return ", ".join(names[:_SHOWN]) + more
