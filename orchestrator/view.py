@@ -156,6 +156,13 @@ def as_data(value: Any) -> Any:  # noqa: ANN401 - a view or any part of it
     return value
 
 
+#: What a view shows of the header as it is.
+_OF_HEADER: Final = (
+    *("run", "instance", "workflow", "requirement", "phase", "action_owner", "action_needed", "paused", "outcome"),
+    *("created_at", "updated_at"),
+)
+
+
 def status_view(
     header: Record,
     builders: Sequence[Record],
@@ -184,15 +191,7 @@ def status_view(
     mood = _mood(header, problem, daemon_pid)
     message = question(header) if header["action_owner"] == "ci" else ""
     return View(
-        run=header["run"],
-        instance=header["instance"],
-        workflow=header["workflow"],
-        requirement=header["requirement"],
-        phase=header["phase"],
-        action_owner=header["action_owner"],
-        action_needed=header["action_needed"],
-        paused=header["paused"],
-        outcome=header["outcome"],
+        **{name: header[name] for name in _OF_HEADER},
         mood=mood,
         headline=_headline(header, mood, working, active),
         message=message,
@@ -217,8 +216,6 @@ def status_view(
         state_file=state_file(header["instance"]),
         folder=f".project/runs/{header['run']}",
         age_s=_age(header["created_at"], header["updated_at"] if header["outcome"] else None, now) or 0.0,
-        created_at=header["created_at"],
-        updated_at=header["updated_at"],
     )
 
 
