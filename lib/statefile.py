@@ -83,7 +83,7 @@ def read_raw(path: Path) -> Raw | Missing | Refused:
         return Missing()
     except NotPlainError as error:
         place = quote(str(path.parent))
-        remedy = f"mv {place} {place}.aside"
+        remedy = f"rm {place}" if path.parent.is_symlink() else f"mv {place} {place}.aside"
         return _refused(f"{path.parent} is {error.what}, not Relay's own folder", remedy)
     except OSError as error:
         return _unreadable(path.parent, error)
