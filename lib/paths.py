@@ -89,6 +89,21 @@ class Project:
         return self.dot / "worktrees" / run / name
 
 
+def working_folder(otherwise: Path | None = None) -> Path:
+    """The folder that a command was typed in; where that was removed since, as a worktree is once it has landed,
+    `otherwise`. Raises `RelayError` (`folder_gone`) without one.
+    """
+    try:
+        return Path.cwd()
+    except FileNotFoundError as error:
+        if otherwise is not None:
+            return otherwise
+        gone = Path(os.environ.get("PWD") or "/")
+        nearest = next((folder for folder in gone.parents if folder.is_dir()), Path("/"))
+        message = "the folder that you are in was removed"
+        raise RelayError(message, remedy=f"cd {quote(str(nearest))}", code="folder_gone") from error
+
+
 def find_project(start: Path, instance: str = DEFAULT_INSTANCE) -> Project:
     """The project that `start` lies in, by the nearest `.git` upwards; in a worktree of a run, the run's project.
 

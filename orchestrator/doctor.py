@@ -14,7 +14,7 @@ from lib.git.inspect import git_version, starting_point
 from lib.git.run import Repo
 from lib.lock import holder
 from lib.names import quote
-from lib.paths import Project, find_project, user_state_dir
+from lib.paths import Project, find_project, user_state_dir, working_folder
 from lib.rundb import RunDB, StoreError
 from lib.sandbox import probe
 from lib.sqlite import CORRUPT
@@ -61,7 +61,7 @@ def _assistants() -> Iterator[Finding]:
     from orchestrator.probing import configuration, survey
 
     try:
-        found = survey(configuration(Path.cwd()))
+        found = survey(configuration(working_folder()))
     except RelayError as error:
         yield Finding("assistants", ok=False, detail=error.message, remedy=error.remedy)
         return

@@ -9,11 +9,11 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
 from lib.display import Masker
 from lib.errors import EXIT_CI_NEEDED, EXIT_FAILED, EXIT_OK, RelayError
+from lib.paths import Project, working_folder
 from lib.rundb import RunDB
 from lib.watch import Watch
 from lib.wording import sentence
@@ -25,7 +25,6 @@ from orchestrator.view import as_data
 from orchestrator.whereabouts import prose, seen_from
 
 if TYPE_CHECKING:
-    from lib.paths import Project
     from orchestrator.view import View
 
 INTERVAL_S: Final = 0.5
@@ -46,7 +45,13 @@ def watch(project: Project, run: str, interval_s: float, *, as_json: bool = Fals
             _listed(project, run, interval_s)
         else:
             view = _shown(project, run, interval_s, lambda view: view.outcome is not None, colour=colour)
-            say(page(seen_from(view, project.root, Path.cwd()), Look.of(sys.stdout, colour=colour), live=True))
+            say(
+                page(
+                    seen_from(view, project.root, working_folder(project.root)),
+                    Look.of(sys.stdout, colour=colour),
+                    live=True,
+                )
+            )
     return EXIT_OK
 
 
@@ -61,7 +66,7 @@ def follow(project: Project, run: str) -> int:
     except KeyboardInterrupt:
         sys.stderr.write("The run goes on. Watch it with: relay status --watch\n")
         raise
-    say("\n" + page(seen_from(view, project.root, Path.cwd()), Look.of(sys.stdout), live=True))
+    say("\n" + page(seen_from(view, project.root, working_folder(project.root)), Look.of(sys.stdout), live=True))
     if view.outcome is None:
         return EXIT_CI_NEEDED if view.mood in {"ask", "held"} else EXIT_FAILED
     _ready([], view.orchestrator_pid, _LEAVE_S)
@@ -81,7 +86,7 @@ def _drawn(project: Project, run: str, interval_s: float, over: Over, hints: _Hi
         while True:
             view = _look(project, run)
             screen = Look.of(sys.stdout, colour=colour)
-            seen = seen_from(view, project.root, Path.cwd())
+            seen = seen_from(view, project.root, working_folder(project.root))
             terminal.draw(page(seen, screen, live=True), screen.columns, screen.rows)
             if over(view):
                 return view
@@ -139,7 +144,7 @@ class _Events:
         for row in rows:
             self._seq = row.seq
             if said := sentence(row.kind, self._masker.masked_data(json.loads(row.data))):
-                say(f"{row.at[11:19]}  {prose(said, self._project.root, Path.cwd())}")
+                say(f"{row.at[11:19]}  {prose(said, self._project.root, working_folder(self._project.root))}")
         return {row.kind for row in rows}
 
 

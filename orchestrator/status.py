@@ -8,11 +8,10 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Final, NamedTuple
 
 from lib.errors import EXIT_OK
-from lib.paths import DEFAULT_INSTANCE, Project, find_project
+from lib.paths import DEFAULT_INSTANCE, Project, find_project, working_folder
 from orchestrator.ending import exit_code
 from orchestrator.glance import instances, look
 from orchestrator.page import page
@@ -56,7 +55,7 @@ def _parsed(arguments: Sequence[str]) -> Options:
 
 
 def _run(options: Options) -> int:
-    project = find_project(Path.cwd(), options.instance)
+    project = find_project(working_folder(), options.instance)
     view = look(project)
     if view is None:
         return _no_run(project, options)
@@ -67,7 +66,7 @@ def _run(options: Options) -> int:
     if options.json:
         say(json.dumps(as_data(view), indent=2))
     else:
-        seen = seen_from(view, project.root, Path.cwd())
+        seen = seen_from(view, project.root, working_folder(project.root))
         say(page(seen, Look.of(sys.stdout, colour=options.colour)))
     return EXIT_OK
 

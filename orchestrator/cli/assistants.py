@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lib.paths import working_folder
 from orchestrator.cli.formats import Format, Json, Output, for_machines, print_json, tell
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def assistants(
     """List the assistants of this machine, with version and login."""
     from orchestrator.probing import configuration, survey
 
-    config = configuration(Path.cwd())
+    config = configuration(working_folder())
     found = survey(config, names or ())
     if check:
         tried = [row for row in found if names or _is_tried(row)]
@@ -65,7 +65,7 @@ def _check(rows: list[Found], timeout_s: float, as_json: bool) -> int:
     """The exit code: 0 if all turns went well. Each line is told as soon as it is known."""
     from orchestrator.probing import configuration, try_out
 
-    config = configuration(Path.cwd())
+    config = configuration(working_folder())
     trials: list[Trial] = []
     for row in rows:
         trials.append(try_out(row.name, config, timeout_s))

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from lib.paths import working_folder
 from orchestrator.cli.formats import Format, Json, Output, for_machines, print_json, tell
 from orchestrator.cli.project import Instance, project_of
 
@@ -48,7 +49,7 @@ def doctor(output: Output = Format.TABLE, as_json: Json = False, instance: Insta
     """Check git, assistants, sandbox, locks and worktrees, each with its fix."""
     from orchestrator.doctor import examine
 
-    findings = examine(Path.cwd(), instance)
+    findings = examine(working_folder(), instance)
     if for_machines(output, as_json):
         print_json([finding.as_dict() for finding in findings])
     else:

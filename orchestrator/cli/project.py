@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from lib.paths import Project, find_project
+from lib.paths import Project, find_project, working_folder
 
 Instance = Annotated[str, typer.Option("--instance", help="Name of the instance of Relay in this project.")]
 
 
 def project_of(instance: str) -> Project:
     """The project of the current folder. Raises `RelayError`."""
-    return find_project(Path.cwd(), instance)
+    return find_project(working_folder(), instance)

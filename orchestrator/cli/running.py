@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from lib.paths import working_folder
 from orchestrator.cli.formats import Format, Json, Output, for_machines, tell
 from orchestrator.cli.project import Instance, project_of
 
@@ -42,7 +42,7 @@ def start(
     from orchestrator.cli.starting import begin, plan, refuse_home, show_plan
 
     project = project_of(instance)
-    refuse_home(project, Path.cwd())
+    refuse_home(project, working_folder())
     refuse_links(project)  # before anything below .project is read
     flags = {"assistant": assistant, "parallel": parallel, "verify": verify, "setup": setup, "land": land,
              "poll_s": poll, "gates": {"design": "none"} if yes else None}  # fmt: skip

@@ -14,7 +14,7 @@ from lib.config import Config
 from lib.errors import RelayError
 from lib.lock import InstanceLock
 from lib.names import quote
-from lib.paths import Project
+from lib.paths import Project, working_folder
 from orchestrator.cli.formats import tell
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def _announce(project: Project, run: Run, *, as_json: bool, wait: bool) -> None:
     typer.echo(f"Started {name}")
     typer.echo(f"  project    {escaped(str(project.root))}")
     typer.echo(f"  assistant  {_chains(run.config)}")
-    typer.echo(f"  state      {prose(state_file, project.root, Path.cwd())}")
+    typer.echo(f"  state      {prose(state_file, project.root, working_folder(project.root))}")
     if unseen := _unseen(project):
         typer.echo(f"  unseen     {unseen}")
     for warning in run.engine.warnings:

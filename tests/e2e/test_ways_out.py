@@ -86,6 +86,19 @@ def test_commands_typed_in_a_worktree_of_the_run_find_its_project(relay: Relay, 
     relay.over()
 
 
+@pytest.mark.parametrize("command", ["status", "approve", "doctor", "assistants", "logs"])
+def test_a_command_typed_in_a_folder_that_was_removed_says_where_to_go(
+    relay: Relay, tmp_path: Path, command: str
+) -> None:
+    folder = relay.root / "gone"
+    script = f'mkdir "{folder}" && cd "{folder}" && rmdir "{folder}" && exec "$@"'
+    told = subprocess.run(["bash", "-c", script, "bash", *COMMAND, command], cwd=tmp_path, env=environ(QUICK),
+                          capture_output=True, text=True, timeout=WAIT_S, check=False)  # fmt: skip
+    assert told.returncode not in {0, 70}
+    assert "Traceback" not in told.stderr
+    assert f"cd {relay.root}" in told.stderr
+
+
 def test_what_a_killed_writer_left_is_swept_wherever_a_run_has_files(relay: Relay, tmp_path: Path) -> None:
     run = relay.begin(playbook(tmp_path / "book", ONE))
     relay.asked("approve_design")
