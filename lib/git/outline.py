@@ -51,15 +51,15 @@ def tree(paths: Sequence[str], requirement: str, max_files: int) -> str:
     """
     folders = _counted(paths)
     if len(paths) <= max_files:
-        top = [f"{folder}/ ({count} files)" for folder, count in folders.items() if "/" not in folder]
+        top = [_folder(folder, count) for folder, count in folders.items() if "/" not in folder]
         return "\n".join([*top[:_FOLDERS], *sorted(paths)])
     largest = sorted(folders, key=lambda folder: (-folders[folder], folder))[:_FOLDERS]
-    lines = [f"{'  ' * folder.count('/')}{folder}/ ({folders[folder]} files)" for folder in sorted(largest)]
+    lines = ["  " * folder.count("/") + _folder(folder, folders[folder]) for folder in sorted(largest)]
     if len(folders) > len(largest):
         lines.append(f"… and {len(folders) - len(largest)} smaller folders")
     shown = sorted(path for path in paths if "/" not in path)[: min(_ROOT_FILES, max_files)]
     named = _named(paths, requirement)[: min(_NAMED_FILES, max_files - len(shown))]
-    lines += [*shown, *(["In the folders that the requirement names:", *named] if named else [])]
+    lines += [*shown, *(["", "What the requirement names:", *named] if named else [])]
     return "\n".join([*lines, f"… and {len(paths) - len({*shown, *named})} more files, which you can list"])
 
 
@@ -72,15 +72,29 @@ def _counted(paths: Sequence[str]) -> Counter[str]:
     return folders
 
 
+def _folder(name: str, count: int) -> str:
+    return f"{name}/ ({count} {'file' if count == 1 else 'files'})"
+
+
 def _named(paths: Sequence[str], requirement: str) -> list[str]:
-    """The files, nearest first, of folders and of modules whose names are words of the requirement."""
-    words = {word.lower() for word in re.findall(r"[\w.-]+", requirement) if len(word) >= _LEAST_WORD}
+    """The files, and those of the folders, that words of the requirement name.
 
-    def is_named(path: str) -> bool:
-        parts = PurePosixPath(path.lower())
-        return parts.stem in words or parts.name in words or any(part in words for part in parts.parts[:-1])
+    Those of the words that name fewest files come first: such a word says most about where the work is.
+    """
+    words = {word.strip(".") for word in re.findall(r"[\w./-]+", requirement.lower())}
+    naming = {path: _names(path.lower()) & words for path in paths if "/" in path}
+    weight = Counter(word for found in naming.values() for word in found)
+    named = [path for path, found in naming.items() if found]
+    return sorted(named, key=lambda path: (min(weight[word] for word in naming[path]), path.count("/"), path))
 
-    return sorted((path for path in paths if "/" in path and is_named(path)), key=lambda path: (path.count("/"), path))
+
+def _names(path: str) -> set[str]:
+    """The words that name a file: its path and name, its folders, each also without its suffix or a plural's s."""
+    parts = PurePosixPath(path)
+    folders = parts.parts[:-1]
+    names = {path, parts.name, parts.stem, *folders, *(str(folder) for folder in parts.parents)}
+    names |= {name.removesuffix("s") for name in names} | {f"{name}s" for name in names}
+    return {name for name in names if len(name) >= _LEAST_WORD}
 
 
 def without_badges(readme: str) -> str:

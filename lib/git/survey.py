@@ -38,11 +38,11 @@ class Survey:
 
     def __str__(self) -> str:
         kinds = ", ".join(f"{suffix} {count}" for suffix, count in self.suffixes.items())
-        parts = [f"{self.files_total} files ({kinds})", self.tree]
-        parts += ["It tests itself with:", *self.checks] if self.checks else []
-        parts += ["Recent commits:", *self.subjects]
-        parts += [_UNSEEN, *self.uncommitted] if self.uncommitted else []
-        return "\n".join([*parts, "README:", self.readme] if self.readme else parts)
+        total = f"{self.files_total} {'file' if self.files_total == 1 else 'files'} ({kinds})"
+        parts = {"": [total, self.tree], "Commands by which it checks itself:": self.checks}
+        parts |= {"Recent commits:": self.subjects, _UNSEEN: self.uncommitted, "README:": [self.readme]}
+        filled = {head: lines for head, lines in parts.items() if any(lines)}
+        return "\n\n".join("\n".join([head, *lines]).lstrip("\n") for head, lines in filled.items())
 
 
 def survey(repo: Repo, commit: str, max_files: int = 400, requirement: str = "") -> Survey:

@@ -70,3 +70,15 @@ def test_of_a_large_repository_the_folders_by_size_and_the_files_that_the_requir
     assert "src/shop/cart/m1.py" in told
     assert "src/shop/stock/m1.py" not in told
     assert "\nsetup.py\n" in told
+
+
+def test_what_few_files_are_named_by_comes_first() -> None:
+    paths = [f"src/mypy/m{number}.py" for number in range(300)] + ["src/mypy/build.py"]
+    paths += [f"web/app/{part}/f{number}.ts" for part in ("carts", "admin", "user") for number in range(60)]
+    told = tree(paths, "Codes in the cart of the web shop, seen by the admin. src/mypy/build.py stays.", 400)
+    named = told.split("What the requirement names:\n")[1].splitlines()
+    assert named[0] == "src/mypy/build.py"
+    assert named[1].startswith("web/app/admin/")
+    assert "web/app/carts/f0.ts" in named
+    assert named.index("web/app/user/f0.ts") > named.index("web/app/carts/f9.ts")
+    assert not [path for path in named if path.startswith("src/mypy/m")]

@@ -58,7 +58,7 @@ def test_the_architect_is_given_all_that_it_is_to_use(tmp_path: Path) -> None:
 def test_the_builder_is_given_all_that_it_is_to_use(tmp_path: Path) -> None:
     plain = prompt("builder", tmp_path)
     for part in ("`add`", "Addition", "Adds.", "- add.py", '"add": "(a, b) -> ü"', "- It adds.", "## bare", "make test",
-                 "20000 to 20001", "/w", "(base)", "files that are yours", "sent back to you",
+                 "20000 to 20001", "/w", "already: base", "files that are yours", "sent back to you",
                  "Never delete a file that is not yours"):  # fmt: skip
         assert part in plain
     assert "attempt" not in plain.split("</component>")[0]
@@ -79,7 +79,7 @@ def test_the_reviewer_is_given_all_that_it_is_to_use(tmp_path: Path) -> None:
         assert part in plain
     assert "<errors>" not in plain
     assert "no JSON" in prompt("reviewer", tmp_path, errors=["no JSON"])
-    assert "as far as it fits" in prompt("reviewer", tmp_path, is_cut=True)
+    assert "changed, in part (" in prompt("reviewer", tmp_path, is_cut=True)
 
 
 def test_the_resolver_is_given_all_that_it_is_to_use(tmp_path: Path) -> None:

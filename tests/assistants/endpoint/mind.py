@@ -22,7 +22,7 @@ _ROLES = {
     "reviewer": re.compile(r"You review one component, `([^`]+)`"),
     "resolver": re.compile(r"Two pieces of work, each built by an assistant"),
 }
-_WORKTREE = re.compile(r"(?:Yours is|You may read everything in|You are in(?: its worktree,)?)\s(/[^\s,]+?)[.,]\s")
+_WORKTREE = re.compile(r"(?:Yours is|the repository, which is in|You are in(?: its worktree,)?)\s(/[^\s,]+?)[.,]\s")
 
 
 @dataclass(frozen=True, slots=True)
