@@ -60,6 +60,13 @@ class Scope(StrEnum):
     REFUSE = "refuse"
 
 
+class LogLevel(StrEnum):
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
 class Role(StrEnum):
     ARCHITECT = "architect"
     BUILDER = "builder"
@@ -116,6 +123,7 @@ class Config(Value):
     output_max_mb: float = Field(default=200.0, gt=0, description="A job that prints more is stopped.")
     ports_per_builder: int = Field(default=10, ge=1, le=1000, description="Ports of each builder's own.")
     port_base: int = Field(default=20_000, ge=1024, le=60_000, description="The first port that is given out.")
+    log_level: LogLevel = Field(default=LogLevel.INFO, description="Least level of the lines in orchestrator.log.")
     env: Mapping[str, Annotated[str, BeforeValidator(_blank)]] = Field(
         default={}, description="Added to the environment of builders and commands."
     )
@@ -144,6 +152,7 @@ FREE = frozenset(
         "limit_delay_s", "limit_delay_max_s", "stuck_timeout_s", "memory_max_mb", "processes_max", "parallel", "poll_s",
         "land", "attempts", "design_repairs", "allow_no_changes", "timeout_s", "idle_timeout_s", "command_timeout_s",
         "stop_grace_s", "retry_delay_s", "retry_delay_max_s", "output_max_mb", "ports_per_builder", "port_base",
+        "log_level",
     }
 )  # fmt: skip
 #: `RELAY_*` variables that Relay gives to its children, and so must not read as settings.

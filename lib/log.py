@@ -10,15 +10,14 @@ import io
 import json
 import os
 import re
-import sys
-from collections.abc import Callable, Iterator, MutableMapping, Sequence
-from contextlib import contextmanager, suppress
-from types import ModuleType
+from collections.abc import Callable, MutableMapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from lib.display import Masker
 from lib.logfile import LogFile
 from lib.records import EventRow
+from lib.structured import load_structlog
 from lib.wording import sentence
 
 if TYPE_CHECKING:
@@ -115,7 +114,7 @@ class _HumanLines:
 
     def lines(self, batch: Sequence[_Entry]) -> bytes:
         if self._log is None:
-            structlog = _structlog()
+            structlog = load_structlog()
             self._log = structlog.wrap_logger(
                 structlog.BytesLogger(self._buffer),
                 processors=[_worded, _rendered],
@@ -126,29 +125,6 @@ class _HumanLines:
         for row, data in batch:
             self._log.msg(row.kind, seq=row.seq, at=row.at, data=data)
         return self._buffer.getvalue()
-
-
-def _structlog() -> ModuleType:
-    """The package without rich, which it loads where it is installed, for tracebacks that are never drawn here.
-
-    That would take another 100 ms and 6 MB of each orchestrator.
-    """
-    with _hidden("rich"):
-        import structlog
-    return structlog
-
-
-@contextmanager
-def _hidden(package: str) -> Iterator[None]:
-    """Imports meanwhile find that package missing, unless it is loaded already."""
-    if package in sys.modules:
-        yield
-        return
-    sys.modules[package] = None  # type: ignore[assignment]  # how the import system is told that there is none
-    try:
-        yield
-    finally:
-        del sys.modules[package]
 
 
 def _worded(_logger: object, _method: str, entry: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

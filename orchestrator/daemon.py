@@ -22,10 +22,12 @@ from lib.plainfile import NotPlainError, read_plain
 from lib.process import identify, now
 from lib.registry import Entry, record
 from lib.rundb import Checkpoint, RunDB, StoreError
+from orchestrator.diagnostics import Diagnostics
 from orchestrator.fold import Run
 from orchestrator.handover import LOCK_WAIT_S, Handover
 from orchestrator.hold import Hold
 from orchestrator.home import REPOSITORY_GONE, make_home, sweep_home
+from orchestrator.judging import masker_of
 from orchestrator.machine import decide, legal_actions, overdue
 from orchestrator.plugins import phase_handlers
 from orchestrator.pool import Pool
@@ -57,8 +59,9 @@ class Daemon:
         self.lock = lock
         self.wake = wake
         self.handlers: dict[str, PhaseHandler] = phase_handlers(project)
+        self.log = Diagnostics(run.state.run, run.config.log_level, masker_of(run.config).masked)
         self.pool: Pool[Event | None] = Pool(POOL_THREADS, wake.ring)
-        self.workers = Workers(project, self.pool, wake)
+        self.workers = Workers(project, self.pool, wake, self.log)
         self.handover = Handover(project, db, run)
         self.hold = Hold(project)
         self.sinks = Sinks(project, newest_seq=db.last_seq())
@@ -80,6 +83,7 @@ class Daemon:
             self.db.set_orchestrator(self.run.state.run, self.identity.model_dump())
         adopted, found = self.workers.adopt(self.run)
         self.pending += [OrchestratorStarted(pid=os.getpid(), adopted=tuple(adopted)), *found]
+        self.log.info("begins", pid=os.getpid(), adopted=len(adopted))
 
     def serve(self) -> None:
         """Ticks until the run is over and nothing of it runs any more, or until a signal ends it."""
@@ -105,6 +109,7 @@ class Daemon:
             return
         if not committed:
             return
+        self.log.standing("nothing can be decided", None)
         self.hold.lift()
         self.busy_since_mono_s = None
         self._act(decision)
@@ -120,6 +125,7 @@ class Daemon:
         if error.code in BUSY and instant.mono_s - self.busy_since_mono_s < BUSY_S:
             self.hold.due_mono_s = instant.mono_s + LOOK_AGAIN_S
         else:
+            self.log.standing("nothing can be decided", f"{error.code}: {error.message}")
             self.hold.set(error, instant)
         with suppress(OSError):  # no descriptor to look at the output with: the next tick does
             seen = Seen(facts=tuple(self.pending), output=self.workers.output(self.run, instant))
@@ -144,6 +150,7 @@ class Daemon:
 
     def _note_signals(self, signals: list[int]) -> None:
         for number in signals:
+            self.log.debug("signal", number=number)
             if number in STOPPING:
                 self.stop_reason = signal.Signals(number).name
             elif number in {signal.SIGUSR1, signal.SIGUSR2}:
@@ -157,6 +164,7 @@ class Daemon:
             self.tick()
         with suppress(StoreError):  # that it has gone is told by its lock
             self.db.set_orchestrator(self.run.state.run, None)
+        self.log.info("ends", reason=self.stop_reason or "the run is over")
         remove_pid(self.project)
 
     # --- one tick --------------------------------------------------------------------------------------------------
@@ -206,11 +214,14 @@ class Daemon:
         """Log and registry are made from what was committed; a failure of theirs stops nothing."""
         if not decision.events:
             return
-        with suppress(StoreError):  # the next decision's look finds these events, too
-            self.sinks.catch_up(self.db.events(self.run.state.run, after_seq=self.sinks.last_seq))
+        try:
+            unwritten = self.sinks.catch_up(self.db.events(self.run.state.run, after_seq=self.sinks.last_seq))
+        except StoreError as error:  # the next decision's look finds these events, too
+            unwritten = error.message
+        self.log.standing("a log is not written", unwritten)
         entry = Entry.of(self.project, self.run.state, self.identity)
         if replace(entry, updated_at=self.registered.updated_at if self.registered else "") != self.registered:
-            record(entry)
+            self.log.standing("the run is not listed", record(entry))
             self.registered = entry
 
     def _read(self, name: str) -> str | None:

@@ -23,6 +23,7 @@ from lib.passing import passing
 from lib.paths import Project
 from lib.process import SpawnSpec, environment, spawn
 from orchestrator.containment import Site, clear
+from orchestrator.diagnostics import Diagnostics
 
 #: Files in the root of a repository that say how work is done there; not every program reads them by itself.
 GUIDES = ("AGENTS.md", "CLAUDE.md", "GEMINI.md", "CONTRIBUTING.md", "CONTRIBUTING.rst", "CONTRIBUTING")
@@ -59,12 +60,14 @@ class Work:
         return self.project.output_dir(self.run, self.job.spec.builder, self.job.id)
 
 
-def guarded(work: Work, task: Callable[[Work], Event]) -> Event:
+def guarded(work: Work, task: Callable[[Work], Event], log: Diagnostics) -> Event:
     """The event that `task` gives. What the machine refused is done again later; any other exception becomes the
     job's failed result.
     """
     try:
-        return task(work)
+        with log.about(work.job.id):
+            log.debug(task.__name__)
+            return task(work)
     except (RelayError, OSError) as error:
         if problem := passing(error):
             return JobDelayed(job=work.job.id, delay=Delay(problem=problem, tries=0))
@@ -72,6 +75,7 @@ def guarded(work: Work, task: Callable[[Work], Event]) -> Event:
     except Exception as error:  # noqa: BLE001 - a bug in one job must not take the others down; it is told in full
         import traceback
 
+        log.bug("a bug in Relay", error)
         result = JobResult(ok=False, code="internal_error", message=f"a bug in Relay: {error!r}",
                            remedy="relay doctor", data={"tail": traceback.format_exc()})  # fmt: skip
     return JobEnded(job=work.job.id, result=result)

@@ -25,6 +25,7 @@ from lib.process import (
     watch_fd,
 )
 from orchestrator.containment import clear, clear_left
+from orchestrator.diagnostics import Diagnostics
 from orchestrator.effects import run_effect
 from orchestrator.fold import Run
 from orchestrator.footprints import Footprints
@@ -57,8 +58,9 @@ class _Printed:
 class Workers:
     """Everything slow happens in the pool; what comes of it is an event, fetched with `results`."""
 
-    def __init__(self, project: Project, pool: Pool[Event | None], wake: Wake) -> None:
+    def __init__(self, project: Project, pool: Pool[Event | None], wake: Wake, log: Diagnostics) -> None:
         self._project = project
+        self._log = log
         self._pool = pool
         self._wake = wake
         self._watched: dict[int, tuple[str, ProcessIdentity]] = {}
@@ -76,11 +78,11 @@ class Workers:
     def start(self, run: Run, job: Job) -> None:
         work = self._work(run, job)
         if job.spec.kind is JobKind.EFFECT:
-            self._pool.submit(job.spec.builder or "run", lambda: guarded(work, run_effect))
+            self._pool.submit(job.spec.builder or "run", lambda: guarded(work, run_effect, self._log))
         elif job.process is not None:  # it has ended, and could not be judged before
             self._judge(run, job)
         else:
-            self._pool.submit(job.id, lambda: guarded(work, launch))
+            self._pool.submit(job.id, lambda: guarded(work, launch, self._log))
 
     def stop(self, run: Run, job: Job) -> None:
         """Ends the job's process tree; an effect runs out by itself."""
@@ -223,7 +225,7 @@ class Workers:
     def _judge(self, run: Run, job: Job, *, rebooted: bool = False) -> None:
         reason = "rebooted" if rebooted else job.stopping or self._reasons.get(job.id, "")
         work = self._work(run, job.model_copy(update={"stopping": reason}))
-        self._pool.submit(job.id, lambda: guarded(work, finish))
+        self._pool.submit(job.id, lambda: guarded(work, finish, self._log))
 
     def _watch(self, job: str, process: ProcessIdentity) -> None:
         descriptor = watch_fd(process)
