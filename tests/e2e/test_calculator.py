@@ -24,6 +24,8 @@ def test_a_run_lands_code_that_passes_its_own_tests_and_leaves_nothing_else(rela
     assert run_git(relay.root, "worktree", "list", "--porcelain").count("worktree ") == 1
     assert not list((relay.root / ".project" / "worktrees").glob("*/*"))
     assert run_git(relay.root, "fsck", "--no-dangling") == ""
+    trailers = run_git(relay.root, "log", "--format=%(trailers:key=Relay-Run,valueonly,separator=)", "HEAD^..HEAD")
+    assert set(trailers.split()) == {state["run"]}
 
     done = subprocess.run(
         [sys.executable, "-B", "-m", "unittest", "discover", "-s", "tests"],

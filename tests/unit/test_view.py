@@ -65,6 +65,7 @@ def test_a_problem_comes_before_whatever_the_run_waits_for() -> None:
     assert view.mood == "held"
     assert [trouble.message for trouble in view.troubles] == ["not JSON"]
     assert texts(view) == ["$EDITOR state.json", "relay resume --discard-edit"]
+    assert view_of(state(paused=True), problem=broken).mood == "held"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,100 @@
+"""What a person's retry, skip, cancel and answers do, and what they leave alone. Pure."""
+
+from __future__ import annotations
+
+import pytest
+from world import World, bad, new_run, ok
+
+from lib.attempts import LOSSES, backoff_s
+from lib.config import Config
+from lib.events import BuilderChanged, JobEnded, JobProgressed, StateEdited
+from lib.model import BuilderStatus, Edit, JobResult, Owner, Progress, Usage
+from orchestrator.fold import present
+
+
+def gated(**settings: object) -> World:
+    return World(new_run(gates={"design": "none"}, **settings))
+
+
+@pytest.mark.parametrize("status", [BuilderStatus.MERGED, BuilderStatus.LANDED])
+def test_one_whose_work_is_merged_can_not_be_skipped(status: BuilderStatus) -> None:
+    world = gated()
+    world.answers["land"] = None
+    world.settle()
+    if status is BuilderStatus.LANDED:
+        world.settle(BuilderChanged(builder="one", changes={"status": status}))
+    world.edit(action_needed="skip one")
+    assert world.statuses()["one"] == status.value
+
+
+def test_what_belongs_to_no_builder_is_stopped_when_the_action_begins_again() -> None:
+    world = gated(verify="true")
+    world.answers["verify"] = lambda job: ok() if job.spec.builder else None
+    world.settle()
+    verify = next(job for job in world.started if job.spec.name == "verify" and job.spec.builder is None)
+    world.edit(action_needed="merge_build")
+    assert [(job.id, job.stopping) for job in world.stopped] == [(verify.id, "superseded")]
+
+
+def test_a_builders_turn_goes_on_when_the_action_begins_again() -> None:
+    world = gated()
+    world.answers["build"] = None
+    world.settle()
+    world.edit(action_needed="execution")
+    assert world.stopped == []
+
+
+def test_a_cancel_makes_a_checkpoint() -> None:
+    world = gated()
+    world.answers["build"] = lambda job: ok() if job.spec.builder == "one" else None
+    world.settle()
+    decision = world.tick(StateEdited(edit=Edit(action_needed="cancel")))
+    assert decision.checkpoint == "cancelled"
+    assert decision.run.builders["one"].tip == "c-one"
+
+
+def test_a_pause_before_another_attempt_is_never_longer_than_is_configured() -> None:
+    config = Config(retry_delay_s=1.0, retry_delay_max_s=60.0)
+    assert [round(backoff_s(config, attempt, "one")) for attempt in (1, 2)] == [1, 2]
+    longest = [backoff_s(config, attempt, "one") for attempt in (7, 20, 50)]
+    assert all(60.0 <= pause_s < 60.0 * 1.25 for pause_s in longest)
+
+
+def test_a_turn_that_others_kill_is_begun_again_so_many_times_and_then_counts() -> None:
+    world = gated(attempts=1)
+    world.answers["build"] = bad("lost")
+    world.settle()
+    for _ in range(2 * LOSSES):
+        world.mono_s += 100
+        world.settle()
+    builds = [job for job in world.started if job.spec.name == "build"]
+    assert len(builds) == LOSSES + 1
+    assert world.statuses()["one"] == "failed"
+
+
+def test_a_budget_that_is_granted_counts_once() -> None:
+    world = gated(max_cost_usd=1.0)
+    world.answers["build"] = lambda job: spent(ok(), 1.5) if job.spec.builder == "one" else None
+    world.settle()
+    assert world.run.state.action_needed == "extend_budget"
+    world.edit(action_owner=Owner.CODE)
+    assert world.run.engine.budgets == 2
+    world.edit(action_needed="execution")
+    assert world.run.state.phase == "execution"
+    assert world.run.engine.budgets == 2
+
+
+def test_what_a_turn_has_used_so_far_is_in_state_json() -> None:
+    world = gated()
+    world.answers["design"] = lambda job: spent(world.usual(job), 0.5)
+    world.answers["build"] = None
+    world.settle()
+    build = next(job for job in world.started if job.spec.name == "build")
+    world.settle(JobProgressed(job=build.id, progress=Progress(usage=Usage(input_tokens=7, cost_usd=0.25))))
+    assert present(world.run).usage == Usage(input_tokens=7, cost_usd=0.75)
+    world.settle(JobEnded(job=build.id, result=spent(ok(), 0.3)))
+    assert present(world.run).usage.cost_usd == 0.8
+
+
+def spent(result: JobResult, cost_usd: float) -> JobResult:
+    return result.model_copy(update={"usage": Usage(cost_usd=cost_usd)})
