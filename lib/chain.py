@@ -77,11 +77,12 @@ def nobody(choice: Choice, next_action: str) -> Outcome:
     return AskCi(action, message, next_action=next_action, error=choice.problem)
 
 
-def to_answer(asked: Mapping[str, Sequence[str]], next_action: str) -> AskCi:
-    """The question to ci that passes on what these ask, by their names."""
+def to_answer(asked: Mapping[str, Sequence[str]], next_action: str, builders: Iterable[str] = ()) -> AskCi:
+    """The question to ci that passes on what these ask, by their names; only the `builders` among them wait for it."""
     said = ". ".join(f"{name} asks: {' '.join(questions)}" for name, questions in asked.items())
     problem = Problem(code=QUESTION, message=said, remedy=ANSWERING, action=next_action)
-    return AskCi(ANSWER, f"{said.rstrip('.')}. To answer: {ANSWERING}", next_action=next_action, error=problem)
+    message = f"{said.rstrip('.')}. To answer: {ANSWERING}"
+    return AskCi(ANSWER, message, next_action=next_action, error=problem, builders=tuple(builders))
 
 
 def is_held(hold: Hold, now: Now) -> bool:

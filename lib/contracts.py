@@ -88,13 +88,19 @@ class Advance:
 
 @dataclass(frozen=True, slots=True)
 class AskCi:
-    """A person or an assistant must act; `phase` is entered before asking, `next_action` follows the hand-back."""
+    """A person or an assistant must act; `phase` is entered before asking, `next_action` follows the hand-back.
+
+    If `builders` ask, only they wait: the handler goes on being asked for the others, also at `until_mono_s`. The
+    answer gives those builders another round of attempts with its words. Until then no other question is put.
+    """
 
     action: str
     message: str
     next_action: str
     phase: str | None = None
     error: Problem | None = None
+    builders: tuple[str, ...] = ()
+    until_mono_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

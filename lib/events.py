@@ -79,7 +79,10 @@ class ActionStarted(Value):
 
 
 class Asked(Value):
-    """ci is to act; `phase` is entered with the question, or kept where None."""
+    """ci is to act; `phase` is entered with the question, or kept where None.
+
+    If `builders` ask, only they wait for the answer.
+    """
 
     kind: Literal["asked"] = "asked"
     action: str
@@ -87,6 +90,7 @@ class Asked(Value):
     next_action: str
     phase: str | None = None
     error: Problem | None = None
+    builders: tuple[str, ...] = ()
 
 
 class Advanced(Value):
@@ -98,7 +102,7 @@ class Advanced(Value):
 
 
 class VerbDone(Value):
-    """A verb (`skip`, `retry`) was carried out, and the action that was under way goes on."""
+    """A verb (`skip`, `retry`) or the answer to builders was carried out, and the action that was under way goes on."""
 
     kind: Literal["verb_done"] = "verb_done"
     verb: str

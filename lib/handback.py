@@ -2,8 +2,8 @@
 
 Of an edit only the fields in `EDITABLE` count, compared with the revision that its author had before them, by the `rev`
 in the file. On an older revision it still means what its author meant if the run has the same phase, owner and action
-ever since; then it is taken as if made on the newest. Control can be handed back, not taken: who wants to hold a run
-that code has, sets `paused`.
+ever since, and ci is asked the same; then it is taken as if made on the newest. Control can be handed back, not taken:
+who wants to hold a run that code has, sets `paused`.
 """
 
 from __future__ import annotations
@@ -141,7 +141,8 @@ class _Judging:
             return self._behind()
         newest = self.newest
         since = {other.standing for number, other in self.known.earlier.items() if rev <= number < newest.rev}
-        if since != {(newest.phase, newest.action_owner, newest.action_needed)}:
+        asked_else = newest.action_owner is Owner.CI and self.file.message != newest.message
+        if asked_else or since != {(newest.phase, newest.action_owner, newest.action_needed)}:
             raise self._stale()
         self._refuse_changes_of(_LASTING)
         before = {

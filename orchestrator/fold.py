@@ -87,6 +87,7 @@ class Engine(Value):
     answers: tuple[str, ...] = ()
     jobs_started: int = 0
     paused_mono_s: float | None = None
+    asking: tuple[str, ...] = Field(default=(), description="Builders that ask what ci is asked; others go on.")
     holds: Mapping[str, Hold] = {}
     budgets: int = Field(default=1, description="How many times the run's budget was granted.")
     problem: Problem | None = None
@@ -120,17 +121,20 @@ def apply(run: Run, event: Event, now: Now) -> None:
             _engine(run, problem=event.problem if isinstance(event, ProblemFound) else None)
         case ActionStarted():
             _engine(run, begun=True, feedback=event.feedback)
-            _state(run, feedback="", message=f"{event.action} is under way", error=None)
+            _state(run, feedback="", message=_under_way(event.action), error=None)
         case Asked():
             _ask(run, event)
         case Advanced():
             _advance(run, event)
         case Finished():
+            _engine(run, asking=())
             _state(run, outcome=event.outcome, message=event.message, action_owner=Owner.CODE,
                    action_needed=NO_ACTION, next_action=NO_ACTION, error=None,
                    phase=event.phase or run.state.phase)  # fmt: skip
         case VerbDone():
-            _state(run, action_needed=event.action, next_action=NO_ACTION, feedback="", error=None)
+            _engine(run, asking=())
+            _state(run, action_needed=event.action, next_action=NO_ACTION, feedback="", error=None,
+                   message=_under_way(event.action))  # fmt: skip
         case BuilderAdded():
             run.builders[event.builder.id] = event.builder
         case BuilderChanged():
@@ -151,7 +155,12 @@ def _engine(run: Run, **changes: Any) -> None:  # noqa: ANN401 - field values of
     run.engine = run.engine.model_copy(update=changes)
 
 
+def _under_way(action: str) -> str:
+    return f"{action} is under way"
+
+
 def _ask(run: Run, event: Asked) -> None:
+    _engine(run, asking=event.builders)
     phase = event.phase or run.state.phase
     if phase != run.state.phase:
         _engine(run, answers=())
@@ -171,7 +180,8 @@ def _advance(run: Run, event: Advanced) -> None:
     if event.answered:
         answers = (*answers, event.answered)
     budgets = run.engine.budgets + (event.answered == EXTEND_BUDGET)
-    _engine(run, budgets=budgets, dispatch=run.engine.dispatch + 1, begun=False, feedback="", answers=answers)
+    _engine(run, budgets=budgets, dispatch=run.engine.dispatch + 1, begun=False, feedback="", answers=answers,
+            asking=())  # fmt: skip
     _state(run, phase=event.phase, action_needed=event.action, action_owner=Owner.CODE, next_action=NO_ACTION,
            message=event.message or run.state.message, error=None)  # fmt: skip
 

@@ -156,7 +156,14 @@ def _trespasses(run: Run, fact: JobEnded) -> list[str]:
 
 
 def _held(run: Run) -> bool:
-    return run.state.paused or run.engine.problem is not None or run.state.action_owner is Owner.CI
+    """Whether nothing is decided now; a question of builders holds only them."""
+    asked = run.state.action_owner is Owner.CI and not run.engine.asking
+    return run.state.paused or run.engine.problem is not None or asked
+
+
+def _action(run: Run) -> str:
+    """The action of code that is under way, or follows when ci hands back."""
+    return run.state.next_action if run.state.action_owner is Owner.CI else run.state.action_needed
 
 
 # --- hand-backs ------------------------------------------------------------------------------------------------------
@@ -175,7 +182,7 @@ def _handed_back(turn: Turn, before: Run, edit: Edit) -> None:
     if not asked and edit.action_needed is None:
         return
     free_all(turn)
-    current = before.state.next_action if asked else before.state.action_needed
+    current = _action(before)
     wanted = edit.action_needed or current
     verb, *names = wanted.split(" ")
     if verb == CANCEL:
@@ -190,6 +197,10 @@ def _handed_back(turn: Turn, before: Run, edit: Edit) -> None:
             _hand_to(turn, current, answered="")
         else:
             turn.emit(VerbDone(verb=verb, action=current))
+    elif wanted == current and before.engine.asking:
+        for name in before.engine.asking:
+            _retry(turn, turn.run.builders[name])
+        turn.emit(VerbDone(verb="answer", action=current))
     else:
         _hand_to(turn, wanted, answered=before.state.action_needed if asked and wanted == current else "")
 
@@ -279,11 +290,11 @@ def _dispatch(turn: Turn, handlers: Mapping[str, PhaseHandler], read: Reader) ->
             return
         if not run.engine.begun:
             turn.emit(ActionStarted(action=run.state.action_needed, feedback=run.state.feedback))
-        action = run.state.action_needed
+        action = _action(run)
         if not _carry_out(turn, action, _asked_of(handlers, action, _view(turn, read))):
             return
-    message = f"{turn.run.state.action_needed} did not come to rest in {MAX_STEPS} steps"
-    _carry_out(turn, turn.run.state.action_needed, _broken(message))
+    action = _action(turn.run)
+    _carry_out(turn, action, _broken(f"{action} did not come to rest in {MAX_STEPS} steps"))
 
 
 def _asked_of(handlers: Mapping[str, PhaseHandler], action: str, view: PhaseView) -> Outcome:
@@ -332,6 +343,9 @@ def _carry_out(turn: Turn, action: str, outcome: Outcome) -> bool:
         case Advance():
             turn.emit(Advanced(phase=outcome.phase, action=outcome.action, message=outcome.message))
             turn.decision.checkpoint = f"{outcome.phase}: {outcome.action}"
+        case AskCi() if outcome.builders and turn.run.engine.asking:
+            turn.wake_at(outcome.until_mono_s)
+            return False
         case AskCi():
             _ask(turn, outcome)
         case Fail():
@@ -363,6 +377,7 @@ def _ask(turn: Turn, outcome: AskCi) -> None:
             next_action=outcome.next_action,
             phase=outcome.phase,
             error=outcome.error,
+            builders=outcome.builders,
         )
     )
     turn.decision.checkpoint = f"asked: {outcome.action}"

@@ -318,12 +318,16 @@ def _headline(header: Record, mood: str, working: str, active: int) -> str:
         case "paused":
             return f"Paused, and waiting for you: {asks}" if asks else "Paused: nothing new is started"
         case "ask":
-            return f"Waiting for you: {asks}"
+            return f"Waiting for you: {asks}" + (f"; {_going_on(active)} meanwhile" if active else "")
         case "down":
-            alone = "1 builder goes on by itself" if active == 1 else f"{active} builders go on by themselves"
-            return f"Stopped; {alone}" if active else "Stopped: nothing is at work"
+            itself = "itself" if active == 1 else "themselves"
+            return f"Stopped; {_going_on(active)} by {itself}" if active else "Stopped: nothing is at work"
         case _:
             return working
+
+
+def _going_on(active: int) -> str:
+    return "1 builder goes on" if active == 1 else f"{active} builders go on"
 
 
 def _working(action: str, doing: str, building: str) -> str:

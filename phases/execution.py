@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from lib.answer import questions_of
@@ -18,7 +19,7 @@ from lib.attempts import (
     retry_is_due,
 )
 from lib.budget import builder_budget
-from lib.chain import ANSWER, ANSWERING, Choice, choose, nobody, to_answer
+from lib.chain import ANSWERING, Choice, choose, nobody, to_answer
 from lib.contracts import Advance, AskCi, Change, Outcome, PhaseView, Proceed, Wait
 from lib.lineage import ancestors, tips
 from lib.model import Builder, BuilderStatus, Job, JobKind, JobResult, JobSpec, Problem, Reach
@@ -59,9 +60,11 @@ class ExecutionHandler:
                 jobs.append(job)
         if changes:
             return Proceed(changes=tuple(changes), jobs=tuple(jobs))
-        if asked := _questions(view):
-            return to_answer(asked, "execution")
-        return self._all_done(view)
+        rest = self._all_done(view)
+        if not (asked := _questions(view)):
+            return rest
+        until = rest.until_mono_s if isinstance(rest, Wait) else None
+        return replace(to_answer(asked, "execution", asked), until_mono_s=until)
 
     def _all_done(self, view: PhaseView) -> Outcome:
         builders = view.builders.values()
@@ -102,7 +105,8 @@ def _next(view: PhaseView, builder: Builder, starting: Sequence[JobSpec], change
             return None
         return _step_alone(view, builder) or _start(view, builder)
     if builder.status is Status.FAILED:
-        return (another_round(builder, view.feedback, view.config), None) if _is_answered(view, builder, job) else None
+        handed_back = job.dispatch < view.dispatch
+        return (another_round(builder, view.feedback, view.config), None) if handed_back else None
     if builder.status not in AT_WORK:
         return None
     if not job.result.ok and job.spec.name != _review.TURN:
@@ -114,13 +118,6 @@ def _next(view: PhaseView, builder: Builder, starting: Sequence[JobSpec], change
         others = [*view.builders.values(), *changed]
         return failed(builder, job.spec.name, result, view.config, view.now, others), None
     return _AFTER[job.spec.name](view, builder, job.result, starting)
-
-
-def _is_answered(view: PhaseView, builder: Builder, job: Job) -> bool:
-    """True if a person has handed back since; the answer to a question is for the one that asked, and no other."""
-    if job.dispatch >= view.dispatch:
-        return False
-    return _asks(builder) or tuple(view.answers[-1:]) != (ANSWER,)
 
 
 def _asks(builder: Builder) -> bool:

@@ -37,6 +37,27 @@ def test_a_skill_that_is_missing_is_refused_before_anything_is_made(relay: Relay
     assert not relay.state_file.exists()
 
 
+def test_what_others_do_next_waits_for_no_answer_not_even_across_a_kill(relay: Relay, tmp_path: Path) -> None:
+    asks = {"attempts": {1: [{"say": "STUCK: which currency?"}], 2: [{"write": {"one.txt": "euro\n"}}]}}
+    works = {"attempts": {1: [{"run": "until test -e ../../../../go; do sleep 0.1; done"}, {"fail": {}}],
+                          2: [{"write": {"two.txt": "2\n"}}]}}  # fmt: skip
+    after = [{"write": {"three.txt": "3\n"}}]
+    book = playbook(tmp_path / "book", {"one": asks, "two": works, "three": after}, depends={"three": ["two"]},
+                    verify="ls *.txt")  # fmt: skip
+    relay.begin(book, "parts", "--yes", env={"RELAY_SANDBOX": "off"})
+    relay.asked("answer_questions")
+    assert "1 builder goes on meanwhile" in relay("status")
+    relay.kill()
+    (relay.root / "go").write_text("")
+    relay("resume")
+    state = relay.wait(lambda state: "built" in {line["status"] for line in state["builders"] if line["id"] == "three"})
+    assert (state["action_owner"], state["action_needed"]) == ("ci", "answer_questions")
+    assert [line["verified"] for line in state["builders"]] == [False, True, True]
+    assert len(relay.events("asked")) == 1
+    relay("answer", "the euro")
+    relay.over()
+
+
 @pytest.mark.parametrize(
     "said", ["I looked.\nSTUCK: which currency? the owner knows", 'I looked.\n{"questions": ["which currency?"]}']
 )

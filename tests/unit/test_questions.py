@@ -71,3 +71,70 @@ def test_a_builders_question_is_asked_at_once_and_the_answer_is_for_it_alone() -
     assert world.run.state.action_needed == "fix_failure"
     world.edit(action_owner=Owner.CODE)
     assert world.run.state.outcome is RunOutcome.LANDED
+
+
+THREE = {"components": [{"id": "one"}, {"id": "two"}, {"id": "three"}, {"id": "after", "depends_on": ["one"]}]}
+
+
+def asking(answers: dict[str, list[JobResult]], **settings: object) -> World:
+    """Builds `THREE`; builders give their answers one after the other, and then are done."""
+    world = World(new_run(gates={"design": "none"}, assistant="codex", **settings), design=THREE)
+
+    def next_answer(job: Job) -> JobResult:
+        left = answers.get(job.spec.builder or "", [])
+        return left.pop(0) if left else ok(text="done")
+
+    world.answers["build"] = next_answer
+    world.settle()
+    return world
+
+
+def test_while_one_asks_the_others_are_verified_and_tried_again_and_only_what_depends_on_it_waits() -> None:
+    world = asking({"one": [ok(text=ASKS)], "two": [bad("exit_nonzero")]}, verify="true")
+    assert world.run.state.action_needed == "answer_questions"
+    assert world.statuses() == {"one": "failed", "two": "retrying", "three": "built", "after": "pending"}
+    assert world.last is not None
+    assert world.last.wake_at_mono_s == world.run.builders["two"].retry_at_mono_s
+    world.mono_s += 10
+    world.settle()
+    state = world.run.state
+    assert world.statuses() == {"one": "failed", "two": "built", "three": "built", "after": "pending"}
+    assert (state.action_owner, state.action_needed, state.next_action) == (Owner.CI, "answer_questions", "execution")
+    assert [event.message for event in world.events if event.kind == "asked"] == [state.message]
+    world.edit(action_owner=Owner.CODE, feedback="the euro")
+    assert world.run.state.outcome is RunOutcome.LANDED
+    assert [job.spec.prompt["feedback"] for job in turns(world, "build", "one")] == ["", "the euro"]
+
+
+def test_an_answer_is_for_the_question_that_was_put_and_the_next_one_follows_it() -> None:
+    late = bad("exit_nonzero")
+    world = asking({"one": [ok(text=ASKS)], "two": [late, ok(text="STUCK: which month?")]})
+    world.mono_s += 10
+    world.settle()
+    assert "which month" not in world.run.state.message
+    assert world.statuses()["two"] == "failed"
+    world.edit(action_owner=Owner.CODE, feedback="the euro")
+    assert "two asks: which month?" in world.run.state.message
+    assert len(turns(world, "build", "two")) == 2
+    world.edit(action_owner=Owner.CODE, feedback="May")
+    assert turns(world, "build", "two")[-1].spec.prompt["feedback"].startswith("May\n")
+    assert world.run.state.outcome is RunOutcome.LANDED
+
+
+def test_a_question_stays_while_another_builder_is_skipped_or_tried_again() -> None:
+    world = asking({"one": [ok(text=ASKS)], "two": [bad("exit_nonzero")]})
+    world.edit(action_owner=Owner.CODE, action_needed="retry two", feedback="try harder")
+    assert turns(world, "build", "two")[-1].spec.prompt["feedback"].startswith("try harder")
+    world.edit(action_owner=Owner.CODE, action_needed="skip three")
+    assert "one asks" in world.run.state.message
+    assert len(turns(world, "build", "one")) == 1
+    world.edit(action_owner=Owner.CODE, action_needed="skip one")
+    assert world.run.state.outcome is RunOutcome.LANDED
+
+
+def test_nothing_goes_on_beside_a_question_while_the_run_is_paused() -> None:
+    world = asking({"one": [ok(text=ASKS)], "two": [bad("exit_nonzero")]})
+    world.edit(paused=True)
+    world.mono_s += 10
+    world.settle()
+    assert world.statuses()["two"] == "retrying"

@@ -96,7 +96,7 @@ def test_anything_else_is_refused_in_words(newest: Any, changes: dict[str, Any],
 
 def test_an_edit_of_an_older_revision_still_counts_while_the_run_stands_where_it_stood() -> None:
     old = state(rev=5)
-    between = state(rev=6, message="still waiting")
+    between = state(rev=6)
     raw = edited(render(old), action_owner="code", feedback="fine")
     assert taken(raw, WAITING, [old, between]) == ({"action_owner": "code", "feedback": "fine"}, True)
 
@@ -120,6 +120,13 @@ def test_the_same_question_asked_again_is_another_question() -> None:
     old = state(rev=5)
     between = state(rev=6, action_owner=Owner.CODE, action_needed="design")
     assert refused(edited(render(old), action_owner="code"), WAITING, [old, between]).startswith("stale_edit: ")
+
+
+def test_an_answer_to_a_question_that_was_answered_is_none_to_the_next_one() -> None:
+    old = state(rev=6, action_needed="answer_questions", message="one asks: which currency?")
+    newest = state(action_needed="answer_questions", message="two asks: which year?")
+    raw = edited(render(old), action_owner="code", feedback="the euro")
+    assert refused(raw, newest, [old]).startswith("stale_edit: ")
 
 
 @pytest.mark.parametrize("changes", [{"requirement": "something else"}, {"phase": "storage"}])
