@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from lib.config import Config
-from lib.failures import digest, last_lines
+from lib.failures import digest, last_lines, report
 from lib.model import Builder, BuilderStatus, Job, JobResult, Now, Problem
 from lib.passing import DISK_FULL, pause_s
 
@@ -60,6 +60,7 @@ def failed(
         remedy=result.remedy or f"relay logs {builder.id}",
         action=step,
         at=now.wall,
+        report=report(result.data),
     )
     fields: dict[str, Any] = {
         "error": problem,

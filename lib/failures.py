@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import re
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 SHOWN_LINES: Final = 3
 SHOWN_CHARS: Final = 160
+#: Of the report that a person sees, beside the command and its exit.
+REPORT_LINES: Final = 20
 #: What differs between two runs that fail for the same reason.
 _VARIABLE: Final = re.compile(
     r"\x1b\[[0-9;]*[A-Za-z]"
@@ -31,3 +34,20 @@ def last_lines(report: str) -> str:
     """The last lines of a report that say something, on one line."""
     lines = [line.strip()[:SHOWN_CHARS] for line in report.splitlines() if line.strip(" -=\t")]
     return " | ".join(lines[-SHOWN_LINES:])
+
+
+def report(data: Mapping[str, Any]) -> tuple[str, ...]:
+    """The command of a failed job with its exit, if it was one, and the last lines of what it printed.
+
+    `data` is that of its result.
+    """
+    command = " ".join(str(data.get("command", "")).split())
+    lines = [line.rstrip() for line in _without_command(data).splitlines() if line.strip()]
+    head = [f"$ {command}", *lines[:1]] if command else []
+    shown = [*head, *lines[max(len(head) - 1, 0) :][-REPORT_LINES:]]
+    return tuple(line if len(line) <= SHOWN_CHARS else f"{line[: SHOWN_CHARS - 1]}…" for line in shown)
+
+
+def _without_command(data: Mapping[str, Any]) -> str:
+    """What a failed job printed, after how it ended."""
+    return str(data.get("tail", "")).removeprefix(f"$ {data.get('command', '')}\n")

@@ -81,13 +81,17 @@ class Usage(Value):
 
 
 class Problem(Value):
-    """An error as state.json and status show it; `remedy` can be typed as it stands."""
+    """An error as state.json and status show it; `remedy` can be typed as it stands.
+
+    `report` has the command that failed, its exit, and the last lines that it printed.
+    """
 
     code: str
     message: str
     remedy: str
     action: str = NO_ACTION
     at: datetime | None = None
+    report: tuple[str, ...] = ()
 
 
 class BuilderLine(Value):

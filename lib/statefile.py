@@ -13,7 +13,7 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import count
+from itertools import accumulate, count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -34,8 +34,10 @@ MAX_BUILDERS: Final = 100
 #: As `State.feedback` has it.
 MAX_FEEDBACK_CHARS: Final = 20_000
 #: Bytes of JSON that a text may take. Together they leave room for a few dozen builders, whatever people write.
-MAX_REQUIREMENT, MAX_FEEDBACK, MAX_MESSAGE, MAX_NOTE = 24_000, 48_000, 4_000, 500
+MAX_REQUIREMENT, MAX_FEEDBACK, MAX_MESSAGE, MAX_REPORT, MAX_NOTE = 24_000, 48_000, 4_000, 6_000, 500
 MAX_SHOWN: Final = 80
+#: What a line of a list takes beside its text.
+_LINE_BYTES: Final = 8
 NAME: Final = ".project/state.json"
 
 
@@ -230,7 +232,8 @@ def render(state: State) -> bytes:
     error = state.error
     if error is not None:
         error = error.model_copy(update={"message": _cut(error.message, MAX_MESSAGE),
-                                         "remedy": _cut(error.remedy, MAX_MESSAGE)})  # fmt: skip
+                                         "remedy": _cut(error.remedy, MAX_MESSAGE),
+                                         "report": _last(error.report, MAX_REPORT)})  # fmt: skip
     stated = state.model_copy(
         update={
             "requirement": _cut(state.requirement, MAX_REQUIREMENT),
@@ -275,6 +278,13 @@ def _importance(line: BuilderLine) -> tuple[int, float]:
     if line.status in {Status.BUILT, Status.MERGED, Status.LANDED, Status.SKIPPED, Status.CANCELLED}:
         return 2, -line.ended_at.timestamp() if line.ended_at else 0.0
     return 0, 0.0
+
+
+def _last(lines: Iterable[str], limit: int) -> tuple[str, ...]:
+    """The last of the lines, as many as take `limit` bytes of JSON."""
+    fitting = [shown(line) for line in lines]
+    taken = accumulate(_size(line) + _LINE_BYTES for line in reversed(fitting))
+    return tuple(fitting[len(fitting) - sum(size <= limit for size in taken) :])
 
 
 def _cut(text: str, limit: int) -> str:

@@ -96,7 +96,7 @@ def _to_ci(header: Record, failed: Sequence[str]) -> Iterator[Command]:
     elif action == "fix_failure":
         if failed:
             yield Command(f"relay logs {failed[0]} --failed", "what failed, and its last lines")
-        if not remedy.startswith("relay logs "):
+        if not (failed and remedy.startswith("relay logs ")):
             yield Command(remedy, effect(remedy))
         yield Command('relay retry "a hint"', "tries again")
         if failed:

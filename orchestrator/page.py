@@ -45,6 +45,8 @@ _BAR_COLUMNS: Final = 16
 _WIDE_COLUMNS: Final = 100
 _PROSE_COLUMNS: Final = 100
 _LEAST_BUILDERS: Final = 3
+#: What builders take at least, with what is around them.
+_LEAST_ROWS: Final = _LEAST_BUILDERS + 5
 _REQUIREMENT_ROWS: Final = 2
 _PARAGRAPH_ROWS: Final = 8
 _INDENT: Final = "   "
@@ -58,6 +60,8 @@ def page(view: View, look: Look, *, live: bool = False) -> str:
     above = [*_head(view, look), *_stand(view, look)]
     below = [*([] if live and view.mood == "work" else _commands(view, look)), *_foot(view, look)]
     room = look.rows - len(above) - len(below) - 1  # the prompt's row, or the cursor's
+    report = _report(view, look, room - _LEAST_ROWS if live else len(view.report))
+    above, room = above + report, room - len(report)
     return look.fit("\n".join(line.rstrip() for line in [*above, *_builders(view, look, room), *below]))
 
 
@@ -108,6 +112,13 @@ def _stand(view: View, look: Look) -> list[str]:
     for trouble in view.troubles:
         lines += [look.paint(_INDENT + line, "red") for line in _paragraph(look.spelled(trouble.message), prose)]
     return [*lines, ""]
+
+
+def _report(view: View, look: Look, rows: int) -> list[str]:
+    """How the command failed that ci is asked about, or the last `rows` of it."""
+    shown = view.report[-rows:] if rows > 0 else ()
+    lines = [look.paint(_INDENT + clip(escaped(line), look.columns - len(_INDENT)), "dim") for line in shown]
+    return [*lines, ""] if lines else []
 
 
 def _held(hold: HoldView) -> str:

@@ -104,10 +104,11 @@ class View(NamedTuple):
     `mood` is one of ask, work, done, failed, held, paused, down. `message` is what is asked of ci, else empty.
     `commands` are what to type next, each with what it does. `progress` counts builders by status; `built` and
     `active` are how many of them are built at least, and how many are at work; `halted` counts
-    those whose processes are frozen or stopped. `troubles` are what stands in the way,
-    each with its remedy. `doing` is what runs for the run as a whole, since `doing_s`, and `line` the last that it
-    printed. `holds` are the assistants that a limit holds. Ages are seconds, stamps ISO 8601, cost US dollars;
-    `orchestrator_pid` is null while none is running, and 0 where its pid can't be told. Texts are not escaped.
+    those whose processes are frozen or stopped. `report` is that of the failure which ci is asked about: the command,
+    its exit and its last lines. `troubles` are what stands in the way, each with its remedy. `doing` is what runs for
+    the run as a whole, since `doing_s`, and `line` the last that it printed. `holds` are the assistants that a limit
+    holds. Ages are seconds, stamps ISO 8601, cost US dollars; `orchestrator_pid` is null while none is running, and 0
+    where its pid can't be told. Texts are not escaped.
     """
 
     run: str
@@ -122,6 +123,7 @@ class View(NamedTuple):
     mood: str
     headline: str
     message: str
+    report: tuple[str, ...]
     commands: tuple[Command, ...]
     track: tuple[Stop, ...]
     doing: str
@@ -195,6 +197,7 @@ def status_view(
         mood=mood,
         headline=_headline(header, mood, working, active),
         message=message,
+        report=tuple((header["error"] or {}).get("report", ())) if message else (),
         commands=commands(header, mood, problem, [builder.id for builder in shown if builder.status == "failed"]),
         track=_track(header),
         doing=doing,

@@ -8,6 +8,7 @@ from lib.config import Gate
 from lib.contracts import Advance, AskCi, Fail, Outcome, PhaseView, Proceed, Wait
 from lib.design import as_json, as_markdown, check, parse_design
 from lib.errors import RelayError
+from lib.failures import report
 from lib.model import Design, Job, JobKind, JobResult, JobSpec, Problem
 from lib.verification import warning
 
@@ -44,7 +45,8 @@ class DesignHandler:
 
 
 def _failed(result: JobResult, what: str = "") -> Fail:
-    return Fail(Problem(code=result.code, message=what + result.message, remedy=result.remedy or "relay retry"))
+    remedy, shown = result.remedy or "relay retry", report(result.data)
+    return Fail(Problem(code=result.code, message=what + result.message, remedy=remedy, report=shown))
 
 
 def _designed(view: PhaseView, prepared: Job, turns: list[Job], text: str) -> Outcome:

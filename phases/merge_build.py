@@ -11,6 +11,7 @@ from typing import Any
 
 from lib.config import Land
 from lib.contracts import AskCi, Change, Finish, Outcome, PhaseView, Proceed, Wait
+from lib.failures import report
 from lib.lineage import tips
 from lib.model import Builder, BuilderStatus, Component, Job, JobKind, JobResult, JobSpec, Problem, RunOutcome
 from lib.verification import HINT, of_merged, runs_python, unverified, verdict
@@ -188,10 +189,11 @@ def _nothing() -> AskCi:
 def _fix(view: PhaseView, result: JobResult, what: str) -> AskCi:
     message = (
         f"{what}: {result.message}. Mend it in {_folder(view)} (no commit needed), then: relay retry. "
-        f'Or send it back to a builder: relay retry BUILDER "a hint". Its output: relay logs'
+        f'Or send it back to a builder: relay retry BUILDER "a hint"'
     )
-    problem = Problem(code=result.code or "failed", message=message, remedy=result.remedy or "relay retry",
-                      action="merge_build")  # fmt: skip
+    shown = report(result.data)
+    remedy = result.remedy or (f"relay logs {MERGED_WORKTREE} --failed" if shown else "relay retry")
+    problem = Problem(code=result.code or "failed", message=message, remedy=remedy, action="merge_build", report=shown)
     return AskCi("fix_failure", message, next_action="merge_build", error=problem)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -275,3 +276,28 @@ def test_an_assistant_that_is_logged_out_or_gone_is_named(relay: Relay) -> None:
     state = relay.asked("fix_failure")
     assert "there is no playbook" in state["message"]
     eventually(lambda: "there is no playbook" in relay("status"))
+
+
+def test_status_and_state_show_the_command_that_failed_its_exit_and_its_last_lines_without_secrets(
+    relay: Relay,
+) -> None:
+    check = "seq 40 | sed s/^/line/; echo $DB_PASSWORD >&2; exit 3"
+    secret = {"RELAY_ENV": json.dumps({"DB_PASSWORD": "correct-horse"})}
+    relay.begin(playbook(relay.root.parent / "book", {"bad": GOOD}, verify=check), "parts", "--yes",
+                env={"RELAY_ATTEMPTS": "1", **secret})  # fmt: skip
+    report = relay.asked("fix_failure")["error"]["report"]
+    assert report[:2] == [f"$ {check}", "exit status 3"]
+    assert report[2:] == [*(f"line{n}" for n in range(23, 41)), "--- standard error", "[masked DB_PASSWORD]"]
+    shown = relay("status")
+    assert all(f"\n   {line}\n" in shown for line in report)
+    assert "relay logs bad --failed" in shown
+
+
+def test_a_merged_tree_that_fails_shows_how_and_where_the_rest_is(relay: Relay) -> None:
+    check = "! test -e bad.txt || ! test -e good.txt || { echo both are there; exit 1; }"
+    begin(relay, [{"write": {"bad.txt": "1\n"}}], "--verify", check)
+    relay.asked("fix_failure")
+    shown = relay("status")
+    assert "\n   both are there\n" in shown
+    assert "relay logs merged --failed" in shown
+    assert "both are there" in relay("logs", "merged", "--failed")

@@ -11,6 +11,7 @@ from lib.display import escaped, width
 from lib.model import BuilderStatus, Problem
 from orchestrator.page import page
 from orchestrator.screen import Look
+from orchestrator.view import View
 
 WIDE = Look(columns=140)
 
@@ -27,6 +28,32 @@ def test_a_screen_says_what_is_wanted_where_it_stands_and_what_to_type() -> None
     assert "◆ Waiting for you: approve the design" in text
     assert "\n   relay approve " in text
     assert RUN in text
+
+
+REPORT = ("$ make check", "exit status 2", *(f"\x1b[31mline {n} {'x' * 90}" for n in range(20)))
+
+
+def failing() -> View:
+    """A run of nine builders that asks about a failure."""
+    error = Problem(code="exit_nonzero", message="b: it broke", remedy="relay logs b", report=REPORT)
+    parts = [builder(f"part-{n}", BuilderStatus.BUILT) for n in range(8)]
+    asked = waiting("fix_failure", "b: it broke", next_action="execution", error=error)
+    return view_of(asked, [builder("b", BuilderStatus.FAILED), *parts])
+
+
+def test_a_failure_shows_its_command_its_exit_and_its_last_lines_within_the_width() -> None:
+    lines = page(failing(), Look()).splitlines()
+    assert lines[lines.index("   $ make check") + 1] == "   exit status 2"
+    assert len([line for line in lines if line.startswith("   \\x1b[31mline ")]) == 20
+    assert max(map(width, lines)) <= 80
+
+
+def test_a_live_screen_has_as_much_of_a_failure_as_there_is_room_for() -> None:
+    text = page(failing(), Look(rows=30), live=True)
+    assert len(text.splitlines()) < 30
+    assert "line 19" in text
+    assert "$ make check" not in text
+    assert rows_of(text, "b")
 
 
 @pytest.mark.parametrize("rows", [24, 30])

@@ -45,7 +45,7 @@ def test_it_begins_with_its_schema_and_ends_with_a_newline() -> None:
 def test_no_content_breaks_the_bound_and_rendering_again_changes_nothing(
     requirement: str, message: str, feedback: str, remedy: str, lines: list[Any], copies: int
 ) -> None:
-    error = Problem(code="c", message=message, remedy=remedy)
+    error = Problem(code="c", message=message, remedy=remedy, report=tuple(message.splitlines()))
     builders = [one.model_copy(update={"id": f"{one.id}-{n}", "note": message}) for n in range(copies) for one in lines]
     data = render(
         state(requirement=requirement, message=message, feedback=feedback, error=error, builders=tuple(builders),
