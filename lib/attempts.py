@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from lib.config import Config
-from lib.failures import digest, last_lines, report
+from lib.failures import digest, last_lines, report, without_command
 from lib.model import Builder, BuilderStatus, Job, JobResult, Now, Problem
 from lib.passing import DISK_FULL, pause_s
 
@@ -52,7 +52,7 @@ def failed(
 
     `others` are the run's other builders: what fails in two of them alike is not for a builder to mend.
     """
-    failure = _digest(step, result)
+    failure = failure_digest(step, result)
     again = _came_back(builder, failure, result, others)
     problem = Problem(
         code=result.code or "failed",
@@ -119,11 +119,11 @@ def _named(step: str, result: JobResult) -> str:
     return f"{step} ({command[:COMMAND_CHARS]})" if command else step
 
 
-def _digest(step: str, result: JobResult) -> str:
-    """The digest of a command's failure; empty for any other end."""
+def failure_digest(step: str, result: JobResult) -> str:
+    """The digest of a command's failure, by its exit and what it printed; empty for any other end."""
     if step not in COMMANDS or result.code != "exit_nonzero":
         return ""
-    return digest(str(result.data.get("tail", result.message)))
+    return digest(without_command(result.data) or result.message)
 
 
 def _came_back(builder: Builder, failure: str, result: JobResult, others: Iterable[Builder]) -> str:

@@ -42,12 +42,12 @@ def report(data: Mapping[str, Any]) -> tuple[str, ...]:
     `data` is that of its result.
     """
     command = " ".join(str(data.get("command", "")).split())
-    lines = [line.rstrip() for line in _without_command(data).splitlines() if line.strip()]
+    lines = [line.rstrip() for line in without_command(data).splitlines() if line.strip()]
     head = [f"$ {command}", *lines[:1]] if command else []
     shown = [*head, *lines[max(len(head) - 1, 0) :][-REPORT_LINES:]]
     return tuple(line if len(line) <= SHOWN_CHARS else f"{line[: SHOWN_CHARS - 1]}…" for line in shown)
 
 
-def _without_command(data: Mapping[str, Any]) -> str:
+def without_command(data: Mapping[str, Any]) -> str:
     """What a failed job printed, after how it ended."""
     return str(data.get("tail", "")).removeprefix(f"$ {data.get('command', '')}\n")

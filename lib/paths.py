@@ -12,6 +12,8 @@ from lib.errors import RelayError, UsageError
 from lib.names import quote
 
 DEFAULT_INSTANCE = "default"
+#: The worktree of the commit that a run starts from; no component can be called so.
+BASE_WORKTREE = "_base"
 #: Characters of an instance's name.
 LONGEST = 63
 

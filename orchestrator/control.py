@@ -30,6 +30,7 @@ DESIGN_INVALID = "design_invalid"
 _WORDLESS = {
     "approve_design": "to have the design changed, reject it with them; to have it built as it is, approve without",
     "approve_landing": "approve without words to land it",
+    "check_base": "approve without words to go on regardless",
     "clear_the_way": "approve without words once the way is clear",
     "check_branch": "approve without words once the branch is as you want it",
 }
@@ -157,7 +158,7 @@ def retry(project: Project, builders: Sequence[str], words: str | None) -> None:
     elif builders:
         verb(project, "retry", builders, feedback=words)
     else:
-        hand_back(project, feedback=words)
+        hand_back(project, action="retry", feedback=words)
 
 
 def named(project: Project, words: Sequence[str]) -> tuple[list[str], str | None]:

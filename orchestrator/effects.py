@@ -63,6 +63,18 @@ def write_files(work: Work) -> JobResult:
     return JobResult(ok=True)
 
 
+def checkout_base(work: Work) -> JobResult:
+    """The commit that the run starts from, in a worktree of its own."""
+    worktrees.show(Repo.of(work.project), work.worktree, work.job.spec.args["base"], include_from=work.project.root)
+    return JobResult(ok=True)
+
+
+def drop_base(work: Work) -> JobResult:
+    """That worktree is removed."""
+    worktrees.remove(Repo.of(work.project), work.worktree)
+    return JobResult(ok=True)
+
+
 def prepare(work: Work) -> JobResult:
     """A builder's branch and worktree, from the merge of all that it depends on."""
     args = work.job.spec.args
@@ -222,6 +234,8 @@ def clean_landed(work: Work) -> JobResult:
 EFFECTS: Mapping[str, Callable[[Work], JobResult]] = {
     "survey": survey,
     "write_files": write_files,
+    "checkout_base": checkout_base,
+    "drop_base": drop_base,
     "prepare": prepare,
     "collect": collect,
     "gather_diff": gather_diff,

@@ -13,6 +13,7 @@ from lib.display import Masker, escaped
 from lib.errors import RelayError, UsageError
 from lib.model import Job, JobKind
 from lib.names import from_json
+from lib.paths import BASE_WORKTREE
 from lib.plainfile import NotPlainError, open_plain
 from lib.rundb import RunDB
 from orchestrator.transcript import Transcript
@@ -26,7 +27,7 @@ FOLLOW_S = 0.3
 SHOWN_BYTES = 20_000_000
 #: Names that are no builder's, and the role whose turns they stand for.
 ROLES: Final = {"design": "architect", "reviewer": "reviewer", "resolver": "resolver"}
-MERGED: Final = "merged"
+MERGED, BASE = "merged", "base"
 Echo = Callable[[str], object]
 
 
@@ -61,6 +62,8 @@ def _of(name: str, job: Job) -> bool:
     spec = job.spec
     if name == MERGED and spec.builder is None:
         return spec.worktree == MERGED
+    if name == BASE and spec.builder is None:
+        return spec.worktree == BASE_WORKTREE
     return spec.builder == name or (name in ROLES and spec.role == ROLES[name])
 
 
@@ -114,9 +117,9 @@ def _stored(project: Project, run: str = "") -> tuple[str, Stored]:
 
 def _check(choice: Choice, stored: Stored) -> None:
     known = [row.id for row in stored.builders]
-    if choice.name not in {*known, *ROLES, MERGED}:
+    if choice.name not in {*known, *ROLES, MERGED, BASE}:
         message = f"there is no builder {choice.name}; there are: {', '.join(known) or 'none yet'}"
-        message += f"; and {', '.join([*ROLES, MERGED])}"
+        message += f"; and {', '.join([*ROLES, BASE, MERGED])}"
         raise RelayError(message, remedy="relay status", code="unknown_builder")
 
 

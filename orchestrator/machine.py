@@ -55,6 +55,7 @@ from lib.model import (
     RunOutcome,
 )
 from lib.passing import pause_s
+from lib.paths import BASE_WORKTREE
 from lib.scope import sentence
 from orchestrator.fold import AT_WORK, SETTLED, Run
 from orchestrator.limits import enforce_limits, free_all, note_end
@@ -243,8 +244,8 @@ def _reopen(turn: Turn, builder: Builder) -> None:
 
 def _red(run: Run) -> str:
     """How the merged tree failed last: for the builder that is to mend it."""
-    ended = (job for job in reversed(run.jobs.values()) if job.spec.builder is None and job.result is not None)
-    job = next((job for job in ended if job.spec.kind is JobKind.COMMAND), None)
+    commands = (job for job in reversed(run.jobs.values()) if job.spec.kind is JobKind.COMMAND and job.result)
+    job = next((job for job in commands if job.spec.builder is None and job.spec.worktree != BASE_WORKTREE), None)
     if job is None or job.result is None or job.result.ok:
         return ""
     tail = str(job.result.data.get("tail", "")).strip()

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
+from lib.paths import BASE_WORKTREE
 from lib.wording import beyond
 from orchestrator.asking import Command, asked, commands, question, state_file
 
@@ -30,6 +31,13 @@ _DOING: Final = {
     "verify": "verifying the merged tree",
     "land": "landing",
     "clean": "cleaning up",
+}
+#: The same of the tree that the run starts from.
+_OF_BASE: Final = {
+    "checkout_base": "checking out what is there",
+    "setup": "making ready what is there",
+    "verify": "verifying what is there, before anything is built",
+    "drop_base": "cleaning up",
 }
 
 
@@ -347,7 +355,8 @@ def _building(built: int, total: int, active: int) -> str:
 
 def _doing(job: Record) -> str:
     spec = job["spec"]
-    what = _DOING.get(spec["name"]) or str(spec["name"]).replace("_", " ")
+    of_base = spec["worktree"] == BASE_WORKTREE and _OF_BASE.get(spec["name"])
+    what = of_base or _DOING.get(spec["name"]) or str(spec["name"]).replace("_", " ")
     by = f" by {spec['assistant']}" if spec["assistant"] else ""
     return what + by + (f", being stopped: {job['stopping']}" if job["stopping"] else "")
 

@@ -18,13 +18,13 @@ from phases._resolve import SHOWN, by_own_account
 _MERGED = frozenset({BuilderStatus.BUILT, BuilderStatus.MERGED, BuilderStatus.LANDED})
 
 
-def reasons(view: PhaseView, merged: Mapping[str, Any], shadow: str) -> list[str]:
+def reasons(view: PhaseView, merged: Mapping[str, Any], doubt: str) -> list[str]:
     """Why the landing is asked about, whatever `land` says; nothing if there is no reason.
 
-    `shadow` says that the verify commands looked at other code than what was merged.
+    `doubt` says that the verify commands looked at other code than what was merged, or failed as they did before.
     """
     return [
-        *([shadow] if shadow else []),
+        *([doubt] if doubt else []),
         *_bounded(_steering(view, merged)),
         *_bounded(_outside(view, pressing=True)),
         *_bounded(by_own_account(view)),

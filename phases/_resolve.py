@@ -16,6 +16,7 @@ from lib.model import Builder, Job, JobKind, JobSpec, Problem
 from lib.reports import report_of
 from lib.resolution import RESOLVABLE, read_account
 from lib.verification import of_merged
+from phases._base import as_before
 
 MERGED_WORKTREE: Final = "merged"
 BRIEF, RESOLVE, JUDGE, REOPEN = "brief_resolver", "resolve", "judge_resolution", "reopen_conflict"
@@ -44,7 +45,7 @@ def resolve(view: PhaseView, merge: Job, conflict: Mapping[str, Any], again: Job
         return Fail(problem)
     if last.spec.name in {BRIEF, REOPEN}:
         return _turn(view, merge, conflict, done)
-    if reasons := _reasons(last):
+    if (reasons := _reasons(last)) and not as_before(view, last):
         turns = [job for job in done if job.spec.name == RESOLVE]
         final = len(turns) >= view.config.attempts or _gave_up(turns[-1])
         return Proceed(jobs=(_effect(REOPEN, fresh=final),), notes=(f"The resolution is refused: {reasons[0]}",))

@@ -28,6 +28,7 @@ from lib.reports import plain
 from lib.scope import is_refused, sentence
 from lib.verification import of_builder
 from phases import _review
+from phases._base import AS_BEFORE, as_before
 from phases._prompt import builder_prompt
 
 Status = BuilderStatus
@@ -109,7 +110,7 @@ def _next(view: PhaseView, builder: Builder, starting: Sequence[JobSpec], change
         return (another_round(builder, view.feedback, view.config), None) if handed_back else None
     if builder.status not in AT_WORK:
         return None
-    if not job.result.ok and job.spec.name != _review.TURN:
+    if not job.result.ok and job.spec.name != _review.TURN and not as_before(view, job):
         if _cut_short(view, job, job.result):
             return {"note": ""}, job.spec
         if _says_nothing(job, job.result):
@@ -300,8 +301,9 @@ def _outside(builder: Builder, reach: Reach) -> JobResult:
     return JobResult(ok=False, code="outside_scope", message=sentence("it", reach), data={"tail": tail})
 
 
-def _verified(view: PhaseView, builder: Builder, _result: JobResult, _: Sequence[JobSpec]) -> Moved:
-    return _done(view, builder, {"verified": True, "failure": ""})
+def _verified(view: PhaseView, builder: Builder, result: JobResult, _: Sequence[JobSpec]) -> Moved:
+    note = {} if result.ok else {"note": f"verify {AS_BEFORE}"}
+    return _done(view, builder, {"verified": result.ok, "failure": "", **note})
 
 
 def _done(view: PhaseView, builder: Builder, fields: Mapping[str, Any]) -> Moved:
@@ -324,7 +326,7 @@ def _command(view: PhaseView, builder: Builder, name: str, command: str) -> JobS
     )
 
 
-#: What follows a job that ended well, by its name.
+#: What follows a job that ended well, or as it did before anything was built, by its name.
 _AFTER: Mapping[str, Callable[[PhaseView, Builder, JobResult, Sequence[JobSpec]], Moved | None]] = {
     "prepare": _prepared,
     "setup": _build,

@@ -15,6 +15,7 @@ from lib.failures import report
 from lib.lineage import tips
 from lib.model import Builder, BuilderStatus, Component, Job, JobKind, JobResult, JobSpec, Problem, RunOutcome
 from lib.verification import HINT, of_merged, runs_python, unverified, verdict
+from phases._base import AS_BEFORE, as_before
 from phases._gate import reasons, remarks
 from phases._resolve import MERGED_WORKTREE, is_news, resolve
 
@@ -52,14 +53,14 @@ class MergeBuildHandler:
                 return Proceed(jobs=(spec,))
             if job.result is None:
                 return Wait()
-            if not job.result.ok:
+            if not job.result.ok and not as_before(view, job):
                 return _fix(view, job.result, f"The merged tree fails: {spec.name}")
         return _landing(view, done, merge.result.data)
 
 
 def _landing(view: PhaseView, done: Mapping[str, Job], merged: Mapping[str, Any]) -> Outcome:
-    mode, head, shadow = view.config.land, str(merged["head"]), _shadow(view, done)
-    known, why = _known(view, shadow), reasons(view, merged, shadow)
+    mode, head, doubt = view.config.land, str(merged["head"]), _shadow(view, done) or _as_before(view, done)
+    known, why = _known(view, doubt), reasons(view, merged, doubt)
     if (mode is Land.ASK or why) and ("approve_landing" not in view.answers or is_news(view)):
         return _approval(view, known, [*why, *remarks(view)])
     if mode is Land.BRANCH:
@@ -93,9 +94,15 @@ def _shadow(view: PhaseView, done: Mapping[str, Job]) -> str:
     return found if runs_python([of_merged(view.config, _parts(view))]) else ""
 
 
-def _known(view: PhaseView, shadow: str) -> str:
+def _as_before(view: PhaseView, done: Mapping[str, Job]) -> str:
+    """That a command fails on the merged tree as it did before."""
+    failed = [name for name in ("setup", "verify") if (job := done.get(name)) and as_before(view, job)]
+    return f"{' and '.join(failed)} {AS_BEFORE}" if failed else ""
+
+
+def _known(view: PhaseView, doubt: str) -> str:
     """What is known of the merged tree, in words."""
-    return "not verified" if shadow else verdict(view.config, _parts(view))
+    return "not verified" if doubt else verdict(view.config, _parts(view))
 
 
 def _hint(view: PhaseView) -> str:

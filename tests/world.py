@@ -11,6 +11,7 @@ from typing import Any
 from lib.config import Config
 from lib.events import Event, JobEnded, JobSpawned, StateEdited
 from lib.model import Base, Edit, Job, JobKind, JobResult, Now, Owner, ProcessIdentity, State
+from lib.paths import BASE_WORKTREE
 from orchestrator.fold import Run
 from orchestrator.machine import decide
 from orchestrator.turn import Decision, Output, Seen
@@ -45,7 +46,10 @@ Answer = Callable[[Job], JobResult | None]
 
 @dataclass
 class World:
-    """Answers jobs by their name with `answers`, else with what a world without trouble would say."""
+    """Answers jobs by their name with `answers`, else with what a world without trouble would say.
+
+    Jobs on the tree that the run starts from are named `base:NAME` there.
+    """
 
     run: Run
     answers: dict[str, Answer | JobResult | None] = field(default_factory=dict)
@@ -96,7 +100,8 @@ class World:
         events: list[Event] = []
         if job.spec.kind is not JobKind.EFFECT:
             events.append(JobSpawned(job=job.id, process=ProcessIdentity(pid=7, start_ticks=1, boot_id="b")))
-        answer = self.answers.get(job.spec.name, self.usual)
+        prefix = "base:" if job.spec.worktree == BASE_WORKTREE else ""
+        answer = self.answers.get(prefix + job.spec.name, self.usual)
         result = answer(job) if callable(answer) else answer
         return [*events, JobEnded(job=job.id, result=result)] if result is not None else events
 

@@ -59,9 +59,9 @@ def make(programs: Path, name: str, text: str) -> None:
     (programs / name).chmod(0o755)
 
 
-def begin(relay: Relay, programs: Path, chain: str, **settings: str) -> None:
-    """One builder, `one`, of that chain; the architect is scripted."""
-    book = playbook(relay.root.parent / "book", {"one": []})
+def begin(relay: Relay, programs: Path, chain: str, *, verify: str | None = None, **settings: str) -> None:
+    """One builder, `one`, of that chain, with a command of its own; the architect is scripted."""
+    book = playbook(relay.root.parent / "book", {"one": []}, verify=verify)
     env = {f"RELAY_{name.upper()}": value for name, value in {"retry_delay_s": "0.1", **settings}.items()}
     env |= {"RELAY_ROLES": f'{{"architect": "{book}"}}', "PATH": f"{programs}:{os.environ['PATH']}"}
     relay.begin(chain, "parts", "--yes", "--poll", "0.3", env=env)

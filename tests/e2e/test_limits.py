@@ -58,9 +58,11 @@ def programs(relay: Relay) -> Programs:
     return Programs(relay.root / "bin")
 
 
-def begin(relay: Relay, programs: Programs, chain: str, *flags: str, **settings: str) -> None:
-    """One builder, `one`, of that chain; the architect is scripted."""
-    book = playbook(relay.root.parent / "book", {"one": []})
+def begin(
+    relay: Relay, programs: Programs, chain: str, *flags: str, verify: str | None = None, **settings: str
+) -> None:
+    """One builder, `one`, of that chain, with a command of its own; the architect is scripted."""
+    book = playbook(relay.root.parent / "book", {"one": []}, verify=verify)
     env = {f"RELAY_{name.upper()}": value for name, value in settings.items()}
     roles = f'{{"architect": "{book}"}}'
     relay.begin(

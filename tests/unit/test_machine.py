@@ -252,7 +252,7 @@ def test_a_components_command_comes_on_top_of_the_configured_one() -> None:
     world.settle()
     assert commands(world, "a") == ["(make check) && (test a)"]
     assert commands(world, "b") == ["make check"]
-    assert commands(world, None) == ["(make check) && (test a)"]
+    assert commands(world, None) == ["make check", "(make check) && (test a)"]
 
 
 def test_what_nothing_verifies_is_never_called_verified() -> None:
@@ -309,7 +309,7 @@ def test_what_is_killed_again_and_again_goes_to_ci() -> None:
     world.answers["verify"] = lambda job: bad("lost") if job.spec.builder is None else ok()
     world.settle()
     assert world.run.state.action_needed == "fix_failure"
-    assert sum(job.spec.name == "verify" and job.spec.builder is None for job in world.started) == 2
+    assert [job.spec.worktree for job in world.started if job.spec.name == "verify"][-2:] == ["merged", "merged"]
 
 
 def test_a_base_that_moved_on_is_merged_again_and_verified_again() -> None:
@@ -318,9 +318,9 @@ def test_a_base_that_moved_on_is_merged_again_and_verified_again() -> None:
     world.answers["land"] = lambda _job: next(landings)
     world.settle()
     assert world.run.state.outcome is RunOutcome.LANDED
-    run_jobs = [job.spec.name for job in world.started if job.spec.builder is None]
-    assert run_jobs.count("merge") == 2
-    assert run_jobs.count("verify") == 2
+    merging = [job.spec.name for job in world.started if job.spec.worktree == "merged"]
+    assert merging.count("merge") == 2
+    assert merging.count("verify") == 2
 
 
 def test_what_stands_in_the_way_of_landing_is_asked_about() -> None:

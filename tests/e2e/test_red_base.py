@@ -1,0 +1,71 @@
+"""Tests that fail before anything is built: told at once, asked about once, and nobody's fault afterwards."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from conftest import run_git
+from driver import Relay, playbook
+
+ONE = {"one": [{"write": {"one.txt": "1\n"}}]}
+OLD = "echo 3 passed, 1 failed: test_old; test -e mended"
+
+
+def commands(relay: Relay) -> list[str]:
+    """The commands that were run on the tree that the run started from."""
+    specs = [event["job"]["spec"] for event in relay.events("job_started")]
+    return [spec["command"] for spec in specs if spec["command"] and spec["worktree"] == "_base"]
+
+
+def test_a_red_tree_is_told_before_anything_is_built_and_can_be_gone_on_with(relay: Relay, tmp_path: Path) -> None:
+    relay.begin(playbook(tmp_path / "book", ONE), "parts", "--yes", "--verify", OLD)
+    state = relay.asked("check_base")
+    assert state["builders"] == []
+    assert state["message"].startswith(f"The tests fail before anything is built: {OLD}: exit status 1: ")
+    shown = relay("status")
+    for words in (f"\n   $ {OLD}\n   exit status 1\n", "3 passed, 1 failed: test_old\n", "relay approve", "relay retry",
+                  "relay cancel", "relay logs base"):  # fmt: skip
+        assert words in shown
+    assert "3 passed, 1 failed: test_old" in relay("logs", "base")
+    assert "reach nobody" in relay.refused("approve", "they are old", code=2)
+    relay.kill()
+    relay("approve")
+    state = relay.asked("approve_landing", times=2)
+    assert [(line["attempt"], line["verified"]) for line in state["builders"]] == [(1, False)]
+    assert "verify fails just as it did before anything was built" in state["message"]
+    assert len(commands(relay)) == 1
+    relay("approve")
+    assert ", not verified" in relay.over()["message"]
+    assert ".project/worktrees" not in run_git(relay.root, "worktree", "list")
+
+
+def test_what_the_machine_lacked_can_be_mended_and_tried_again_after_setup(relay: Relay, tmp_path: Path) -> None:
+    there = tmp_path / "service"
+    relay.begin(playbook(tmp_path / "book", ONE), "parts", "--yes", "--setup", "echo ready > .ready", "--verify",
+                f"test -e .ready && test -e {there}")  # fmt: skip
+    relay.asked("check_base")
+    there.write_text("")
+    relay("retry")
+    assert ", verified" in relay.over()["message"]
+    assert len(commands(relay)) == 4
+
+
+@pytest.mark.parametrize("verify", ["", "test -e README.md"])
+def test_a_green_tree_or_none_to_look_at_asks_nothing(relay: Relay, tmp_path: Path, verify: str) -> None:
+    relay.begin(playbook(tmp_path / "book", ONE), "parts", "--yes", *(["--verify", verify] if verify else []))
+    relay.over()
+    assert commands(relay) == ([verify] if verify else [])
+
+
+def test_an_orchestrator_that_is_killed_meanwhile_does_not_begin_again(relay: Relay, tmp_path: Path) -> None:
+    ran, go = tmp_path / "ran", tmp_path / "go"
+    verify = f"test -e one.txt || {{ echo + >> {ran}; until test -e {go}; do sleep 0.1; done; }}"
+    relay.begin(playbook(tmp_path / "book", ONE), "parts", "--yes", "--verify", verify)
+    relay.wait(lambda _: ran.exists())
+    assert "before anything is built" in relay("status")
+    relay.kill()
+    go.write_text("")
+    relay("resume")
+    relay.over()
+    assert ran.read_text() == "+\n"
