@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from lib.model import EDITABLE, Edit, Owner, Problem, State
@@ -59,7 +59,9 @@ class Known:
 
     `written` are the bytes of the newest revision, `published` says whether they ever stood in the file (a crash or a
     full disk comes between). `earlier` has recent older revisions by `rev`, `actions` those that code can be asked for
-    now, verbs included, `builders` the ids of all builders; `name` is what messages call the file.
+    now, verbs included, `builders` the ids of all builders; `name` is what messages call the file. `wordless` are
+    actions with which nobody would read words, and what to type for each: "" for the one that follows, and for none at
+    all while code has the run.
     """
 
     written: bytes
@@ -68,6 +70,7 @@ class Known:
     actions: Collection[str]
     builders: Collection[str]
     name: str = NAME
+    wordless: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +188,7 @@ class _Judging:
         self._check_owner(values)
         if "action_needed" in values:
             self._check_action(values["action_needed"])
+        self._check_words(values)
         return Edited(Edit(**values), rebased)
 
     def _check_owner(self, values: Mapping[str, Any]) -> None:
@@ -210,6 +214,16 @@ class _Judging:
         for unknown in (builder for builder in builders if builder not in self.known.builders):
             hint = did_you_mean(unknown, self.known.builders)
             raise self.refused("action_needed", "unknown_builder", f"there is no builder {unknown}{hint}")
+
+    def _check_words(self, values: Mapping[str, Any]) -> None:
+        """Words that are handed over with something that reads none stay in the file, and are told."""
+        if self.file.action_owner is Owner.CI or not self.file.feedback or values.keys() <= {"paused"}:
+            return
+        verb, _, names = values.get("action_needed", "").partition(" ")
+        remedy = self.known.wordless.get(f"{verb} ID" if names else verb)
+        if remedy is not None:
+            message = f"nobody would read the feedback now; take it out, or instead: {remedy}"
+            raise self.refused("feedback", "unread_words", message)
 
     def refused(self, field: str, code: str, message: str, remedy: str = "") -> StateProblem:
         return problem_at(self.known.name, message, code, locate(self.raw.decode(), (field,)), remedy)

@@ -7,6 +7,7 @@ import select
 import signal
 from collections.abc import Sequence
 from hashlib import sha256
+from typing import TYPE_CHECKING
 
 from lib.atomic import Changed, exchange
 from lib.errors import RelayError, UsageError
@@ -21,19 +22,14 @@ from orchestrator.asking import asked
 from orchestrator.restoring import publish_end, put_back
 from orchestrator.spelling import for_instance
 
+if TYPE_CHECKING:
+    from orchestrator.fold import Run
+
 STOP_TIMEOUT_S = 30.0
 _LANDED = BuilderStatus.LANDED
 MERGED = frozenset({BuilderStatus.MERGED, _LANDED})
 #: The code of a design that can't be built.
 DESIGN_INVALID = "design_invalid"
-#: Questions whose answer is a plain yes, with what to do with words instead.
-_WORDLESS = {
-    "approve_design": "to have the design changed, reject it with them; to have it built as it is, approve without",
-    "approve_landing": "approve without words to land it",
-    "check_base": "approve without words to go on regardless",
-    "clear_the_way": "approve without words once the way is clear",
-    "check_branch": "approve without words once the branch is as you want it",
-}
 
 
 def current(project: Project) -> State:
@@ -73,28 +69,36 @@ def edit(project: Project, change: Edit) -> State:
         return edited
 
 
-def approve(project: Project, words: str | None) -> State:
-    """Says yes to what is asked. Raises `RelayError` (`not_asked`, `unread_words` where nobody would read them)."""
-    question = current(project).action_needed
-    if words and question in _WORDLESS:
-        message = f"your words would reach nobody: {_WORDLESS[question]}"
-        remedy = f"relay reject {quote(words)}" if question == "approve_design" else "relay approve"
-        raise UsageError(message, remedy=remedy, code="unread_words")
-    return hand_back(project, feedback=words)
-
-
 def hand_back(project: Project, *, action: str | None = None, feedback: str | None = None, only: str = "") -> State:
     """Gives the run to code: `action` instead of the one that follows, with words for it.
 
     With `only`, what ci was asked must be that, or to mend what was made of it. Raises `RelayError` (`not_asked`) when
-    ci has nothing to hand back.
+    ci has nothing to hand back, and (`unread_words`) when nobody would read the words.
     """
     state = current(project)
     answers = {state.action_needed, _failed_as(state)}
     if state.action_owner is not Owner.CI or (only and only not in answers):
         message = _not_asked(state, only)
         raise RelayError(message, remedy="relay status", code="not_asked")
+    _check_words(project, action or "", feedback or state.feedback)
     return edit(project, Edit(action_owner=Owner.CODE, action_needed=action, feedback=feedback))
+
+
+def _check_words(project: Project, asked_for: str, words: str) -> None:
+    """Refuses words that nobody would read with what is asked for. Raises `UsageError` (`unread_words`)."""
+    from orchestrator.words import WORDS, wordless
+
+    remedy = wordless(_run(project)).get(asked_for) if words else None
+    if remedy is not None:
+        remedy = for_instance(remedy.replace(WORDS, quote(words)), project.instance)
+        raise UsageError("your words would reach nobody", remedy=remedy, code="unread_words")
+
+
+def _run(project: Project) -> Run:
+    from orchestrator.record import restore
+
+    with RunDB.open(project) as db:
+        return restore(db.load(active_run(project)))
 
 
 def _failed_as(state: State) -> str:
@@ -147,6 +151,8 @@ def verb(project: Project, word: str, builders: Sequence[str], feedback: str | N
     if late := [name for name in builders if known[name] in MERGED and not (reopens and known[name] is not _LANDED)]:
         message = f"{late[0]} is {known[late[0]].value} already"
         raise RelayError(message, remedy="relay cancel", code="too_late")
+    if word != "cancel":
+        _check_words(project, f"{word} ID" if builders else word, feedback or state.feedback)
     action = " ".join([word, *builders])
     return edit(project, Edit(action_owner=Owner.CODE, action_needed=action, feedback=feedback))
 
@@ -190,10 +196,7 @@ def _is_written(found: Raw | Refused, stored: Stored) -> bool:
 
 def _held(project: Project) -> bool:
     """Whether an assistant of the run is held."""
-    from orchestrator.record import restore
-
-    with RunDB.open(project) as db:
-        return bool(restore(db.load(active_run(project))).engine.holds)
+    return bool(_run(project).engine.holds)
 
 
 def pause(project: Project, *, freeze_builders: bool) -> None:
@@ -234,12 +237,8 @@ def _published_end(project: Project) -> str:
 
 def _targets(project: Project) -> dict[str, ProcessIdentity | None]:
     """The processes of the run's jobs, by their marks."""
-    from orchestrator.record import restore
-
-    run = active_run(project)
-    with RunDB.open(project) as db:
-        jobs = restore(db.load(run)).live_jobs()
-    return {f"{run}/{job.id}": job.process for job in jobs if job.process is not None}
+    run = _run(project)
+    return {f"{run.state.run}/{job.id}": job.process for job in run.live_jobs() if job.process is not None}
 
 
 def stop(project: Project, *, builders: bool) -> int | None:

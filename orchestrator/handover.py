@@ -18,6 +18,7 @@ from lib.statefile import Missing, Raw, Refused, read_raw, render, set_aside
 from lib.watch import Watch
 from orchestrator.fold import Run, present
 from orchestrator.wake import Wake
+from orchestrator.words import wordless
 
 UNWRITABLE = "state_unwritable"
 KEPT_REVISIONS = 200
@@ -74,7 +75,9 @@ class Handover:
     def observe(self, run: Run, legal: list[str], instant: Now) -> list[Event]:
         """The facts that the file as it stands now amounts to. Raises `RelayError` if it can't be told."""
         self.due_mono_s = None
-        known = Known(self._written, self._published, self._earlier, legal, tuple(run.builders), self._name)
+        known = Known(
+            self._written, self._published, self._earlier, legal, tuple(run.builders), self._name, wordless(run)
+        )
         with state_lock(self._project, timeout_s=LOCK_WAIT_S):
             late = late_write(self._path)
             if late is not None and late.path != self._spent:

@@ -162,7 +162,7 @@ def _held(run: Run) -> bool:
     return run.state.paused or run.engine.problem is not None or asked
 
 
-def _action(run: Run) -> str:
+def action_of(run: Run) -> str:
     """The action of code that is under way, or follows when ci hands back."""
     return run.state.next_action if run.state.action_owner is Owner.CI else run.state.action_needed
 
@@ -183,7 +183,7 @@ def _handed_back(turn: Turn, before: Run, edit: Edit) -> None:
     if not asked and edit.action_needed is None:
         return
     free_all(turn)
-    current = _action(before)
+    current = action_of(before)
     wanted = edit.action_needed or current
     verb, *names = wanted.split(" ")
     if verb == CANCEL:
@@ -291,10 +291,10 @@ def _dispatch(turn: Turn, handlers: Mapping[str, PhaseHandler], read: Reader) ->
             return
         if not run.engine.begun:
             turn.emit(ActionStarted(action=run.state.action_needed, feedback=run.state.feedback))
-        action = _action(run)
+        action = action_of(run)
         if not _carry_out(turn, action, _asked_of(handlers, action, _view(turn, read))):
             return
-    action = _action(turn.run)
+    action = action_of(turn.run)
     _carry_out(turn, action, _broken(f"{action} did not come to rest in {MAX_STEPS} steps"))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -55,11 +55,14 @@ def edited(data: bytes, **changes: Any) -> bytes:
     return (json.dumps(kept, indent=2, ensure_ascii=False) + "\n").encode()
 
 
-def known(newest: State, earlier: Iterable[State] = (), *, published: bool = True) -> Known:
+def known(
+    newest: State, earlier: Iterable[State] = (), *, published: bool = True, wordless: Mapping[str, str] | None = None
+) -> Known:
     return Known(
         written=render(newest),
         published=published,
         earlier={old.rev: Footprint.of(old, render(old)) for old in earlier},
         actions=ACTIONS,
         builders=BUILDERS,
+        wordless=wordless or {},
     )

@@ -35,7 +35,7 @@ def approve(words: Words = None, instance: Instance = "default") -> None:
 
     project = project_of(instance)
     question = control.current(project).action_needed
-    control.approve(project, words)
+    control.hand_back(project, feedback=words)
     _told(project, _APPROVED.get(question, "Handed back. Relay goes on."))
 
 

@@ -60,6 +60,22 @@ def red(relay: Relay, tmp_path: Path) -> Relay:
     return relay
 
 
+def test_words_about_a_red_merged_tree_that_name_no_builder_are_refused_with_what_to_type(red: Relay) -> None:
+    for command in ("retry", "approve"):
+        said = red.refused(command, "they clash", code=2)
+        assert "your words would reach nobody" in said
+        assert "relay retry one 'they clash'" in said
+    red.edit(action_owner="code", feedback="they clash")
+    eventually(lambda: "nobody would read the feedback" in red("status"))
+    assert 'relay retry one "words"' in red("status")
+    assert red.state()["feedback"] == "they clash"
+    assert "nobody would read the feedback" in (red.home / "logs" / "workflow.log").read_text()
+    red("resume", "--discard-edit")
+    red.wait(lambda state: not state["feedback"])
+    red("retry", "two", "they clash")
+    red.over()
+
+
 @pytest.mark.parametrize("args", [["two", "they clash"], ["-b", "two", "they clash"]])
 def test_a_builder_is_reopened_by_the_failure_of_the_merged_tree(red: Relay, args: list[str]) -> None:
     assert "relay retry BUILDER" in red.state()["message"]

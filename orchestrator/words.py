@@ -1,0 +1,66 @@
+"""Who reads a person's words, by what is asked for with them; and what to type where nobody does. Pure."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from lib.config import Conflicts
+from lib.model import BuilderStatus, Owner
+from lib.resolution import RESOLVABLE
+from orchestrator.control import DESIGN_INVALID
+from orchestrator.fold import AT_WORK, Run
+from orchestrator.machine import REOPENED, action_of
+
+#: Stands for the words themselves in what is to be typed.
+WORDS: Final = '"words"'
+_REJECT: Final = f"relay reject {WORDS}"
+
+
+def wordless(run: Run) -> dict[str, str]:
+    """What nobody reads words with, as an edit of state.json would say it, and what to type for each.
+
+    The key "" is the hand-back that names no action, or an edit of the words alone while code has the run. Verbs have
+    ` ID` where builders follow.
+    """
+    if run.state.outcome is not None:
+        return {}
+    asked = run.state.action_owner is Owner.CI
+    follows = action_of(run)
+    found = {action: _remedy(run) for action in ("design_build", "execution", "merge_build") if not _reads(run, action)}
+    if not asked or follows in found:
+        found[""] = _remedy(run)
+        found["retry"] = _remedy(run)
+    return {**found, "skip ID": _remedy(run)}
+
+
+def _reads(run: Run, action: str) -> bool:
+    """Whether the built-in action takes words up as the run stands."""
+    match action:
+        case "execution":
+            return any(builder.status is BuilderStatus.FAILED for builder in run.builders.values())
+        case "merge_build":
+            return run.state.action_needed == "resolve_conflict" and _is_for_resolver(run)
+        case _:
+            return False
+
+
+def _is_for_resolver(run: Run) -> bool:
+    """Whether the conflict that ci is asked to resolve may go to an assistant."""
+    merges = [job.result for job in run.jobs.values() if job.spec.name == "merge" and job.result]
+    conflict = (merges[-1].data.get("conflict") if merges else None) or {"paths": ()}
+    return run.config.conflicts is Conflicts.ASSISTANT and all(path["kind"] in RESOLVABLE for path in conflict["paths"])
+
+
+def _remedy(run: Run) -> str:
+    """What takes words up as the run stands; else how to go on without."""
+    state = run.state
+    is_invalid = state.error is not None and state.error.code == DESIGN_INVALID
+    if state.action_needed == "approve_design" or is_invalid:
+        return _REJECT
+    is_red = state.phase == "merge_build" and state.action_needed == "fix_failure"
+    takers = REOPENED if is_red else AT_WORK | {BuilderStatus.RETRYING, BuilderStatus.FAILED}
+    if name := next((builder.id for builder in run.builders.values() if builder.status in takers), ""):
+        return f"relay retry {name} {WORDS}"
+    if state.action_owner is Owner.CI:
+        return "relay retry" if state.action_needed == "fix_failure" else "relay approve"
+    return "relay status"
