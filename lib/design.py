@@ -24,6 +24,8 @@ from lib.model import Component, Design
 from lib.names import shown_data
 
 #: Names of branches and worktrees that Relay itself makes beside those of the builders.
+#: The code of a design that can't be built.
+DESIGN_INVALID: Final = "design_invalid"
 RESERVED: Final = frozenset({"merged", "architect"})
 MAX_WARNINGS: Final = 20
 

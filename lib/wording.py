@@ -94,6 +94,12 @@ def _advanced(data: _Data) -> str:
     return f"next: {_words(data.get('action'))}" + (f": {message}" if message else "")
 
 
+def _verb_done(data: _Data) -> str:
+    if data.get("verb") == "cancel":
+        return "to be cancelled; a landing has begun, and is stopped unless your branch has moved"
+    return f"{data.get('verb')} is done, {_words(data.get('action'))} goes on"
+
+
 def _builder_added(data: _Data) -> str:
     builder = data.get("builder") or {}
     title = (builder.get("component") or {}).get("title")
@@ -175,7 +181,7 @@ _WORDS: Final[Mapping[str, Callable[[_Data], str | None]]] = {
     "action_started": _action_started,
     "asked": _asked,
     "advanced": _advanced,
-    "verb_done": lambda data: f"{data.get('verb')} is done, {_words(data.get('action'))} goes on",
+    "verb_done": _verb_done,
     "finished": lambda data: f"finished, {data.get('outcome')}: {data.get('message')}",
     "builder_added": _builder_added,
     "builder_changed": _builder_changed,

@@ -10,6 +10,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from lib.atomic import Changed, exchange
+from lib.design import DESIGN_INVALID
 from lib.errors import RelayError, UsageError
 from lib.lock import InstanceLock, holder, state_lock
 from lib.model import BuilderStatus, Edit, Owner, ProcessIdentity, State
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
 STOP_TIMEOUT_S = 30.0
 _LANDED = BuilderStatus.LANDED
 MERGED = frozenset({BuilderStatus.MERGED, _LANDED})
-#: The code of a design that can't be built.
-DESIGN_INVALID = "design_invalid"
 
 
 def current(project: Project) -> State:
@@ -174,18 +173,22 @@ def named(project: Project, words: Sequence[str]) -> tuple[list[str], str | None
     return list(words[:count]), " ".join(words[count:]) or None
 
 
-def cancel(project: Project) -> None:
-    """Ends the run. A state.json that Relay did not write is set aside: it might hold this, too.
+def cancel(project: Project) -> bool:
+    """Ends the run; whether a landing has begun, which may be too late to stop.
 
-    Raises `RelayError`.
+    A state.json that Relay did not write is set aside: it might hold this, too. Raises `RelayError`.
     """
+    from orchestrator.cancelling import landing
+
     run = active_run(project)
     with state_lock(project):
         db = RunDB.open_readonly(project.database)
         found = read_raw(project.state_file)
         if db is not None and not isinstance(found, Missing) and not _is_written(found, db.load(run)):
             set_aside(project.state_file)
+    begun = landing(_run(project)) is not None
     verb(project, "cancel", ())
+    return begun
 
 
 def _is_written(found: Raw | Refused, stored: Stored) -> bool:

@@ -182,7 +182,9 @@ def _message(work: Work) -> str:
 def land_merged(work: Work) -> JobResult:
     """The user's branch, moved on to what was verified."""
     args, repo = work.job.spec.args, Repo.of(work.project)
-    done = land.land(repo, args["branch"], args["base"], args["head"], _journal(work))
+    done = land.land(
+        repo, args["branch"], args["base"], args["head"], _journal(work), waiting=lambda: _check_wanted(work)
+    )
     match done:
         case land.Landed():
             return JobResult(ok=True, data={"commit": done.commit})
@@ -194,20 +196,25 @@ def land_merged(work: Work) -> JobResult:
 
 
 def _journal(work: Work) -> Callable[[Mapping[str, Any]], None]:
-    """Keeps what is about to be landed, for whoever has to look into a repository after a crash.
-
-    The run may have been cancelled while it waited for others to land: then nothing is.
-    """
+    """Keeps what is about to be landed, for whoever has to look into a repository after a crash."""
 
     def keep(entry: Mapping[str, Any]) -> None:
-        if (db := RunDB.open_readonly(work.project.database)) is not None:
-            with db:
-                if db.active_run(work.project.instance_dir.name) != work.run:
-                    raise RelayError("the run is over, nothing was landed", remedy="relay status", code="run_over")
+        _check_wanted(work)
         work.records.mkdir(parents=True, exist_ok=True)
         replace_file(work.records / JOURNAL, json.dumps(entry).encode())
 
     return keep
+
+
+def _check_wanted(work: Work) -> None:
+    """Raises `RelayError` (`run_over`) if the run was cancelled, or is over."""
+    if (db := RunDB.open_readonly(work.project.database)) is None:
+        return
+    with db:
+        stored = db.load(work.run)
+    jobs = (json.loads(row.data) for row in stored.jobs if row.id == work.job.id)
+    if stored.row.outcome is not None or any(job["stopping"] for job in jobs):
+        raise RelayError("the run is over, nothing was landed", remedy="relay status", code="run_over")
 
 
 def clean_landed(work: Work) -> JobResult:

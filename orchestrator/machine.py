@@ -52,23 +52,22 @@ from lib.model import (
     Owner,
     Problem,
     Reach,
-    RunOutcome,
 )
 from lib.passing import pause_s
 from lib.paths import BASE_WORKTREE
 from lib.scope import sentence
-from orchestrator.fold import AT_WORK, SETTLED, Run
+from orchestrator.cancelling import CANCEL, cancel, give_up_landing
+from orchestrator.fold import SETTLED, Run
 from orchestrator.limits import enforce_limits, free_all, note_end
 from orchestrator.turn import Decision, Seen, Turn
 
 MAX_STEPS = 100
 ACTION: TypeAdapter[str] = TypeAdapter(Action)
-RETRY, SKIP, CANCEL = "retry", "skip", "cancel"
+RETRY, SKIP = "retry", "skip"
 #: Actions that the machine carries out itself.
 VERBS = (RETRY, SKIP, CANCEL)
 #: Their work is in the merged tree, or about to be.
 REOPENED = frozenset({BuilderStatus.BUILT, BuilderStatus.MERGED})
-UNFINISHED = AT_WORK | {BuilderStatus.PENDING, BuilderStatus.RETRYING, BuilderStatus.FAILED}
 
 
 Reader = Callable[[str], str | None]
@@ -86,6 +85,7 @@ def decide(run: Run, seen: Seen, handlers: Mapping[str, PhaseHandler], now: Now,
             _warn(turn, [*map(str, fact.result.data.get("told", ())), *_trespasses(turn.run, fact)])
             note_end(turn, turn.run.jobs[fact.job])
     _take_up_delayed(turn)
+    give_up_landing(turn)
     if turn.run.state.outcome is None:
         if not turn.run.state.paused:
             enforce_limits(turn, seen)
@@ -187,7 +187,7 @@ def _handed_back(turn: Turn, before: Run, edit: Edit) -> None:
     wanted = edit.action_needed or current
     verb, *names = wanted.split(" ")
     if verb == CANCEL:
-        _cancel(turn)
+        cancel(turn, current)
     elif verb in _VERBS:
         reopened = [name for name in names if verb == RETRY and _fails_merged(before, name)]
         for name in names:
@@ -260,18 +260,6 @@ def _skip(turn: Turn, builder: Builder) -> None:
 
 
 _VERBS = {RETRY: _retry, SKIP: _skip}
-
-
-def _cancel(turn: Turn) -> None:
-    for job in turn.run.live_jobs():
-        turn.stop(job, "cancelled")
-    for builder in list(turn.run.builders.values()):
-        if builder.status in UNFINISHED:
-            turn.emit(BuilderChanged(builder=builder.id, changes={"status": BuilderStatus.CANCELLED,
-                                                                  "ended_at": turn.now.wall}))  # fmt: skip
-    message = "Cancelled; branches, worktrees and checkpoints are kept. See: relay recover"
-    turn.emit(Finished(outcome=RunOutcome.CANCELLED, message=message))
-    turn.decision.checkpoint = "cancelled"
 
 
 def _end_job(turn: Turn, builder: Builder, reason: str) -> None:

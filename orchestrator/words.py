@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 from lib.config import Conflicts
+from lib.design import DESIGN_INVALID
 from lib.model import BuilderStatus, Owner
 from lib.resolution import RESOLVABLE
-from orchestrator.control import DESIGN_INVALID
 from orchestrator.fold import AT_WORK, Run
 from orchestrator.machine import REOPENED, action_of
 

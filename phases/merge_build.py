@@ -84,7 +84,8 @@ def _landing(view: PhaseView, done: Mapping[str, Job], merged: Mapping[str, Any]
         return Proceed(jobs=(JobSpec(kind=JobKind.EFFECT, name="clean", args=args),))
     if clean.result is None:
         return Wait()
-    return Finish(RunOutcome.LANDED, f"Landed on {view.state.base.branch} at {head[:10]}, {known}{_hint(view)}")
+    late = "; it was too late to cancel" if land.stopping else ""
+    return Finish(RunOutcome.LANDED, f"Landed on {view.state.base.branch} at {head[:10]}, {known}{_hint(view)}{late}")
 
 
 def _shadow(view: PhaseView, done: Mapping[str, Job]) -> str:

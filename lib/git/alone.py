@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -17,22 +17,30 @@ from lib.names import quote
 #: For as long as a landing may take, and a few that wait before this one.
 PATIENCE_S: Final = 4 * CHECKOUT_TIMEOUT_S
 _PAUSE_S: Final = 0.02
+_LOOK_S: Final = 0.5
 #: A job in the sandbox, which can't write here, can't open it either: it never holds the lock.
 _MODE: Final = 0o200
 
 
 @contextmanager
-def alone(repo: Repo, patience_s: float = PATIENCE_S) -> Iterator[None]:
+def alone(
+    repo: Repo, patience_s: float = PATIENCE_S, *, waiting: Callable[[], object] = lambda: None
+) -> Iterator[None]:
     """Held from the first look at the user's checkout to the end of a landing.
 
-    Raises `RelayError`: `landing_busy` if another one takes longer than `patience_s`, `lock_failed`.
+    While others land, `waiting` is called now and then; what it raises ends the wait. Raises `RelayError`:
+    `landing_busy` if another one takes longer than `patience_s`, `lock_failed`.
     """
     file = repo.common_dir / "relay" / "landing"
-    deadline_mono_s = time.monotonic() + patience_s
+    look_mono_s = time.monotonic()
+    deadline_mono_s = look_mono_s + patience_s
     while (held := _taken(file)) is None:
         if time.monotonic() > deadline_mono_s:
             message = f"another run has been landing in this repository for {patience_s:g} s"
             raise RelayError(message, remedy=f"fuser -v {quote(str(file))}", code="landing_busy")
+        if time.monotonic() >= look_mono_s:
+            look_mono_s += _LOOK_S
+            waiting()
         time.sleep(_PAUSE_S)
     try:
         yield

@@ -41,14 +41,16 @@ class MovedOn:
     tip: str
 
 
-def land(repo: Repo, branch: str, old: str, new: str, journal: Journal) -> Landed | MovedOn | Blocked:
+def land(
+    repo: Repo, branch: str, old: str, new: str, journal: Journal, *, waiting: Callable[[], object] = lambda: None
+) -> Landed | MovedOn | Blocked:
     """Moves `branch` on to the commit `new`, with the files of whoever has it checked out.
 
     `old` is where the branch was last seen; that it moved on since is an answer, not an error. `journal` is called
     with what is about to be done, before it is. Called again after a kill, it finishes what was begun: files that hold
     an old or a new version, or the beginning of the new one, are git's; anything else is the user's and stays.
     """
-    with alone(repo):
+    with alone(repo, waiting=waiting):
         return _land(repo, branch, old, new, journal)
 
 

@@ -119,8 +119,9 @@ def cancel(instance: Instance = "default") -> None:
     from orchestrator import control
 
     project = project_of(instance)
-    control.cancel(project)
-    _told(project, "Cancelling; branches and worktrees are kept.")
+    landing = control.cancel(project)
+    late = "Cancelling, unless your branch has moved already, as a landing has begun: relay status tells which."
+    _told(project, late if landing else "Cancelling; branches and worktrees are kept.")
 
 
 def _told(project: Project, line: str) -> None:

@@ -93,6 +93,20 @@ def test_instances_that_land_at_the_same_moment_all_land(relay: Relay, tmp_path:
     assert not (relay.root / ".git" / "relay-landing").exists()
 
 
+def test_a_cancel_that_comes_when_the_branch_is_about_to_move_is_told_to_be_too_late(
+    relay: Relay, tmp_path: Path
+) -> None:
+    waits = 'until [ -e "$FAULTY/go" ]; do sleep 0.1; done; rm .git/HEAD.lock .git/refs/heads/main.lock; exit 0'
+    relay.begin(playbook(tmp_path / "book", PARTS), "parts", "--yes", env=faulty(tmp_path, waits))
+    eventually((tmp_path / "done").exists, 60)
+    assert "unless your branch has moved already" in relay("cancel")
+    relay.wait(lambda state: state["action_needed"] == "merge_build" and relay.events("job_stopping"))
+    (tmp_path / "go").touch()
+    landed(relay)
+    assert "it was too late to cancel" in relay.state()["message"]
+    assert "it was too late to cancel" in relay("status")
+
+
 def test_a_run_that_is_cancelled_while_another_one_lands_does_not_land(relay: Relay, tmp_path: Path) -> None:
     with alone(Repo.of(find_project(relay.root))):
         relay.begin(playbook(tmp_path / "book", PARTS), "parts", "--yes")
