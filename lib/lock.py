@@ -46,7 +46,7 @@ def refuse_links(project: Project) -> None:
     Nothing is made; what is missing is fine.
     """
     folders = [project.dot, *_between(project.dot, project.home), *_between(project.common_dir, project.instance_dir)]
-    for path in (*folders, project.logs, project.dot / "runs", project.dot / "worktrees"):
+    for path in (*folders, project.logs, project.dot / "runs", project.worktrees):
         _refuse(path, stat.S_ISDIR, "a folder")
     made = (project.dot / ".gitignore", project.home / "state.schema.json")  # git reads the first
     for path in (*made, project.pid_file, _state_lock_file(project), _owner_file(project)):

@@ -57,6 +57,11 @@ class Project:
         return self.dot / "config.yaml"
 
     @property
+    def orchestrator_log(self) -> Path:
+        """What the orchestrator, and what it leaves to a process of its own, print themselves."""
+        return self.logs / "orchestrator.log"
+
+    @property
     def store(self) -> Path:
         """What must survive `git clean -fdx`: the run database and the locks."""
         return self.common_dir / "relay"
@@ -87,8 +92,13 @@ class Project:
         """The folder of a job's claim, exit and prompt: beyond the reach of `git clean -fdx`."""
         return self.store / "jobs" / run / job
 
+    @property
+    def worktrees(self) -> Path:
+        """The folder of the runs' worktrees, and of what is left of those that are being removed."""
+        return self.dot / "worktrees"
+
     def worktree(self, run: str, name: str) -> Path:
-        return self.dot / "worktrees" / run / name
+        return self.worktrees / run / name
 
 
 def working_folder(otherwise: Path | None = None) -> Path:

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import re
 import shutil
 import subprocess
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 REMOVE_TIMEOUT_S: Final = 120.0
+_ESCAPED: Final = re.compile(rb"\\([0-7]{3})")
 
 
 def remove_whole(thing: Path) -> None:
     """Removes a file, a link, or a folder with all that is in it; nothing if it is not there.
 
     Raises `ValueError` for a path that is not absolute, or the root, as what a torn record names is; `OSError` if
-    something in it can't be removed.
+    something in it can't be removed, and before anything is removed if something is mounted there.
     """
     if not thing.is_absolute() or thing == Path(thing.anchor):
         raise ValueError(f"{str(thing)!r} is no place to remove")
@@ -23,6 +28,7 @@ def remove_whole(thing: Path) -> None:
         if thing.is_symlink() or not thing.is_dir():
             thing.unlink(missing_ok=True)
         else:
+            _refuse_mounts(thing)
             shutil.rmtree(thing)
     except FileNotFoundError:
         if os.path.lexists(thing):  # another one removed something in it at the same time
@@ -31,10 +37,30 @@ def remove_whole(thing: Path) -> None:
         _remove_by_force(thing)
 
 
+def _refuse_mounts(folder: Path) -> None:
+    """What is mounted in a folder is no part of it, on whichever file system it is."""
+    real = folder.resolve()
+    for place in _mounts():
+        if place.is_relative_to(real):
+            raise OSError(errno.EBUSY, f"something is mounted there (umount {place})", str(folder))
+
+
+def _mounts() -> Iterator[Path]:
+    """Where something is mounted (proc_pid_mountinfo(5)); nothing where the system does not tell."""
+    with suppress(FileNotFoundError):
+        for line in Path("/proc/self/mountinfo").read_bytes().splitlines():
+            raw = _ESCAPED.sub(lambda found: bytes([int(found[1], 8)]), line.split(b" ")[4])
+            yield Path(os.fsdecode(raw))
+
+
 def _remove_by_force(folder: Path) -> None:
+    _refuse_mounts(folder)
     for command in (["chmod", "-R", "u+rwX"], ["rm", "-rf"]):
-        done = subprocess.run(
-            [*command, "--", str(folder)], check=False, capture_output=True, text=True, timeout=REMOVE_TIMEOUT_S
-        )
+        try:
+            done = subprocess.run(
+                [*command, "--", str(folder)], check=False, capture_output=True, text=True, timeout=REMOVE_TIMEOUT_S
+            )
+        except subprocess.TimeoutExpired as error:
+            raise TimeoutError(errno.ETIMEDOUT, f"{command[0]} did not end", str(folder)) from error
     if done.returncode:
         raise OSError(f"{folder} can't be removed: {done.stderr.strip()[:200]}")

@@ -26,7 +26,7 @@ def start_detached(project: Project, run_name: str, lock: InstanceLock, *, confi
     With `confirmed`, it returns once the run has been taken up, some tenths of a second later. Raises `RelayError`:
     what kept the orchestrator from that, or `not_started`.
     """
-    log = project.logs / "orchestrator.log"
+    log = project.orchestrator_log
     hear, tell = os.pipe()
     with os.fdopen(hear, "rb") as answer:
         try:

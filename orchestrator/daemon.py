@@ -21,6 +21,7 @@ from lib.paths import Project
 from lib.plainfile import NotPlainError, read_plain
 from lib.process import identify, now
 from lib.registry import Entry, record
+from lib.rubbish import sweep_quietly
 from lib.rundb import Checkpoint, RunDB, StoreError
 from orchestrator.diagnostics import Diagnostics
 from orchestrator.fold import Run
@@ -78,6 +79,7 @@ class Daemon:
         """Takes up what an earlier orchestrator left: its processes, its unfinished effects, its state file."""
         make_home(self.project)
         sweep_home(self.project, self.run.state.run)
+        sweep_quietly(self.project.worktrees, self.project.orchestrator_log)
         write_pid(self.project, self.identity)
         with suppress(StoreError):  # for people to see; the lock tells it, too
             self.db.set_orchestrator(self.run.state.run, self.identity.model_dump())

@@ -15,6 +15,7 @@ from lib.git.run import Repo
 from lib.lock import holder
 from lib.names import quote
 from lib.paths import Project, find_project, user_state_dir, working_folder
+from lib.rubbish import waiting
 from lib.rundb import RunDB, StoreError
 from lib.sandbox import probe
 from lib.sqlite import CORRUPT
@@ -147,8 +148,9 @@ def _orchestrator(project: Project) -> Finding:
 def _worktrees(project: Project) -> Iterator[Finding]:
     db = RunDB.open_readonly(project.database)
     over = {row.id for row in db.runs(limit=10_000) if row.outcome} if db else set()
-    folder = project.dot / "worktrees"
+    folder = project.worktrees
     left = sorted(path.name for path in folder.iterdir() if path.name in over) if folder.is_dir() else []
+    left += [path.name for path in waiting(folder)]
     yield Finding("worktrees", not left, f"left of runs that are over: {', '.join(left)}" if left else "none left over",
                   "relay clean", optional=True)  # fmt: skip
 

@@ -27,6 +27,7 @@ from lib.git.snapshot import Snapshot
 from lib.git.way import some
 from lib.model import JobResult
 from lib.names import quote, shown
+from lib.rubbish import sweep_quietly
 from lib.rundb import RunDB
 from orchestrator import scoping
 from orchestrator.conflicts import RESOLVED, brief_resolver, judge_resolution, reopen_conflict
@@ -234,6 +235,7 @@ def clean_landed(work: Work) -> JobResult:
     indexes = work.project.store / "indexes" / work.run
     if indexes.is_dir() and not done.kept:
         shutil.rmtree(indexes)
+    sweep_quietly(work.project.worktrees, work.project.orchestrator_log)
     told += [f"{what} is kept: {why}" for what, why in done.kept if why.startswith(clean.UNCLEAR)]
     return JobResult(ok=True, data={"removed": done.removed, "kept": done.kept, "told": [*told, *done.told]})
 

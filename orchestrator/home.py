@@ -48,7 +48,7 @@ def make_home(project: Project) -> None:
         message = f"{project.common_dir} is gone: there is no repository to work for"
         raise RelayError(message, remedy="relay doctor", code=REPOSITORY_GONE)
     refuse_links(project)
-    for folder in (project.home, project.logs, project.dot / "runs", project.dot / "worktrees"):
+    for folder in (project.home, project.logs, project.dot / "runs", project.worktrees):
         folder.mkdir(parents=True, exist_ok=True)
     ignore = project.dot / ".gitignore"
     if not ignore.exists():

@@ -9,6 +9,7 @@ from lib.errors import RelayError
 from lib.git.clean import clean_run
 from lib.git.run import Repo
 from lib.paths import Project
+from lib.rubbish import sweep, waiting
 from lib.rundb import RunDB
 from lib.trust import trust_file
 from orchestrator.containment import clear_kept, clear_left
@@ -33,7 +34,7 @@ def clean_runs(project: Project, name: str) -> list[str]:
     rows = [row for row in (db.runs(limit=10_000) if db else []) if row.outcome and (not name or row.id == name)]
     if name and not rows:
         raise RelayError(f"there is no run {name} that is over", remedy="relay runs", code="unknown_run")
-    lines = []
+    lines, left = [], waiting(project.worktrees)
     for row in rows:
         base = db.load(row.id).header["base"]["branch"] if db else ""
         done = clean_run(Repo.of(project), project, row.id, base)
@@ -43,4 +44,5 @@ def clean_runs(project: Project, name: str) -> list[str]:
         lines += [f"removed {what}" for what in done.removed]
         lines += [f"kept    {what}: {why}" for what, why in done.kept]
         lines += done.told
+    lines += sweep(project.worktrees) or (["removed what an earlier cleaning had left"] if left else [])
     return lines or ["Nothing to clean: no worktree or branch of a run that is over is left."]

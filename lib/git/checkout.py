@@ -17,6 +17,7 @@ from lib.git.inspect import resolve
 from lib.git.records import records
 from lib.git.run import Repo
 from lib.removal import remove_whole
+from lib.rubbish import set_aside
 from lib.syncing import sync_file
 
 #: What git keeps in its record while a merge, rebase or pick is not ended.
@@ -24,8 +25,6 @@ _BEGUN: Final = (
     *("MERGE_HEAD", "MERGE_MSG", "MERGE_MODE", "MERGE_RR", "AUTO_MERGE", "SQUASH_MSG"),
     *("CHERRY_PICK_HEAD", "REVERT_HEAD", "rebase-merge", "rebase-apply", "sequencer"),
 )
-#: Begins the name that a worktree has while it is being removed.
-TRASH: Final = ".removed-"
 #: Begins every index (gitformat-index(5)).
 INDEX_SIGNATURE: Final = b"DIRC"
 _COMMON: Final = b"../..\n"
@@ -175,19 +174,21 @@ def copy_index(source: Path, target: Path) -> None:
 
 
 def drop(repo: Repo, checkout: Checkout) -> None:
-    """Removes the worktree and git's record of it, whatever is left of them; nothing in it is looked at.
+    """Removes the worktree and git's record of it, whatever is left of them; nothing in it is looked at."""
+    remove_whole(discard(repo, checkout, checkout.path.parents[1]))
 
-    It is renamed first, so that a kill in the middle leaves no half of it to be taken for somebody's work.
+
+def discard(repo: Repo, checkout: Checkout, folder: Path) -> Path:
+    """As `drop`, but the worktree becomes rubbish in `folder`, to be swept later; gives its place there.
+
+    A kill in the middle leaves no half of it to be taken for somebody's work.
     """
-    trash = checkout.path.with_name(f"{TRASH}{checkout.name}")
-    remove_whole(trash)
-    if os.path.lexists(checkout.path):
-        checkout.path.rename(trash)
-    remove_whole(trash)
+    place = set_aside(checkout.path, folder)
     if record := record_of(repo, checkout):
         remove_whole(record)
     for noted in (checkout.index, checkout.look, checkout.work, checkout.ignored, checkout.inside, checkout.whole):
         noted.unlink(missing_ok=True)
+    return place
 
 
 def _new_record(repo: Repo, checkout: Checkout) -> Path:

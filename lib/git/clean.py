@@ -9,7 +9,7 @@ from typing import Final
 
 from lib.errors import GitError, RelayError
 from lib.git.blobs import with_entries
-from lib.git.checkout import TRASH, Checkout, drop, head_of, recorded
+from lib.git.checkout import Checkout, discard, head_of, recorded
 from lib.git.dropped import keep_dropped
 from lib.git.ignored import keep_ignored
 from lib.git.inner import end_inner
@@ -21,7 +21,7 @@ from lib.git.objects import at, commit_tree, delete_refs, refs_below, value
 from lib.git.run import Repo, git, identity_env
 from lib.git.snapshot import filled, take, tree_of
 from lib.paths import Project
-from lib.removal import remove_whole
+from lib.rubbish import PREFIX, set_aside
 
 #: Begins the reason of what could not be judged.
 UNCLEAR: Final = "it can't be cleaned"
@@ -40,10 +40,13 @@ class Cleaned:
 
 
 def clean_run(repo: Repo, project: Project, run: str, target: str) -> Cleaned:
-    """Removes the worktrees and branches of `run` whose work is in the branch `target`, and keeps the others."""
+    """Removes the worktrees and branches of `run` whose work is in the branch `target`, and keeps the others.
+
+    The folders become rubbish in `project.worktrees` (lib.rubbish).
+    """
     done = Cleaned()
     goal = value(repo, f"refs/heads/{target}")
-    folder = project.dot / "worktrees" / run
+    folder = project.worktrees / run
     names = {entry.name for entry in folder.iterdir()} if folder.is_dir() else set()
     prefix = f"refs/heads/relay/{run}/"
     refs = refs_below(repo, prefix)
@@ -52,8 +55,8 @@ def clean_run(repo: Repo, project: Project, run: str, target: str) -> Cleaned:
     ignored = project.run_dir(run) / "ignored"
     for name in sorted(names | recorded(repo, folder)):  # a kill may have left the record of one that is gone
         try:
-            if name.startswith(TRASH):
-                remove_whole(folder / name)
+            if name.startswith(PREFIX):  # of a version that kept it here
+                set_aside(folder / name, project.worktrees)
             else:
                 _clean_worktree(repo, folder / name, goal, target, plainly, done, ignored)
         except (RelayError, OSError) as error:
@@ -95,7 +98,7 @@ def _clean_worktree(
     if checkout.present:
         keep_inside(repo, checkout)
         done.told += keep_ignored(repo, checkout, ignored)
-    drop(repo, checkout)
+    discard(repo, checkout, path.parents[1])
     done.removed.append(str(path))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lib.git import rescue
-from lib.git.checkout import Checkout, drop, head_of
+from lib.git.checkout import Checkout, discard, head_of
 from lib.git.objects import commit_tree, dated
 from lib.git.records import records
 from lib.git.run import Repo, git
@@ -19,7 +19,7 @@ def end_inner(repo: Repo, checkout: Checkout) -> None:
         if head and inner.present:
             index.unlink(missing_ok=True)
             _keep(repo, checkout, inner, head)
-        drop(repo, inner)
+        discard(repo, inner, checkout.path.parents[1])
 
 
 def _keep(repo: Repo, checkout: Checkout, inner: Checkout, head: str) -> None:

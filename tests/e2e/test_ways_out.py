@@ -115,6 +115,25 @@ def test_a_command_typed_in_a_folder_that_was_removed_says_where_to_go(
     assert f"cd {relay.root}" in told.stderr
 
 
+@pytest.mark.parametrize("how", ["clean", "start"])
+def test_worktrees_that_a_reboot_kept_from_being_removed_are_swept_later(
+    relay: Relay, tmp_path: Path, how: str
+) -> None:
+    relay.begin(playbook(tmp_path / "book", ONE), "parts", "--yes")
+    relay.over()
+    left = relay.root / ".project" / "worktrees" / ".removed-0123456789abcdef"
+    eventually(lambda: not list(left.parent.iterdir()))
+    (left / "src").mkdir(parents=True)
+    (left / "src" / "app.py").write_text("landed")
+    assert left.name in relay("doctor", code=None)
+    if how == "clean":
+        assert relay("clean") == "removed what an earlier cleaning had left\n"
+        assert not left.exists()
+    else:
+        relay.begin(playbook(tmp_path / "book", ONE), "parts again")
+        eventually(lambda: not left.exists())
+
+
 def test_what_a_killed_writer_left_is_swept_wherever_a_run_has_files(relay: Relay, tmp_path: Path) -> None:
     run = relay.begin(playbook(tmp_path / "book", ONE))
     relay.asked("approve_design")
