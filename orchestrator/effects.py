@@ -24,6 +24,7 @@ from lib.git.look import look_before
 from lib.git.objects import delete_ref, refs_below, value
 from lib.git.run import Repo, again
 from lib.git.snapshot import Snapshot
+from lib.git.vacate import vacate as vacate_worktree
 from lib.git.way import some
 from lib.model import JobResult
 from lib.names import quote, shown
@@ -53,6 +54,14 @@ def survey(work: Work) -> JobResult:
     base = str(work.job.spec.args["base"])
     _prepare(work, f"relay/{work.run}/architect", base)
     return JobResult(ok=True, data={"survey": str(look(repo, base, requirement=work.requirement))})
+
+
+def vacate(work: Work) -> JobResult:
+    """The architect's worktree, free for merges."""
+    aside = work.project.run_dir(work.run) / "ignored" / "architect"
+    branch, base = f"relay/{work.run}/architect", str(work.job.spec.args["base"])
+    told = vacate_worktree(Repo.of(work.project), work.worktree, branch, base, aside)
+    return JobResult(ok=True, data={"told": told})
 
 
 def write_files(work: Work) -> JobResult:
@@ -222,9 +231,10 @@ def clean_landed(work: Work) -> JobResult:
     """Worktrees and branches whose work has landed, and the starts of dependents, are removed; the rest is kept."""
     repo = Repo.of(work.project)
     architect = work.project.worktree(work.run, "architect")
+    told = []
     try:
-        worktrees.remove(repo, architect, f"relay/{work.run}/architect")
-        told = []
+        if architect.exists():  # of a run that version 0.1 began
+            worktrees.remove(repo, architect, f"relay/{work.run}/architect")
     except (RelayError, OSError) as error:
         told = [f"{architect} is kept: {error}"]
     done = clean.clean_run(repo, work.project, work.run, work.job.spec.args["branch"])
@@ -242,6 +252,7 @@ def clean_landed(work: Work) -> JobResult:
 
 EFFECTS: Mapping[str, Callable[[Work], JobResult]] = {
     "survey": survey,
+    "vacate": vacate,
     "write_files": write_files,
     "checkout_base": checkout_base,
     "drop_base": drop_base,

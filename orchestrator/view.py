@@ -25,6 +25,7 @@ _DOING: Final = {
     "survey": "reading the repository",
     "design": "designing",
     "write_files": "writing the design",
+    "vacate": "making the merged worktree ready",
     "merge": "merging",
     "checkout_merged": "checking out the merged tree",
     "setup": "making the merged tree ready",

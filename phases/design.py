@@ -11,6 +11,7 @@ from lib.errors import RelayError
 from lib.failures import report
 from lib.model import Design, Job, JobKind, JobResult, JobSpec, Problem
 from lib.verification import warning
+from phases._resolve import MERGED_WORKTREE
 
 ARCHITECT = "architect"
 DESIGN_FILE = "design.json"
@@ -101,7 +102,7 @@ def _questions(turn: Job | None) -> list[str]:
 
 
 def _survey(view: PhaseView) -> JobSpec:
-    return JobSpec(kind=JobKind.EFFECT, name="survey", worktree=ARCHITECT, args={"base": view.state.base.commit})
+    return JobSpec(kind=JobKind.EFFECT, name="survey", worktree=MERGED_WORKTREE, args={"base": view.state.base.commit})
 
 
 def _ask(view: PhaseView, prepared: Job, last: Job | None, errors: tuple[str, ...] = (), *notes: str) -> Outcome:
@@ -118,7 +119,7 @@ def _ask(view: PhaseView, prepared: Job, last: Job | None, errors: tuple[str, ..
         kind=JobKind.ASSISTANT,
         name="design",
         role=ARCHITECT,
-        worktree=ARCHITECT,
+        worktree=prepared.spec.worktree,
         assistant=choice.assistant,
         session=session,
         prompt={

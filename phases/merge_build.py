@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lib.config import Land
-from lib.contracts import AskCi, Change, Finish, Outcome, PhaseView, Proceed, Wait
+from lib.contracts import AskCi, Change, Fail, Finish, Outcome, PhaseView, Proceed, Wait
 from lib.failures import report
 from lib.lineage import tips
 from lib.model import Builder, BuilderStatus, Component, Job, JobKind, JobResult, JobSpec, Problem, RunOutcome
@@ -20,6 +20,7 @@ from phases._gate import reasons, remarks
 from phases._resolve import MERGED_WORKTREE, is_news, resolve
 
 TAKEN = "branch_taken"
+VACATE = "vacate"
 STEPS = ("merge", "checkout_merged", "setup", "verify", "land", "clean")
 
 
@@ -32,6 +33,8 @@ class MergeBuildHandler:
     def step(self, view: PhaseView) -> Outcome:
         if not any(_has_work(builder) for builder in view.builders.values()):
             return _nothing()
+        if (waits := _vacating(view)) is not None:
+            return waits
         merges = view.current("merge")
         if not merges:
             return Proceed(jobs=(_merge(view),))
@@ -56,6 +59,22 @@ class MergeBuildHandler:
             if not job.result.ok and not as_before(view, job):
                 return _fix(view, job.result, f"The merged tree fails: {spec.name}")
         return _landing(view, done, merge.result.data)
+
+
+def _vacating(view: PhaseView) -> Outcome | None:
+    """What is next until the worktree, which the architect has had, is free for merges; None once it is."""
+    surveys = [job for job in view.jobs.values() if job.spec.name == "survey"]
+    lent = surveys and surveys[-1].spec.worktree == MERGED_WORKTREE
+    if not lent or any(job.spec.name == VACATE and job.result and job.result.ok for job in view.jobs.values()):
+        return None
+    vacate = view.last(VACATE)
+    if vacate is None:
+        args = {"base": surveys[-1].spec.args["base"]}
+        return Proceed(jobs=(JobSpec(kind=JobKind.EFFECT, name=VACATE, worktree=MERGED_WORKTREE, args=args),))
+    if vacate.result is None:
+        return Wait()
+    message = f"The architect's worktree can't be made ready for merging: {vacate.result.message}"
+    return Fail(Problem(code=vacate.result.code, message=message, remedy=vacate.result.remedy or "relay retry"))
 
 
 def _landing(view: PhaseView, done: Mapping[str, Job], merged: Mapping[str, Any]) -> Outcome:

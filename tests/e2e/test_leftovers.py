@@ -146,3 +146,34 @@ def test_one_worktree_that_cannot_be_read_does_not_keep_the_others(relay: Relay,
     told = " ".join(event["message"] for event in relay.events("noted"))
     assert f"{worktree} is kept: it can't be cleaned" in told
     assert "no-such-program" in told
+
+
+def test_the_worktree_of_the_architect_becomes_the_merged_one(project: Relay, tmp_path: Path) -> None:
+    book = playbook(tmp_path / "book", {"one": ONE, "two": TWO}, verify="test -e lock.json")
+    run = project.begin(book, "parts", env={"RELAY_LAND": "ask"})
+    project.asked("approve_design")
+    folder = project.root / ".project" / "worktrees" / run
+    assert [path.name for path in folder.iterdir()] == ["merged"]
+    before = (folder / "merged" / "lock.json").stat().st_ino
+    project("approve")
+    project.asked("approve_landing", times=2)
+    assert (folder / "merged" / "lock.json").stat().st_ino == before
+    assert (folder / "merged" / "two.txt").exists()
+    assert {path.name for path in folder.iterdir()} == {"merged", "one", "two"}
+    project("approve")
+    project.over()
+    assert_only_the_work_landed(project)
+
+
+def test_what_an_architect_leaves_does_not_land_and_is_told(project: Relay, tmp_path: Path) -> None:
+    design = {"summary": "parts", "components": [{"id": "one"}, {"id": "two"}]}
+    architect = {"say": "Parts.", "design": design, "steps": [{"write": {"plan.md": "a plan\n", "report.txt": "x\n"}}]}
+    book = playbook(tmp_path / "book", {"one": ONE, "two": TWO}, architect=architect)
+    project.begin(book, "parts", "--yes", env={"RELAY_SANDBOX": "off"})
+    project.over()
+    assert {path.name for path in project.root.glob("*.txt")} == {"one.txt", "two.txt", "report.txt"}
+    assert (project.root / "report.txt").read_text() == "committed\n"
+    assert not (project.root / "plan.md").exists()
+    assert "the architect left work in its worktree" in (project.home / "logs" / "workflow.log").read_text()
+    assert run_git(project.root, "show", run_git(project.root, "for-each-ref", "--format=%(refname)",
+                                                 "refs/relay/rescue") + ":plan.md") == "a plan"  # fmt: skip

@@ -94,7 +94,7 @@ def test_a_builder_is_reopened_by_the_failure_of_the_merged_tree(red: Relay, arg
 def test_commands_typed_in_a_worktree_of_the_run_find_its_project(relay: Relay, tmp_path: Path) -> None:
     run = relay.begin(playbook(tmp_path / "book", ONE))
     relay.asked("approve_design")
-    worktree = relay.root / ".project" / "worktrees" / run / "architect"
+    worktree = relay.root / ".project" / "worktrees" / run / "merged"
     for command in ("status", "approve"):
         done = subprocess.run([*COMMAND, command], cwd=worktree, env=environ(QUICK), capture_output=True, text=True,
                               timeout=WAIT_S, check=False)  # fmt: skip
@@ -142,10 +142,10 @@ def test_what_a_killed_writer_left_is_swept_wherever_a_run_has_files(relay: Rela
     records = next((store / "jobs" / run).iterdir())
     left = [folder / f".{name}.4194999-0badcafe.tmp" for folder, name in (
         (dot, ".gitignore"), (dot, "state.json"), (dot / "runs" / run, "design.md"), (records, "prompt"),
-        (dot / "worktrees" / run / "architect", ".git"))]  # fmt: skip
+        (dot / "worktrees" / run / "merged", ".git"))]  # fmt: skip
     for file in left:
         file.write_text("half")
-    own = dot / "worktrees" / run / "architect" / ".mine.4194999-0badcafe.tmp"
+    own = dot / "worktrees" / run / "merged" / ".mine.4194999-0badcafe.tmp"
     own.write_text("somebody else's")
     relay("resume")
     assert [file for file in left if file.exists()] == []

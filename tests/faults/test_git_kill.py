@@ -20,6 +20,7 @@ from lib.git.land import Landed, land
 from lib.git.merge import merge_builders
 from lib.git.rescue import rescued
 from lib.git.run import Repo, again
+from lib.git.vacate import vacate
 from lib.git.worktrees import prepare, remove, show, snapshot
 from lib.paths import find_project
 
@@ -152,6 +153,33 @@ def test_making_a_worktree(world: World, killer: Killer) -> None:
         return complete
 
     killer.everywhere(attempt, (1, 3, 8, 15))
+
+
+@pytest.mark.parametrize("left", ["nothing", "work"])
+def test_vacating_the_architects_worktree(world: World, killer: Killer, left: str) -> None:
+    world.prepare()
+    for name in ("notes.txt", "trace.log") if left == "work" else ():
+        (world.path / name).write_text("a thought")
+    world.save()
+    aside = world.root / ".project" / "ignored"
+
+    def vacating() -> list[str]:
+        return vacate(world.repo, world.path, "relay/run/api", world.base, aside)
+
+    def attempt(victim: int, call: int) -> bool:
+        world.fresh()
+        complete = killer.run(vacating, victim, call)
+        vacating()
+        show(world.repo, world.path, world.base)
+        assert world.git(world.path, "status", "--porcelain", "--branch", "--ignored") == "## HEAD (no branch)"
+        assert world.git(world.root, "branch", "--list", "relay/*") == ""
+        kept = {world.git(world.root, "show", f"{item.commit}:notes.txt") for item in rescued(world.repo)}
+        assert kept == ({"a thought"} if left == "work" else set())  # once, or twice with different dates
+        assert len(list(aside.rglob("trace.log"))) == len(kept)
+        world.sound()
+        return complete
+
+    killer.everywhere(attempt, (1, 3))
 
 
 def test_taking_what_a_builder_left(world: World, killer: Killer) -> None:

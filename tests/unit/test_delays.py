@@ -16,8 +16,8 @@ from lib.passing import passing
 from orchestrator.fold import present
 
 FULL = Problem(code="disk_full", message="no room is left", remedy="df -h")
-EFFECTS = ("survey", "write_files", "prepare", "collect", "gather_diff", "settle_review", "merge", "checkout_merged",
-           "land", "clean")  # fmt: skip
+EFFECTS = ("survey", "write_files", "prepare", "collect", "gather_diff", "settle_review", "vacate", "merge",
+           "checkout_merged", "land", "clean")  # fmt: skip
 
 
 def built(name: str, answer: object) -> World:
