@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from benchmarks import builders, handback, idle, merging, resuming, startup
+from benchmarks import builders, handback, idle, merging, processes, resuming, startup
 from benchmarks.report import Row, table
 from benchmarks.scratch import become_ordinary_user
 
@@ -24,6 +24,7 @@ BENCHMARKS: Mapping[str, tuple[Callable[[Path, int], list[Row]], int]] = {
     "start": (startup.start, 8),
     "builders10": (builders.ten, 4),
     "builders50": (builders.fifty, 2),
+    "processes": (processes.measure, 1),
     "merge": (merging.measure, 1),
     "idle": (idle.measure, 1),
     "resume": (resuming.measure, 2),

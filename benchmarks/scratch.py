@@ -9,7 +9,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -56,7 +56,9 @@ def eventually(check: Callable[[], T], poll_s: float = POLL_S) -> T:
 class Scratch:
     """A repository with some files, and Relay's settings for builders that are one shell line."""
 
-    def __init__(self, root: Path, *, parts: int = 1, builder: str = "sleep 0.2", files: int = 20) -> None:
+    def __init__(
+        self, root: Path, *, parts: int = 1, builder: str = "sleep 0.2", files: int = 20, **settings: str
+    ) -> None:
         self.root = root
         root.mkdir(parents=True)
         for number in range(files):
@@ -64,9 +66,9 @@ class Scratch:
         self.run("git", "init", "-q")
         self.run("git", "add", "-A")
         self.run("git", "commit", "-qm", "a start")
-        self._configure(parts, f'{builder}; echo "$RELAY_BUILDER" > "$RELAY_BUILDER.txt"')
+        self._configure(parts, f'{builder}; echo "$RELAY_BUILDER" > "$RELAY_BUILDER.txt"', settings)
 
-    def _configure(self, parts: int, builder: str) -> None:
+    def _configure(self, parts: int, builder: str, settings: Mapping[str, str]) -> None:
         design = self.root.parent / f"{self.root.name}.json"
         names = [f"b{number:02d}" for number in range(1, parts + 1)]
         design.write_text(json.dumps({"summary": "parts", "components": [{"id": name} for name in names]}))
@@ -75,7 +77,7 @@ class Scratch:
         dot.mkdir()
         # Jobs are contained where that works, as users' are; the design and what builders note lie beside the project.
         config = {"assistant": "command", "assistants": {"command": lines}, "sandbox_write": [str(self.root.parent)]}
-        (dot / "config.yaml").write_text(json.dumps(config))  # JSON is YAML
+        (dot / "config.yaml").write_text(json.dumps({**config, **settings}))  # JSON is YAML
         self.run(*RELAY, "trust")
 
     def run(self, *command: str) -> str:
@@ -138,9 +140,11 @@ class Scratch:
 
 
 @contextmanager
-def scratch(root: Path, *, parts: int = 1, builder: str = "sleep 0.2", files: int = 20) -> Iterator[Scratch]:
-    """A repository whose orchestrator and builders are ended, whatever happens."""
-    made = Scratch(root, parts=parts, builder=builder, files=files)
+def scratch(
+    root: Path, *, parts: int = 1, builder: str = "sleep 0.2", files: int = 20, **settings: str
+) -> Iterator[Scratch]:
+    """A repository whose orchestrator and builders are ended, whatever happens; `settings` are those of Relay."""
+    made = Scratch(root, parts=parts, builder=builder, files=files, **settings)
     try:
         yield made
     finally:
