@@ -19,7 +19,8 @@ class RelayError(Exception):
     """A condition that the user can mend.
 
     `code` is a stable snake_case name for machines, `remedy` a command or an edit that can be typed as it stands,
-    `exit_code` what the command line returns.
+    several with `, or: ` between; in one of `relay start` a ` …` is the requirement that was typed. `exit_code` is what
+    the command line returns.
     """
 
     exit_code = EXIT_REFUSED

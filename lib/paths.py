@@ -165,7 +165,7 @@ def _check_instance(name: str) -> None:
         or len(name) > LONGEST
     ):
         message = f"{name!r} can't name an instance: lower-case letters, digits, - and _ can, at most {LONGEST}"
-        raise UsageError(message, remedy="relay start --instance second …", code="instance_invalid")
+        raise UsageError(message, remedy="relay status", code="instance_invalid")
 
 
 def _pointed_to(file: Path, prefix: str) -> Path:

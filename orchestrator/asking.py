@@ -79,7 +79,7 @@ def _answers(header: Record, mood: str, problem: Record | None, failed: Sequence
         case "ask":
             yield from _to_ci(header, failed)
         case "down":
-            yield Command("relay resume", "goes on where it stands")
+            yield Command("relay resume", "goes on where it stopped")
         case "work":
             if header.get("engine", {}).get("holds"):
                 yield Command("relay retry", "tries it again now")
@@ -105,9 +105,9 @@ def _to_ci(header: Record, failed: Sequence[str]) -> Iterator[Command]:
             yield Command(f"relay skip {' '.join(failed)}", "goes on without")
         same = "retry"
     else:
-        if remedy != "relay approve":
+        if not remedy.startswith("relay approve"):
             yield Command(remedy, effect(remedy))
-        yield Command("relay approve", _YES.get(action, "hands back, once it is done"))
+        yield Command("relay approve", _YES.get(action, "goes on, once it is done"))
         same = "approve"
     if action == "approve_landing":
         yield Command("relay diff", "shows what would land")

@@ -19,9 +19,8 @@ from lib.paths import Project
 from lib.process import freeze, identify, stop_trees, thaw, watch_fd
 from lib.rundb import RunDB, Stored, StoreError
 from lib.statefile import MAX_FEEDBACK_CHARS, Missing, Raw, Refused, StateProblem, parse, read_raw, render, set_aside
-from orchestrator.asking import asked
+from orchestrator.asking import asked, state_file
 from orchestrator.restoring import publish_end, put_back
-from orchestrator.spelling import for_instance
 
 if TYPE_CHECKING:
     from orchestrator.fold import Run
@@ -44,7 +43,7 @@ def _read(project: Project) -> tuple[bytes, State]:
         problem = found.problem
     elif isinstance(found, Raw):
         try:
-            return found.data, parse(found.data)
+            return found.data, parse(found.data, state_file(project.instance))
         except StateProblem as error:
             problem = error.problem
     else:
@@ -89,7 +88,7 @@ def _check_words(project: Project, asked_for: str, words: str) -> None:
 
     remedy = wordless(_run(project)).get(asked_for) if words else None
     if remedy is not None:
-        remedy = for_instance(remedy.replace(WORDS, quote(words)), project.instance)
+        remedy = remedy.replace(WORDS, quote(words))
         raise UsageError("your words would reach nobody", remedy=remedy, code="unread_words")
 
 
@@ -224,8 +223,7 @@ def resume(project: Project, *, discard_edit: bool) -> list[str]:
     thaw(_targets(project))
     if ensure_daemon(project):
         done.append(f"Going on with {run}.")
-    watching = for_instance("relay status --watch", project.instance)
-    return [*(done or ["The orchestrator is running already."]), f"Watch it with: {watching}"]
+    return [*(done or ["The orchestrator is running already."]), "Watch it with: relay status --watch"]
 
 
 def _published_end(project: Project) -> str:

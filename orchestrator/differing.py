@@ -99,8 +99,7 @@ def _merged(repo: Repo, stored: Stored, known: Mapping[str, Record]) -> tuple[st
     start = stored.header["base"]["commit"]
     if data is None or not data["merged"]:
         ready = next((f"relay diff {name}" for name, record in known.items() if record["tip"]), "relay status")
-        raise RelayError(f"nothing of {stored.row.id} is merged yet; the part of one builder: relay diff BUILDER",
-                         remedy=ready, code="not_merged")  # fmt: skip
+        raise RelayError(f"nothing of {stored.row.id} is merged yet", remedy=ready, code="not_merged")
     new = _there(repo, data["head"], "the run")
     base = data.get("base", start)
     old = start if base == new else _there(repo, base, "the run")

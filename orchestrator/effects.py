@@ -93,7 +93,7 @@ def prepare(work: Work) -> JobResult:
         ref = f"{STARTS}{work.run}/{work.job.spec.builder}"
         merged = merge.merge_builders(Repo.of(work.project), ref, start, tips_of(work), trailer=trailer(work))
         if merged.conflict is not None:
-            return _conflict_of_needs(*merged.conflict)
+            return _conflict_of_needs(work.job.spec.builder, *merged.conflict)
         start = merged.head
     made, told = not work.worktree.exists(), None
     if work.builder is not None and not work.builder.base_commit:  # it has never been prepared
@@ -125,10 +125,10 @@ def _prepare(work: Work, branch: str, start: str) -> worktrees.Prepared:
     return worktrees.prepare(Repo.of(work.project), work.worktree, branch, start, include_from=work.project.root)
 
 
-def _conflict_of_needs(builder: str, found: merge.Conflict) -> JobResult:
+def _conflict_of_needs(builder: str | None, needed: str, found: merge.Conflict) -> JobResult:
     paths = ", ".join(path.path for path in found.paths[:8])
-    message = f"{builder}, which it depends on, conflicts with another one in {paths}"
-    return JobResult(ok=False, code="conflict", message=message, remedy="relay skip BUILDER")
+    message = f"{needed}, which it depends on, conflicts with another one in {paths}"
+    return JobResult(ok=False, code="conflict", message=message, remedy=f"relay skip {builder}")
 
 
 def collect(work: Work) -> JobResult:
@@ -162,7 +162,7 @@ def _told_of(work: Work, taken: Snapshot, ignored: str) -> Iterator[str]:
     who = work.job.spec.builder
     if not taken.intact:
         aside = work.project.store / "indexes" / work.run
-        yield f"{who} had replaced the .git of its worktree; that is mended, and kept in {aside}"
+        yield f"{who} had replaced the .git of its worktree; that is undone, and kept in {aside}"
     if taken.taken_out:
         yield f"{who} committed what setup or verify had made; it is left out: {some(taken.taken_out)}"
     if ignored:

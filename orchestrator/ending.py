@@ -17,6 +17,8 @@ from lib.errors import EXIT_BUG, EXIT_FAILED, EXIT_OK, RelayError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from orchestrator.whereabouts import Place
+
 INTERRUPTED: Final = 130  # 128 + SIGINT, as shells report it
 #: What the machine refuses, and no program of ours could have known: each with what to type about it.
 _REFUSALS: Final = {
@@ -66,10 +68,20 @@ def _open_streams() -> None:
 
 def _told(message: str, remedy: str, code: int) -> int:
     from orchestrator.screen import error_block
-    from orchestrator.spelling import for_instance
 
-    sys.stderr.write(error_block(message, for_instance(remedy, _instance(sys.argv))) + "\n")
+    with suppress(RelayError):  # in no project, paths are as they are
+        place = _place()
+        message, remedy = place.told(message), place.told(remedy)
+    sys.stderr.write(error_block(message, remedy) + "\n")
     return code
+
+
+def _place() -> Place:
+    """The place that the command was typed in. Raises `RelayError`."""
+    from lib.paths import find_project, working_folder
+    from orchestrator.whereabouts import Place
+
+    return Place.of(find_project(working_folder(), _instance(sys.argv)))
 
 
 def _instance(arguments: list[str]) -> str:

@@ -17,6 +17,7 @@ from lib.errors import RelayError
 from lib.lock import holder
 from lib.plainfile import NotPlainError, read_plain
 from lib.rundb import RunDB, StoreError
+from orchestrator.asking import state_file
 from orchestrator.hold import standing
 from orchestrator.lastline import last_line
 from orchestrator.view import FROZEN, GONE, View, status_view
@@ -146,7 +147,7 @@ def _judged(project: Project, header: dict[str, Any]) -> tuple[dict[str, Any], d
     if not isinstance(found, Raw):
         return header, None
     try:
-        state = parse(found.data).model_dump(mode="json")
+        state = parse(found.data, state_file(project.instance)).model_dump(mode="json")
     except StateProblem as error:
         return header, error.problem.model_dump(mode="json")
     if (state["run"], state["rev"]) != (header["run"], header["rev"]):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 from lib.display import Masker
 from lib.errors import EXIT_CI_NEEDED, EXIT_FAILED, EXIT_OK, RelayError
-from lib.paths import Project, working_folder
+from lib.paths import Project
 from lib.rundb import RunDB
 from lib.watch import Watch
 from lib.wording import sentence
@@ -22,7 +22,7 @@ from orchestrator.page import page
 from orchestrator.screen import Look, say
 from orchestrator.terminal import Terminal
 from orchestrator.view import as_data
-from orchestrator.whereabouts import prose, seen_from
+from orchestrator.whereabouts import Place, seen_from
 
 if TYPE_CHECKING:
     from orchestrator.view import View
@@ -47,7 +47,7 @@ def watch(project: Project, run: str, interval_s: float, *, as_json: bool = Fals
             view = _shown(project, run, interval_s, lambda view: view.outcome is not None, colour=colour)
             say(
                 page(
-                    seen_from(view, project.root, working_folder(project.root)),
+                    seen_from(view, Place.of(project)),
                     Look.of(sys.stdout, colour=colour),
                     live=True,
                 )
@@ -64,9 +64,10 @@ def follow(project: Project, run: str) -> int:
     try:
         view = _shown(project, run, INTERVAL_S, lambda view: view.mood not in {"work", "paused"})
     except KeyboardInterrupt:
-        sys.stderr.write("The run goes on. Watch it with: relay status --watch\n")
+        words = Place.of(project).told("The run goes on. Watch it with: relay status --watch")
+        sys.stderr.write(Look.of(sys.stderr).spelled(words) + "\n")
         raise
-    say("\n" + page(seen_from(view, project.root, working_folder(project.root)), Look.of(sys.stdout), live=True))
+    say("\n" + page(seen_from(view, Place.of(project)), Look.of(sys.stdout), live=True))
     if view.outcome is None:
         return EXIT_CI_NEEDED if view.mood in {"ask", "held"} else EXIT_FAILED
     _ready([], view.orchestrator_pid, _LEAVE_S)
@@ -86,7 +87,7 @@ def _drawn(project: Project, run: str, interval_s: float, over: Over, hints: _Hi
         while True:
             view = _look(project, run)
             screen = Look.of(sys.stdout, colour=colour)
-            seen = seen_from(view, project.root, working_folder(project.root))
+            seen = seen_from(view, Place.of(project))
             terminal.draw(page(seen, screen, live=True), screen.columns, screen.rows)
             if over(view):
                 return view
@@ -134,6 +135,8 @@ class _Events:
     def __init__(self, project: Project, run: str) -> None:
         self._project = project
         self._run = run
+        self._place = Place.of(project)
+        self._look = Look.of(sys.stdout)
         self._masker = Masker.from_environ(os.environ)
         self._seq = 0
 
@@ -144,7 +147,7 @@ class _Events:
         for row in rows:
             self._seq = row.seq
             if said := sentence(row.kind, self._masker.masked_data(json.loads(row.data))):
-                say(f"{row.at[11:19]}  {prose(said, self._project.root, working_folder(self._project.root))}")
+                say(self._look.spelled(f"{row.at[11:19]}  {self._place.told(said)}"))
         return {row.kind for row in rows}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import select
+import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -16,7 +17,9 @@ from lib.names import from_json
 from lib.paths import BASE_WORKTREE
 from lib.plainfile import NotPlainError, open_plain
 from lib.rundb import RunDB
+from orchestrator.screen import Look
 from orchestrator.transcript import Transcript
+from orchestrator.whereabouts import Place
 
 if TYPE_CHECKING:
     from lib.paths import Project
@@ -147,6 +150,11 @@ def known_secrets(project: Project) -> Masker:
 def show_events(project: Project, *, lines: int, follow: bool, echo: Echo) -> None:
     """Prints the last `lines` of the run's log; with `follow` all that is added, until the run is over."""
     masker, file = known_secrets(project), project.logs / "workflow.log"
+    place, screen = Place.of(project), Look.of(sys.stdout)
+
+    def tell(line: str) -> None:
+        echo(screen.spelled(place.told(line)))
+
     offset = 0
     try:
         with os.fdopen(open_plain(file), "rb") as stream:
@@ -158,11 +166,11 @@ def show_events(project: Project, *, lines: int, follow: bool, echo: Echo) -> No
     except (FileNotFoundError, NotADirectoryError, NotPlainError):
         last = deque()
     for line in last:
-        echo(_plain(line, masker))
+        tell(_plain(line, masker))
     over = not follow
     while not over:
         over = _stored(project)[1].row.outcome is not None  # looked at first: what is written until then is shown
-        offset = _show_more(file, offset, masker, echo)
+        offset = _show_more(file, offset, masker, tell)
         if not over:
             select.select([], [], [], FOLLOW_S)
 

@@ -59,6 +59,7 @@ from lib.scope import sentence
 from orchestrator.cancelling import CANCEL, cancel, give_up_landing
 from orchestrator.fold import SETTLED, Run
 from orchestrator.limits import enforce_limits, free_all, note_end
+from orchestrator.spelling import for_instance
 from orchestrator.turn import Decision, Seen, Turn
 
 MAX_STEPS = 100
@@ -359,13 +360,15 @@ def _proceed(turn: Turn, outcome: Proceed) -> None:
 
 
 def _ask(turn: Turn, outcome: AskCi) -> None:
+    """Asks in state.json, so the commands are those of its instance."""
+    instance, error = turn.run.state.instance, outcome.error
     turn.emit(
         Asked(
             action=outcome.action,
-            message=outcome.message,
+            message=for_instance(outcome.message, instance),
             next_action=outcome.next_action,
             phase=outcome.phase,
-            error=outcome.error,
+            error=error and error.model_copy(update={"remedy": for_instance(error.remedy, instance)}),
             builders=outcome.builders,
         )
     )

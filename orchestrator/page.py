@@ -7,6 +7,7 @@ from typing import Final
 
 from lib.display import clip, escaped, width
 from orchestrator.screen import Look, ago, bar, columns, padded, wrapped
+from orchestrator.spelling import for_instance
 from orchestrator.view import AT_WORK, BUILT, BuilderView, HoldView, View
 
 #: Each mood's sign and style.
@@ -122,7 +123,7 @@ def _report(view: View, look: Look, rows: int) -> list[str]:
 
 
 def _held(hold: HoldView) -> str:
-    left = f"tried again in {ago(hold.left_s)}" if hold.left_s else "tried again now" if hold.until else "waits for you"
+    left = f"retried in {ago(hold.left_s)}" if hold.left_s else "retried now" if hold.until else "waits for you"
     return f"{hold.assistant}: {hold.reason} · {left}"
 
 
@@ -154,10 +155,16 @@ def _foot(view: View, look: Look) -> list[str]:
         f"{spent} in all" if (spent := _spent(view.tokens, view.cost_usd)) else "",
         f"sandbox {view.sandbox}" if view.sandbox else "",
         "" if view.outcome else f"orchestrator {driver}",
-        look.spelled("logs: relay logs BUILDER" if view.builders else "logs: relay logs"),
+        look.spelled(for_instance(f"logs: relay logs {_eyed(view)}".rstrip(), view.instance)),
         f"branches relay/{view.run}/…" if view.builders and view.outcome != "landed" else "",
     ]
     return [look.paint(f" {line}", "dim") for line in _joined([fact for fact in facts if fact], look.columns - 1)]
+
+
+def _eyed(view: View) -> str:
+    """The builder that most needs an eye, of those that may have printed something."""
+    begun = [builder for builder in view.builders if builder.age_s is not None]
+    return min(begun, key=_urgency).id if begun else ""
 
 
 def _joined(facts: list[str], columns: int) -> list[str]:
@@ -201,11 +208,13 @@ def _chosen(builders: tuple[BuilderView, ...], room: int) -> list[BuilderView]:
     if len(builders) <= room:
         return list(builders)
 
-    def urgency(index: int) -> tuple[int, int]:
-        status = builders[index].status
-        return (_URGENT.index(status) if status in _URGENT else len(_URGENT) + (status in BUILT), index)
+    first = sorted(range(len(builders)), key=lambda index: _urgency(builders[index]))[: room - 1]
+    return [builders[index] for index in sorted(first)]
 
-    return [builders[index] for index in sorted(sorted(range(len(builders)), key=urgency)[: room - 1])]
+
+def _urgency(builder: BuilderView) -> int:
+    status = builder.status
+    return _URGENT.index(status) if status in _URGENT else len(_URGENT) + (status in BUILT)
 
 
 def _progress(view: View, look: Look) -> str:

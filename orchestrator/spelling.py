@@ -24,6 +24,8 @@ OF_INSTANCE: Final = frozenset(
         "resume", "cancel", "stop", "doctor",
     }
 )  # fmt: skip
+#: Such a command where it begins, unless it names an instance.
+_FOR_ONE: Final = re.compile(rf"(?<![\w./-])relay (?:{'|'.join(sorted(OF_INSTANCE))})(?![\w-])(?! --instance)")
 _COMMAND: Final = re.compile(r"(?<![\w./-])relay (?=(-?-?)([a-z]+))")
 _EDITOR: Final = re.compile(r"\$EDITOR\b")
 
@@ -40,14 +42,11 @@ def editing() -> str:
     return EDITOR if os.environ.get("EDITOR") else editor()
 
 
-def for_instance(command: str, instance: str) -> str:
-    """The command for that instance, if it is about one and names none."""
-    words = command.split(" ", 2)
-    if instance == DEFAULT_INSTANCE or words[0] != "relay" or words[1:2] == [] or words[1] not in OF_INSTANCE:
-        return command
-    if "--instance" in command:
-        return command
-    return " ".join([*words[:2], "--instance", instance, *words[2:]])
+def for_instance(text: str, instance: str) -> str:
+    """The text with each command in it for that instance, if it is about one and names none."""
+    if instance == DEFAULT_INSTANCE:
+        return text
+    return _FOR_ONE.sub(lambda command: f"{command[0]} --instance {instance}", text)
 
 
 def called() -> str:

@@ -30,6 +30,12 @@ from orchestrator.restoring import publish_end
 MAX_REQUIREMENT = 20_000
 
 
+def _free(project: Project) -> str:
+    """A name for another instance."""
+    names = ("second", *(f"run-{number}" for number in range(3, 100)))
+    return next((name for name in names if not (project.dot / "instances" / name).exists()), "another")
+
+
 def create_run(project: Project, requirement: str, config: Config) -> Run:
     """Records a new run of `project` and writes its state.json. The instance lock must be held.
 
@@ -54,8 +60,8 @@ def create_run(project: Project, requirement: str, config: Config) -> Run:
     with RunDB.open(project) as db:
         if active := db.active_run(project.instance_dir.name):
             message = f"the run {active} of this project is not over"
-            raise RelayError(message, remedy="relay resume, relay cancel, or relay start --instance NAME …",
-                             code="run_active")  # fmt: skip
+            remedy = f"relay resume, or: relay cancel, or: relay start --instance {_free(project)} …"
+            raise RelayError(message, remedy=remedy, code="run_active")
         make_home(project)
         instant = now()
         state = State(
@@ -103,8 +109,8 @@ def budget_warnings(config: Config) -> tuple[str, ...]:
     for what, names in limits.items():
         silent = uncounted((spec for chain in chains for spec in chain), config.assistants, what) if names else []
         if silent:
-            warnings.append(f"{' and '.join(names)}: nothing that {', '.join(silent)} uses counts towards it, as "
-                            f"no {what} is told")  # fmt: skip
+            warnings.append(f"{' and '.join(names)}: nothing that {', '.join(silent)} uses counts towards it: "
+                            f"it reports no {what}")  # fmt: skip
     return tuple(warnings)
 
 

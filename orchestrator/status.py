@@ -17,7 +17,7 @@ from orchestrator.glance import instances, look
 from orchestrator.page import page
 from orchestrator.screen import Look, say, table
 from orchestrator.view import as_data, stage
-from orchestrator.whereabouts import seen_from
+from orchestrator.whereabouts import Place, seen_from
 
 INTERVAL_S: Final = 0.5
 _START: Final = 'relay start "what you want built"'
@@ -41,7 +41,7 @@ def _parsed(arguments: Sequence[str]) -> Options:
     import argparse
 
     parser = argparse.ArgumentParser(
-        prog="relay status", description="Show where the run stands, who acts next, and how."
+        prog="relay status", description="Show how far the run is, who acts next, and how."
     )
     parser.add_argument("--instance", default=DEFAULT_INSTANCE, metavar="NAME", help="an instance other than default")
     parser.add_argument("--json", action="store_true", help="everything, for machines; with --watch a line each time")
@@ -66,8 +66,7 @@ def _run(options: Options) -> int:
     if options.json:
         say(json.dumps(as_data(view), indent=2))
     else:
-        seen = seen_from(view, project.root, working_folder(project.root))
-        say(page(seen, Look.of(sys.stdout, colour=options.colour)))
+        say(page(seen_from(view, Place.of(project)), Look.of(sys.stdout, colour=options.colour)))
     return EXIT_OK
 
 

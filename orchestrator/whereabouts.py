@@ -1,6 +1,6 @@
-"""Paths of the project as they are from the folder that a command was typed in.
+"""Texts and commands of a project as they are right in the folder where they are read.
 
-What Relay stores names them from the project's root; shown elsewhere, such a path would lead nowhere.
+What Relay stores names paths from the project's root, and commands as they are typed there for the default instance.
 """
 
 from __future__ import annotations
@@ -8,42 +8,50 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from orchestrator.view import View
+from lib.names import quote
+from lib.paths import Project, working_folder
+from orchestrator.spelling import for_instance
+
+if TYPE_CHECKING:
+    from orchestrator.view import View
 
 _PATH: Final = re.compile(r"(?<![\w./-])\.project(?:/[\w.@+-]*\w)*")
+#: Commands of git that work on what is checked out, unless they say where.
+_GIT: Final = re.compile(r"(?<![\w./-])git (?=(?:merge|switch) )")
 
 
-def prose(text: str, root: Path, here: Path) -> str:
-    """A sentence, with each file by its name and its folder as it is from `here`."""
-    return text if here == root else _PATH.sub(lambda path: _told(path[0], os.path.relpath(root, here)), text)
+class Place(NamedTuple):
+    """The folder `here` in the work tree `root`, in which people read of an instance."""
+
+    root: Path
+    here: Path
+    instance: str
+
+    @classmethod
+    def of(cls, project: Project) -> Place:
+        """The place that a command about `project` was typed in."""
+        return cls(project.root, working_folder(project.root), project.instance)
+
+    def told(self, text: str) -> str:
+        """The text with its paths as they are from here, and its commands as they are typed here."""
+        text = for_instance(text, self.instance)
+        if self.here == self.root:
+            return text
+        if self.here.is_relative_to(self.root / ".project" / "worktrees"):  # there git works on a builder's branch
+            text = _GIT.sub(lambda _: f"git -C {quote(self.root)} ", text)
+        up = os.path.relpath(self.root, self.here)
+        return _PATH.sub(lambda path: f"{up}/{path[0]}", text)
 
 
-def typed(command: str, root: Path, here: Path) -> str:
-    """A command, with each path as it is from `here`."""
-    return command if here == root else _PATH.sub(lambda path: f"{os.path.relpath(root, here)}/{path[0]}", command)
-
-
-def seen_from(view: View, root: Path, here: Path) -> View:
-    """The view as a person in the folder `here` reads it."""
-    if here == root:
-        return view
+def seen_from(view: View, place: Place) -> View:
+    """The view as a person reads it in that place."""
+    told = place.told
     return view._replace(
-        headline=prose(view.headline, root, here),
-        message=prose(view.message, root, here),
-        commands=tuple(
-            each._replace(text=typed(each.text, root, here), what=prose(each.what, root, here))
-            for each in view.commands
-        ),
-        troubles=tuple(
-            each._replace(message=prose(each.message, root, here), remedy=typed(each.remedy, root, here))
-            for each in view.troubles
-        ),
-        builders=tuple(each._replace(line=prose(each.line, root, here)) for each in view.builders),
+        headline=told(view.headline),
+        message=told(view.message),
+        commands=tuple(each._replace(text=told(each.text), what=told(each.what)) for each in view.commands),
+        troubles=tuple(each._replace(message=told(each.message), remedy=told(each.remedy)) for each in view.troubles),
+        builders=tuple(each._replace(line=told(each.line)) for each in view.builders),
     )
-
-
-def _told(path: str, up: str) -> str:
-    folder, _, name = path.rpartition("/")
-    return f"{name} (in {up}/{folder})" if "." in name[1:] and folder else f"{up}/{path}"

@@ -214,9 +214,11 @@ def _nothing() -> AskCi:
 
 
 def _fix(view: PhaseView, result: JobResult, what: str) -> AskCi:
+    names = [builder.id for builder in view.builders.values() if _has_work(builder)]
+    others = f" (or {', '.join(names[:-1])})" if names[1:] else ""
     message = (
-        f"{what}: {result.message}. Mend it in {_folder(view)} (no commit needed), then: relay retry. "
-        f'Or send it back to a builder: relay retry BUILDER "a hint"'
+        f"{what}: {result.message}. Fix it in {_folder(view)} (no commit needed), then: relay retry. "
+        f'Or send it back to a builder: relay retry {names[-1]} "a hint"{others}'
     )
     shown = report(result.data)
     remedy = result.remedy or (f"relay logs {MERGED_WORKTREE} --failed" if shown else "relay retry")

@@ -12,7 +12,7 @@ from itertools import count
 from typing import Final
 
 from lib.errors import RelayError
-from lib.git.objects import move_ref
+from lib.git.objects import move_ref, value
 from lib.git.run import FALLBACK_EMAIL, FALLBACK_NAME, Repo, git
 from lib.names import shown
 
@@ -62,7 +62,7 @@ def restore(repo: Repo, ref: str, branch: str) -> str:
     commit = next((commit for name, commit, _, _ in _listed(repo, PREFIX) if name == full), None)
     if commit is None:
         raise RelayError(f"nothing is kept as {ref}", remedy="relay recover", code="unknown_rescue")
-    again = f"relay recover {full.removeprefix(PREFIX)} --branch OTHER"
+    again = f"relay recover {full.removeprefix(PREFIX)} --branch {_free(repo)}"
     target = f"refs/heads/{branch}"
     too_long = any(len(os.fsencode(part)) > _NAME_MAX for part in branch.split("/"))
     if too_long or branch.startswith("-") or git(repo, "check-ref-format", target, ok=(0, 1)).status:
@@ -70,6 +70,12 @@ def restore(repo: Repo, ref: str, branch: str) -> str:
     if not move_ref(repo, target, commit, None, "recover"):
         raise RelayError(f"the branch {branch} exists already", remedy=again, code="branch_exists")
     return branch
+
+
+def _free(repo: Repo) -> str:
+    """The name of a branch that there is none of."""
+    names = (f"rescued-{number}" for number in count(1))
+    return next(name for name in names if value(repo, f"refs/heads/{name}") is None)
 
 
 def _listed(repo: Repo, folder: str) -> list[tuple[str, str, str, str]]:

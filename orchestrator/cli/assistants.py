@@ -58,7 +58,8 @@ def _show(found: list[Found]) -> None:
         typer.echo("\nTo have the others:")
     for row in missing:
         typer.echo(f"  {row.name:10} {row.remedy}")
-    tell("\nTry one with a tiny real turn: relay assistants --check NAME")
+    if ready := next((row.name for row in found if _is_tried(row)), ""):
+        tell(f"\nTry one with a tiny real turn: relay assistants --check {ready}")
 
 
 def _check(rows: list[Found], timeout_s: float, as_json: bool) -> int:

@@ -89,8 +89,13 @@ def recover(
         typer.echo("Nothing is kept: Relay has removed or reset nothing that was not landed.")
     else:
         for item in kept:
-            typer.echo(f"  {item.ref.removeprefix('refs/relay/rescue/')}\n      {item.when}  {escaped(item.reason)}")
-        tell("\nBring one back with: relay recover NAME")
+            typer.echo(f"  {_named(item.ref)}\n      {item.when}  {escaped(item.reason)}")
+        tell(f"\nBring one back, the newest for example, with: relay recover {_named(kept[0].ref)}")
+
+
+def _named(ref: str) -> str:
+    """The ref as the list and `relay recover` name it."""
+    return ref.removeprefix("refs/relay/rescue/")
 
 
 def clean(

@@ -34,4 +34,4 @@ def tell(words: str, command: str = "", instance: str = DEFAULT_INSTANCE) -> Non
     from orchestrator.screen import Look
     from orchestrator.spelling import for_instance
 
-    typer.echo(Look.of(sys.stdout).spelled(words + for_instance(command, instance)))
+    typer.echo(Look.of(sys.stdout).spelled(for_instance(words + command, instance)))

@@ -23,7 +23,7 @@ _APPROVED: Final = {
     "approve_landing": "Approved. It lands now.",
     "check_base": "Going on regardless. Building starts.",
     "clear_the_way": "Landing again.",
-    "resolve_conflict": "Handed back. Your resolution is checked, then merging goes on.",
+    "resolve_conflict": "Your resolution is checked, then merging goes on.",
     "extend_budget": "Approved. As much again may be spent.",
     "fix_failure": "Retrying.",
 }
@@ -36,7 +36,7 @@ def approve(words: Words = None, instance: Instance = "default") -> None:
     project = project_of(instance)
     question = control.current(project).action_needed
     control.hand_back(project, feedback=words)
-    _told(project, _APPROVED.get(question, "Handed back. Relay goes on."))
+    _told(project, _APPROVED.get(question, "Relay goes on."))
 
 
 def reject(
@@ -111,7 +111,7 @@ def resume(
 
     project = project_of(instance)
     for line in control.resume(project, discard_edit=discard_edit):
-        tell(line)
+        tell(line, instance=instance)
 
 
 def cancel(instance: Instance = "default") -> None:

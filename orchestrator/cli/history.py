@@ -42,7 +42,7 @@ def runs(
     rows = [[row.id, stage(row.outcome, row.phase, row.owner), row.created_at[:16].replace("T", " "),
              " ".join(row.requirement.split())] for row in found]  # fmt: skip
     typer.echo(table(["run", "status", "started", "requirement"], rows, terminal_width()))
-    tell("\nMore of one: relay show RUN")
+    tell(f"\nMore of one: relay show {found[0].id}")
 
 
 def _as_dict(row: RunRow) -> dict[str, object]:
@@ -69,10 +69,15 @@ def show(
         builders = [json.loads(row.data) for row in stored.builders]
         print_json({**_as_dict(stored.row), "builders": builders, "events": told})
         return
+    import sys
+
     from lib.display import escaped
     from lib.wording import is_story, sentence
+    from orchestrator.screen import Look
+    from orchestrator.whereabouts import Place
 
-    row = stored.row
+    row, look = stored.row, Look.of(sys.stdout)
+    place = Place.of(project)._replace(instance=row.instance)
     typer.echo(
         f"{row.id}\n  {escaped(row.requirement)}\n"
         f"  {row.outcome or row.phase}, on {escaped(stored.header['base']['branch'])}\n"
@@ -80,9 +85,9 @@ def show(
     for event in events:
         data = json.loads(event.data)
         if (verbose or is_story(event.kind, data)) and (said := sentence(event.kind, data)):
-            typer.echo(f"  {event.at[11:19]}  {escaped(said)}")
+            typer.echo(f"  {event.at[11:19]}  {escaped(look.spelled(place.told(said)))}")
     if not verbose:
-        tell("\nEvery event: relay show -v")
+        tell(f"\nEvery event: relay show -v {name}")
 
 
 def _find(project: Project, run: str) -> tuple[RunDB, str]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from lib.errors import RelayError
+from lib.names import quote
 from lib.paths import working_folder
 from orchestrator.cli.formats import Format, Json, Output, for_machines, tell
 from orchestrator.cli.project import Instance, project_of
@@ -30,13 +32,35 @@ def start(
     poll: Annotated[float | None, typer.Option(help="Seconds between looks at state.json without a hint.")] = None,
     instance: Instance = "default",
     yes: Annotated[bool, typer.Option("--yes", "-y", help="No gates: build the design as it comes.")] = False,
-    wait: Annotated[bool, typer.Option("--wait", help="Show progress until landed, or until ci is needed.")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Show progress until landed, or until you are needed.")] = False,
     foreground: Annotated[bool, typer.Option("--foreground", help="Drive the run in this process.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be done; make nothing.")] = False,
     output: Output = Format.TABLE,
     as_json: Json = False,
 ) -> None:
     """Start a run: design, build in parallel, merge, land."""
+    flags = {"assistant": assistant, "parallel": parallel, "verify": verify, "setup": setup, "land": land,
+             "poll_s": poll, "gates": {"design": "none"} if yes else None}  # fmt: skip
+    try:
+        code = _started(requirement, instance, flags, dry_run=dry_run, wait=wait, foreground=foreground,
+                        as_json=for_machines(output, as_json))  # fmt: skip
+    except RelayError as error:
+        error.remedy = error.remedy.replace(" …", f" {quote(requirement)}")
+        raise
+    raise typer.Exit(code)
+
+
+def _started(
+    requirement: str,
+    instance: str,
+    flags: dict[str, Any],
+    *,
+    dry_run: bool,
+    wait: bool,
+    foreground: bool,
+    as_json: bool,
+) -> int:
+    """The exit code. Raises `RelayError`."""
     from lib.lock import refuse_links
     from orchestrator.cli.configuring import configured
     from orchestrator.cli.starting import begin, plan, refuse_home, show_plan
@@ -44,23 +68,20 @@ def start(
     project = project_of(instance)
     refuse_home(project, working_folder())
     refuse_links(project)  # before anything below .project is read
-    flags = {"assistant": assistant, "parallel": parallel, "verify": verify, "setup": setup, "land": land,
-             "poll_s": poll, "gates": {"design": "none"} if yes else None}  # fmt: skip
     config = configured(project, flags)
-    machine = for_machines(output, as_json)
-    if not machine and sys.stdin.isatty() and sys.stdout.isatty():
+    if not as_json and sys.stdin.isatty() and sys.stdout.isatty():
         from orchestrator.cli.trusting import ask_for_trust
 
         ask_for_trust(project)
     text = _standard_input() if requirement == "-" else requirement
     if dry_run:
-        show_plan(plan(project, text, config), as_json=machine)
-        return
-    raise typer.Exit(begin(project, text, config, wait=wait, foreground=foreground, as_json=machine))
+        show_plan(plan(project, text, config), as_json=as_json)
+        return 0
+    return begin(project, text, config, wait=wait, foreground=foreground, as_json=as_json)
 
 
 def status(context: typer.Context) -> None:
-    """Show where the run stands, who acts next, and how. (Options: relay status --help.)"""
+    """Show how far the run is, who acts next, and how. (Options: relay status --help.)"""
     from orchestrator.status import main
 
     raise typer.Exit(main(context.args))
@@ -68,7 +89,7 @@ def status(context: typer.Context) -> None:
 
 def stop(
     builders: Annotated[
-        bool, typer.Option("--builders", help="Stop the builders too; they are tried again later.")
+        bool, typer.Option("--builders", help="Stop the builders too; they are retried later.")
     ] = False,
     instance: Instance = "default",
 ) -> None:

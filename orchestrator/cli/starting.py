@@ -14,7 +14,7 @@ from lib.config import Config
 from lib.errors import RelayError
 from lib.lock import InstanceLock
 from lib.names import quote
-from lib.paths import Project, working_folder
+from lib.paths import Project
 from orchestrator.cli.formats import tell
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def refuse_home(project: Project, folder: Path) -> None:
 
 def _announce(project: Project, run: Run, *, as_json: bool, wait: bool) -> None:
     from lib.display import escaped
-    from orchestrator.whereabouts import prose
+    from orchestrator.whereabouts import Place
 
     name = run.state.run
     if as_json:
@@ -73,7 +73,7 @@ def _announce(project: Project, run: Run, *, as_json: bool, wait: bool) -> None:
     typer.echo(f"Started {name}")
     typer.echo(f"  project    {escaped(str(project.root))}")
     typer.echo(f"  assistant  {_chains(run.config)}")
-    typer.echo(f"  state      {prose(state_file, project.root, working_folder(project.root))}")
+    typer.echo(f"  state      {Place.of(project).told(state_file)}")
     if unseen := _unseen(project):
         typer.echo(f"  unseen     {unseen}")
     for warning in run.engine.warnings:

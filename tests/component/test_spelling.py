@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import ast
 import os
 import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import typer
 from conftest import ROOT
+from texts import literals
 
 from lib.origins import editing as opening
 from orchestrator.cli.app import app
@@ -23,17 +22,6 @@ from orchestrator.spelling import OF_INSTANCE, for_instance, spelled
 PRINTED = re.compile(r"(?<![\w./-])relay ([a-z]+)((?: -{1,2}[a-z-]+)*)")
 #: Words that follow "relay" in sentences that name no command.
 PROSE = frozenset({"from", "to", "itself", "builder"})
-
-
-def literals() -> Iterator[tuple[str, str]]:
-    """Every text in the source that may be printed, with its place; docstrings are not."""
-    for folder in ("lib", "orchestrator", "phases"):
-        for file in sorted((ROOT / folder).rglob("*.py")):
-            tree = ast.parse(file.read_text())
-            told = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
-            for node in ast.walk(tree):
-                if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in told:
-                    yield f"{file.name}:{node.lineno}", node.value
 
 
 COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]

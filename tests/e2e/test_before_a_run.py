@@ -117,12 +117,12 @@ def test_what_is_told_in_a_subfolder_is_right_for_who_stands_there(relay: Relay,
     below = Relay(relay.root / "src")
     said = below("start", "--assistant", book(tmp_path, "exit 1"), "parts", env={"RELAY_ATTEMPTS": "1"})
     assert f"project    {relay.root}\n" in said
-    assert "state.json (in ../.project)" in said
+    assert "../.project/state.json" in said
     assert "1 changed and 1 untracked" in said
     run = relay.asked("approve_design")["run"]
     page = " ".join(below("status").split())
-    assert f"design.md (in ../.project/runs/{run})" in page
-    assert "in state.json (in ../.project) does what approve does" in page
+    assert f"../.project/runs/{run}/design.md" in page
+    assert "in ../.project/state.json does what approve does" in page
     assert f".project/runs/{run}/design.md" in " ".join(relay("status").split())
     below("approve")
     relay.asked("fix_failure", times=2)

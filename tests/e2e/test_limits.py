@@ -103,7 +103,7 @@ def test_a_limit_without_another_assistant_is_waited_for_and_a_person_can_lift_i
     programs.make("claude", CLAUDE, "ends(False, 429)")
     begin(relay, programs, "claude")
     eventually(lambda: "claude: rate limited" in relay("status"))
-    assert "tried again in" in relay("status")
+    assert "retried in" in relay("status")
     assert "waits for claude: rate limited" in relay.state()["builders"][0]["note"]
     assert relay.state()["action_owner"] == "code"
     programs.make("claude", CLAUDE, "Path('rest.txt').write_text('rest')\nends()")
