@@ -72,7 +72,7 @@ def nobody(choice: Choice, next_action: str) -> Outcome:
     if choice.problem is None:
         return Wait(choice.until_mono_s)
     action = EXTEND_BUDGET if choice.problem.code == "run_budget" else "fix_failure"
-    then = _EXTEND if action == EXTEND_BUDGET else f"Mend it: {choice.problem.remedy}; then: relay retry"
+    then = _EXTEND if action == EXTEND_BUDGET else f"Fix it: {choice.problem.remedy}; then: relay retry"
     message = f"{choice.problem.message}. {then}"
     return AskCi(action, message, next_action=next_action, error=choice.problem)
 

@@ -183,7 +183,7 @@ class _Judging:
         if not values:
             return None
         if self.newest.outcome is not None:
-            message = f"the run is over ({self.newest.outcome.value}); there is nothing to hand back"
+            message = f"the run is over ({self.newest.outcome.value})"
             raise self.refused(next(iter(values)), "run_over", message, remedy='relay start "what you want built"')
         self._check_owner(values)
         if "action_needed" in values:
@@ -193,11 +193,11 @@ class _Judging:
 
     def _check_owner(self, values: Mapping[str, Any]) -> None:
         if values.get("action_owner") is Owner.CI:
-            message = "code has the run, and it can't be taken from it; to hold the run, set paused to true"
+            message = "Relay is at work, and the run can't be taken from it; to hold it, set paused to true"
             raise self.refused("action_owner", "not_yours", message)
         if self.file.action_owner is Owner.CI and "action_needed" in values:
             message = (
-                f"{self.file.action_needed} is asked for, but action_owner is still ci: to hand back, set it to code"
+                f'{self.file.action_needed} is asked for, but action_owner is still "ci": set it to "code" to go on'
             )
             raise self.refused("action_owner", "not_handed_back", message)
 

@@ -124,10 +124,10 @@ class State(Value):
     workflow: str = "build"
     instance: str = "default"
     requirement: str
-    phase: str = Field(description="Where the run stands: init, design, execution, merge_build, storage (terminal).")
-    action_owner: Owner = Field(description="EDITABLE. Who acts next; set it to code to hand back.")
+    phase: str = Field(description="How far the run is: init, design, execution, merge_build, storage (terminal).")
+    action_owner: Owner = Field(description="EDITABLE. Who acts next, code (Relay) or ci (you). code goes on.")
     action_needed: Action = Field(description="EDITABLE. What is to be done next, by that owner.")
-    next_action: str = Field(default=NO_ACTION, description="The action that follows when ci hands back.")
+    next_action: str = Field(default=NO_ACTION, description="The action that follows when action_owner is set to code.")
     message: str = ""
     feedback: str = Field(default="", max_length=20_000, description="EDITABLE. Words for the next action.")
     paused: bool = Field(default=False, description="EDITABLE. true holds the run.")

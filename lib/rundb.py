@@ -286,7 +286,7 @@ class RunDB:
         ):
             message = (
                 f"the run database {self._path} was deleted or replaced while it was open: put it back and start the "
-                f"orchestrator anew (relay stop, relay resume), or end the run here; its branches are kept"
+                f"orchestrator again (relay stop, relay resume), or end the run here; its branches are kept"
             )
             raise StoreError(message, remedy="relay stop && git branch --list 'relay/*'", code="store_gone")
 

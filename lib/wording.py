@@ -146,7 +146,7 @@ def _job_delayed(data: _Data) -> str | None:
     if (delay.get("tries") or 1) > 1:
         return None
     said = f"job {data.get('job')} waits: {problem.get('message')}"
-    return f"{said}; to mend it: {problem.get('remedy')}; it is tried again by itself"
+    return f"{said}; to fix it: {problem.get('remedy')}; it is retried by itself"
 
 
 def _job_ended(data: _Data) -> str:

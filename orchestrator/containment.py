@@ -49,7 +49,7 @@ def settled(project: Project, config: Config) -> tuple[Config, str]:
         return config.model_copy(update={"sandbox": Sandbox.REQUIRE}), ""
     if config.sandbox is Sandbox.REQUIRE:
         raise _not_available()
-    warning = f"assistants and commands are not contained: {found.reason}; to mend it: {found.remedy}"
+    warning = f"assistants and commands are not contained: {found.reason}; to fix it: {found.remedy}"
     return config, warning
 
 

@@ -81,7 +81,7 @@ def _what_next(root: Path) -> None:
     relay = "relay" if shutil.which("relay") else str(Path(sys.argv[0]).resolve())
     _say("What to try next")
     typer.echo(f"  cd {root}")
-    typer.echo(f"  {relay} status      where the run stands")
+    typer.echo(f"  {relay} status      how far the run is")
     typer.echo(f"  {relay} show        what happened, event by event")
     typer.echo(f"  {relay} doctor      which assistants are installed here")
     typer.echo("And the same again with the gate, for you to approve or reject the design:")

@@ -42,7 +42,7 @@ def _merge(work: Work) -> JobResult:
     if left := _open_conflict(work, repo, ref):
         return _merged(repo, ref, args, left)
     if resolve(repo, ref) is not None and Checkout.at(repo, work.worktree).complete:
-        mended = conflict.adopt(repo, work.worktree, ref, f"Mend the merged tree\n\n{trailer(work)}\n")
+        mended = conflict.adopt(repo, work.worktree, ref, f"Fix the merged tree\n\n{trailer(work)}\n")
         if isinstance(mended, merge.Conflict):
             message = "what was changed in the merged worktree conflicts with merges made since; it is kept"
             return JobResult(ok=False, code="conflict", message=message, remedy="relay recover")

@@ -139,7 +139,7 @@ def _again(
 
 def _gave_up(view: PhaseView, builder: Builder, why: str, code: str = "review_unreadable") -> Mapping[str, Any]:
     """The builder fails at once: no other attempt of its own can mend that it is not reviewed."""
-    message = f"its reviewer was asked in vain: {why}"
+    message = f"its reviewer gave no verdict: {why}"
     result = JobResult(ok=False, code=code, message=message, remedy=f"relay retry {builder.id}")
     kept = {"attempt": builder.attempt, "feedback": builder.feedback, "retry_at_mono_s": None}
     return {**failed(builder, "review", result, view.config, view.now), **kept, "status": BuilderStatus.FAILED,

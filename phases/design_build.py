@@ -35,7 +35,7 @@ class DesignBuildHandler:
         except RelayError as error:
             errors = [error.message]
         if errors:
-            message = f"{file} can't be built as it stands: {'; '.join(errors)}. For another design: {_REJECT}"
+            message = f"{file} can't be built as it is: {'; '.join(errors)}. For another design: {_REJECT}"
             return Fail(Problem(code="design_invalid", message=message, remedy=f"$EDITOR {file} && relay retry"))
         if first := prove(view):
             return first

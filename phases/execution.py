@@ -347,7 +347,7 @@ def _ask(broken: list[Builder]) -> AskCi:
     names = " ".join(builder.id for builder in broken)
     why = "; ".join(gave_up(builder) for builder in broken[:5])
     message = (
-        f'{why}. Mend it in {first.worktree} if you like, then: relay retry "a hint", '
+        f'{why}. Fix it in {first.worktree} if you like, then: relay retry "a hint", '
         f"or go on without: relay skip {names}"
     )
     return AskCi("fix_failure", message, next_action="execution", error=first.error)

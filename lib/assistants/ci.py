@@ -19,7 +19,7 @@ class Ci:
 
     def available(self, settings: Mapping[str, Any]) -> str | None:
         del settings
-        return None if shutil.which(self.name) else "no program called ci is on the PATH"
+        return None if shutil.which(self.name) else "no program on the PATH is called ci"
 
     def counts(self) -> frozenset[str]:
         """It tells nothing of what a turn used."""

@@ -82,7 +82,7 @@ def test_doctor_is_not_content_without_an_assistant_that_can_be_used(relay: Rela
 
 def test_a_budget_that_nothing_counts_towards_is_told_at_the_start_and_in_status(relay: Relay, path: Path) -> None:
     env = {**install(path, f"cat {CAPTURES}/codex-ok.jsonl"), "RELAY_MAX_COST_USD": "1", "RELAY_MAX_TOKENS": "9000"}
-    warning = "max_cost_usd: nothing that codex uses counts towards it, as no cost is told"
+    warning = "max_cost_usd: nothing that codex uses counts towards it: it reports no cost"
     assert warning in relay("start", "--assistant", "codex", "a calculator", env=env)
     assert warning in " ".join(relay("status").split())
     relay("cancel")

@@ -116,7 +116,7 @@ CASES: list[tuple[said.Event, str | None]] = [
     (said.JobStopping(job="j7", reason="timeout"), "job j7 is being stopped: timeout"),
     (
         said.JobDelayed(job="j7", delay=Delay(problem=PROBLEM, tries=1)),
-        "job j7 waits: line 3 is not JSON; to mend it: $EDITOR .project/state.json; it is tried again by itself",
+        "job j7 waits: line 3 is not JSON; to fix it: $EDITOR .project/state.json; it is retried by itself",
     ),
     (said.JobDelayed(job="j7", delay=Delay(problem=PROBLEM, tries=2)), None),
     (said.JobResumed(job="j7"), None),

@@ -78,7 +78,7 @@ def test_a_hand_back_is_taken_up_with_what_was_changed_alone(newest: Any, change
         (WAITING, {"action_owner": "code", "action_needed": "skip"}, "unknown_action: .*needs the id"),
         (WAITING, {"action_owner": "code", "action_needed": "cancel api"}, "unknown_action: .*nothing can follow"),
         (WAITING, {"action_owner": "code", "action_needed": "retry ap"}, "unknown_builder: .*did you mean api\\?"),
-        (WAITING, {"action_needed": "design"}, "not_handed_back: .*action_owner is still ci"),
+        (WAITING, {"action_needed": "design"}, 'not_handed_back: .*action_owner is still "ci"'),
         (AT_WORK, {"action_owner": "ci"}, "not_yours: .*set paused to true"),
         (WAITING, {"phase": "storage"}, "not_editable: .*phase can't be edited; only action_owner"),
         (WAITING, {"action_owner": "code", "message": ""}, "not_editable: .*message can't"),

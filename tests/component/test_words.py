@@ -1,0 +1,46 @@
+"""Messages, prompts and docs say things in plain words: these were found hard to read, each with better ones."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from conftest import ROOT
+from texts import literals
+
+#: In what a person reads.
+UNPLAIN = {
+    r"\bci (is|hands|answers|has|must)\b|\b(ask|asks|to|until|unless|when) ci\b|\bcode has the run": "you, Relay",
+    r"\b[Mm]end(s|ed|ing)?\b": "fix",
+    r"\banew\b": "again",
+    r"\bin vain\b": "without an answer",
+    r"\b[Hh]and(s|ed)? back\b": "approve, retry, go on",
+    r"\bas (it|they) stands?\b|\bwhere it stands\b|\bstand(s|ing) still\b": "as it is, stopped",
+    r"\bis told\b|\btried again\b": "is shown, retried",
+    r"\bno business\b|\bmay help\b": "say it",
+}
+#: Names and words of git, and of state.json's own fields.
+_QUOTED = re.compile(r"`[^`]*`|\"[^\"]*\"")
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "templates").rglob("*.j2"))]
+
+
+def unplain(text: str) -> list[str]:
+    plain = _QUOTED.sub("", text)
+    return [f"{found[0]!r}: {better}" for words, better in UNPLAIN.items() for found in re.finditer(words, plain)]
+
+
+def test_what_is_unplain_is_found() -> None:
+    assert unplain("ci is asked to mend it; `ci` stays") == ["'ci is': you, Relay", "'mend': fix"]
+
+
+def test_messages_are_plain() -> None:
+    wrong = [f"{place}: {why}" for place, text in literals() if " " in text for why in unplain(text)]
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_pages_are_plain(page: Path) -> None:
+    lines = enumerate(page.read_text().splitlines(), 1)
+    wrong = [f"{page.name}:{number}: {why}" for number, line in lines for why in unplain(line)]
+    assert not wrong, "\n".join(wrong)
