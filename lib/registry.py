@@ -1,7 +1,6 @@
 """The runs of this machine: one small JSON file per project and instance, in a folder of the user's.
 
-It is a convenience for `relay list`, made anew at the next event of a run, so it is not synced to the disk, and nothing
-depends on it: a home that can't be written costs a warning.
+It is a convenience for `relay list`, and nothing depends on it: a home that can't be written costs a warning.
 """
 
 from __future__ import annotations
@@ -13,6 +12,8 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any, Final, Self
 
+from lib.atomic import replace_file, sweep_temporaries
+from lib.errors import RelayError
 from lib.paths import user_state_dir
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 _REQUIREMENT_CHARS: Final = 200
 _MAX_BYTES: Final = 65_536
+_PROCESS: Final = {"pid": int, "start_ticks": int, "boot_id": str}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,32 +61,31 @@ class Entry:
 
 def record(entry: Entry) -> str | None:
     """Registers the run in the place of the instance's earlier one. Returns a warning if that can't be done."""
-    path = _path_of(entry)
     try:
+        path = _path_of(entry)
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        fresh = path.with_suffix(".tmp")
-        fresh.write_text(json.dumps(asdict(entry)), encoding="ascii")
-        fresh.replace(path)
-    except OSError as error:
-        return f"this run can't be listed: {path}: {error.strerror}"
+        replace_file(path, json.dumps(asdict(entry)).encode("ascii"))
+    except (RelayError, OSError, RuntimeError) as error:  # a user without a home has no place for it
+        return f"relay list can't show this run as it is now: {error}"
     return None
 
 
 def entries() -> tuple[list[Entry], list[str]]:
     """What is registered, the last updated first, and a note on each file that can't be read."""
     found, notes = [], []
+    sweep_temporaries(_folder())
     for path in sorted(_folder().glob("*.json")):
         try:
             found.append(_read(path))
         except FileNotFoundError:
             continue  # forgotten meanwhile
-        except (OSError, ValueError, TypeError, RecursionError) as error:
+        except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
             notes.append(f"{path} is skipped: {error}")
     return sorted(found, key=lambda entry: entry.updated_at, reverse=True), notes
 
 
 def forget(entry: Entry) -> None:
-    """Takes the run off the list. Raises `OSError`."""
+    """Takes the entry off the list. Raises `OSError`."""
     with suppress(FileNotFoundError):  # another process may have done it
         _path_of(entry).unlink()
 
@@ -107,4 +108,7 @@ def _read(path: Path) -> Entry:
     values: dict[str, Any] = {field.name: stored.get(field.name) for field in fields(Entry)}
     if not all(isinstance(values[field.name], str) for field in fields(Entry) if field.type == "str"):
         raise TypeError("it holds no entry")
+    process = values["process"]
+    if process is not None and {name: type(value) for name, value in process.items()} != _PROCESS:
+        raise TypeError("it holds no process")
     return Entry(**values)

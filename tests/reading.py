@@ -15,6 +15,8 @@ from conftest import ROOT
 from driver import TIMEOUT_S, Relay
 from eventually import eventually
 
+from lib.lock import holder
+from lib.paths import find_project
 from orchestrator.spelling import OF_INSTANCE, for_instance
 
 BIN = Path(sys.executable).parent
@@ -136,8 +138,7 @@ class Snapshot:
         subprocess.run(["cp", "-a", run.root, self._kept], check=True)
 
     def put_back(self) -> None:
-        if self._run.pid() is not None:
-            self._run.process("stop", "--builders")
-            eventually(lambda: self._run.pid() is None)
+        self._run.end()
+        eventually(lambda: holder(find_project(self._run.root, self._run.instance)) is None)
         shutil.rmtree(self._run.root)
         subprocess.run(["cp", "-a", self._kept, self._run.root], check=True)

@@ -64,7 +64,7 @@ def test_a_run_that_can_not_be_listed_says_so_and_goes_on(relay: Relay, tmp_path
     lines = (relay.home / "logs" / "orchestrator.log").read_text().splitlines()
     run = relay.state()["run"]
     assert all(f"run={run}" in line for line in lines)
-    assert sum("the run is not listed" in line for line in lines) == 1
+    assert sum("the run is not listed" in line and "Not a directory" in line for line in lines) == 1
     assert any(" launch " in line and "job=0" in line for line in lines)
     assert "begins" in lines[0]
     assert "  ends  " in lines[-1]

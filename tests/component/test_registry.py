@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -67,8 +68,11 @@ def test_a_forgotten_run_is_gone_and_may_be_forgotten_twice() -> None:
 
 
 @pytest.mark.parametrize(
-    "broken", [b"", b"{", b"[]", b"{}", b'{"project": 1}', b"\xff\xfe", b"[" * 60_000, b" " * 70_000], ids=range(8)
-)
+    "broken",
+    [b"", b"{", b"[]", b"{}", b'{"project": 1}', b"\xff\xfe", b"[" * 60_000, b" " * 70_000,
+     *(json.dumps(asdict(ENTRY) | {"process": process}).encode() for process in (7, {"pid": "7"}))],
+    ids=range(10),
+)  # fmt: skip
 def test_a_broken_entry_is_skipped_with_a_note(broken: bytes) -> None:
     record(ENTRY)
     (user_state_dir() / "runs" / "aa.json").write_bytes(broken)
@@ -81,5 +85,5 @@ def test_a_broken_entry_is_skipped_with_a_note(broken: bytes) -> None:
 def test_a_home_that_can_not_be_written_costs_only_a_warning() -> None:
     user_state_dir().parent.mkdir(parents=True)
     user_state_dir().write_text("in the way")
-    assert "this run can't be listed" in str(record(ENTRY))
+    assert "relay list can't show this run" in str(record(ENTRY))
     assert entries() == ([], [])
