@@ -23,9 +23,9 @@ from lib.globs import overlap
 from lib.model import Component, Design
 from lib.names import shown_data
 
-#: Names of branches and worktrees that Relay itself makes beside those of the builders.
 #: The code of a design that can't be built.
 DESIGN_INVALID: Final = "design_invalid"
+#: Names of branches and worktrees that Relay itself makes beside those of the builders.
 RESERVED: Final = frozenset({"merged", "architect"})
 MAX_WARNINGS: Final = 20
 

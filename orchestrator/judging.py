@@ -28,7 +28,9 @@ from lib.passing import DISK_FULL, is_full, passing
 from lib.plainfile import NotPlainError, open_plain, read_plain
 from lib.process import ended_with, exit_status, reap, sweep
 from lib.sandbox import scratch_of
+from lib.verification import runs_python
 from orchestrator.jobs import Work, adapter_of
+from orchestrator.shadowing import shadow
 
 #: How much is kept of the beginning, which has the first error, and of the end of each stream of a failed job.
 HEAD_BYTES = 2_000
@@ -80,8 +82,14 @@ def _judged(work: Work, waited: int | None) -> JobResult:
     if is_command and work.job.spec.worktree and (told := _look(work)):
         result = result.model_copy(update={"data": {**result.data, "told": [told]}})
     if result.ok:
-        return result
+        return _of_others(work, result) if is_command and work.job.spec.name == "verify" else result
     return result.model_copy(update={"data": {**result.data, **_printed(work, result)}})
+
+
+def _of_others(work: Work, result: JobResult) -> JobResult:
+    """The result of a verification, which has as `shadow` why it looked at other code than that of its worktree."""
+    found = shadow(work.project, work.config) if runs_python([work.job.spec.command]) else None
+    return result.model_copy(update={"data": {**result.data, "shadow": found.sentence()}}) if found else result
 
 
 def _settled(work: Work, recovered: bool) -> str:

@@ -13,7 +13,6 @@ from lib.model import JobResult
 from orchestrator.conflicts import RESOLVED, Note, leave, stage, take_back
 from orchestrator.guarding import HEADS, base_taken, branches_as_left, steering
 from orchestrator.jobs import Work
-from orchestrator.shadowing import shadow
 
 
 def tips_of(work: Work) -> list[tuple[str, str, str]]:
@@ -107,5 +106,4 @@ def checkout_merged(work: Work) -> JobResult:
     repo = Repo.of(work.project)
     head = resolve(repo, HEADS + work.job.spec.args["branch"]) or ""
     worktrees.show(repo, work.worktree, head, include_from=work.project.root)
-    found = shadow(work.project, work.config)
-    return JobResult(ok=True, data={"shadow": found.sentence() if found else ""})
+    return JobResult(ok=True)

@@ -302,8 +302,8 @@ def _outside(builder: Builder, reach: Reach) -> JobResult:
 
 
 def _verified(view: PhaseView, builder: Builder, result: JobResult, _: Sequence[JobSpec]) -> Moved:
-    note = {} if result.ok else {"note": f"verify {AS_BEFORE}"}
-    return _done(view, builder, {"verified": result.ok, "failure": "", **note})
+    why = f"verify {AS_BEFORE}" if not result.ok else str(result.data.get("shadow", ""))
+    return _done(view, builder, {"verified": not why, "failure": "", **({"note": why} if why else {})})
 
 
 def _done(view: PhaseView, builder: Builder, fields: Mapping[str, Any]) -> Moved:

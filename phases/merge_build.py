@@ -14,7 +14,7 @@ from lib.contracts import AskCi, Change, Fail, Finish, Outcome, PhaseView, Proce
 from lib.failures import report
 from lib.lineage import tips
 from lib.model import Builder, BuilderStatus, Component, Job, JobKind, JobResult, JobSpec, Problem, RunOutcome
-from lib.verification import HINT, of_merged, runs_python, unverified, verdict
+from lib.verification import HINT, of_merged, unverified, verdict
 from phases._base import AS_BEFORE, as_before
 from phases._gate import reasons, remarks
 from phases._resolve import MERGED_WORKTREE, is_news, resolve
@@ -78,7 +78,7 @@ def _vacating(view: PhaseView) -> Outcome | None:
 
 
 def _landing(view: PhaseView, done: Mapping[str, Job], merged: Mapping[str, Any]) -> Outcome:
-    mode, head, doubt = view.config.land, str(merged["head"]), _shadow(view, done) or _as_before(view, done)
+    mode, head, doubt = view.config.land, str(merged["head"]), _shadow(done) or _as_before(view, done)
     known, why = _known(view, doubt), reasons(view, merged, doubt)
     if (mode is Land.ASK or why) and ("approve_landing" not in view.answers or is_news(view)):
         return _approval(view, known, [*why, *remarks(view)])
@@ -107,11 +107,10 @@ def _landing(view: PhaseView, done: Mapping[str, Job], merged: Mapping[str, Any]
     return Finish(RunOutcome.LANDED, f"Landed on {view.state.base.branch} at {head[:10]}, {known}{_hint(view)}{late}")
 
 
-def _shadow(view: PhaseView, done: Mapping[str, Job]) -> str:
+def _shadow(done: Mapping[str, Job]) -> str:
     """That the commands which succeeded looked at the user's checkout and not at the merged tree."""
-    shown = done.get("checkout_merged")
-    found = str(shown.result.data.get("shadow", "")) if shown and shown.result else ""
-    return found if runs_python([of_merged(view.config, _parts(view))]) else ""
+    verified = done.get("verify")
+    return str(verified.result.data.get("shadow", "")) if verified and verified.result else ""
 
 
 def _as_before(view: PhaseView, done: Mapping[str, Job]) -> str:

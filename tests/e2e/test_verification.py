@@ -41,6 +41,9 @@ def test_tests_that_import_the_checkout_verify_nothing_and_that_is_told(
                 env=installed)  # fmt: skip
     state = relay.asked("approve_landing")
     assert "merged and not verified" in state["message"]
+    assert [line["verified"] for line in state["builders"]] == [False]
+    assert "__editable__.pkg.pth makes Python import" in state["builders"][0]["note"]
+    assert "merged, unverified" in relay("status")
     assert "__editable__.pkg.pth makes Python import this project from your checkout (src)" in state["message"]
     warned = [event["message"] for event in relay.events("noted") if event["level"] == "warning"]
     assert any('env: {PYTHONPATH: "src"}' in words for words in warned)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 
 import pytest
+from world import World, new_run, ok
 
 from lib.config import Config
 from lib.model import Component
@@ -42,3 +43,13 @@ def test_what_is_not_verified_is_called_that() -> None:
     assert "nothing verifies b" in warning(Config(), [A, B])
     assert verdict(Config(), [B]) == "not verified"
     assert "nothing verifies this" in warning(Config(), [B])
+
+
+def test_a_builder_whose_tests_looked_at_other_code_is_not_verified_and_that_is_asked_about() -> None:
+    shadow = "x.pth makes Python import this project from your checkout"
+    world = World(new_run(gates={"design": "none"}, verify="pytest"), answers={"verify": ok(shadow=shadow)})
+    world.settle()
+    assert [builder.verified for builder in world.run.builders.values()] == [False, False]
+    assert world.run.builders["one"].note == shadow
+    assert world.run.state.action_needed == "approve_landing"
+    assert shadow in world.run.state.message
