@@ -7,6 +7,7 @@ is put back as git left it, and a person has it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from lib.chain import Choice, choose, nobody, program
@@ -16,6 +17,8 @@ from lib.model import Builder, Job, JobKind, JobSpec, Problem
 from lib.reports import report_of
 from lib.resolution import RESOLVABLE, read_account
 from lib.verification import of_merged
+from phases._again import again as repeat
+from phases._again import left_failed
 from phases._base import as_before
 
 MERGED_WORKTREE: Final = "merged"
@@ -42,7 +45,7 @@ def resolve(view: PhaseView, merge: Job, conflict: Mapping[str, Any], again: Job
         problem = Problem(
             code=last.result.code, message=last.result.message, remedy=last.result.remedy or "relay retry"
         )
-        return Fail(problem)
+        return repeat(view, last) or Fail(problem)
     if last.spec.name in {BRIEF, REOPEN}:
         return _turn(view, merge, conflict, done)
     if (reasons := _reasons(last)) and not as_before(view, last):
@@ -77,10 +80,17 @@ def _for_assistant(view: PhaseView, conflict: Mapping[str, Any]) -> bool:
     return all(path["kind"] in RESOLVABLE for path in conflict["paths"])
 
 
+def unjudged(view: PhaseView) -> list[Job]:
+    """The merge whose resolution could not be judged when ci was asked: that alone is done again."""
+    merges = [job for job in view.jobs.values() if job.spec.name == "merge"]
+    return merges[-1:] if left_failed(view, JUDGE) else []
+
+
 def _since(view: PhaseView, merge: Job) -> list[Job]:
     """The jobs of this conflict that count, in order."""
     position = {name: index for index, name in enumerate(view.jobs)}
-    jobs = [job for name in (BRIEF, RESOLVE, JUDGE, *_COMMANDS, REOPEN) for job in view.current(name)]
+    seen = [replace(view, dispatch=number) for number in range(merge.dispatch, view.dispatch + 1)]
+    jobs = [job for each in seen for name in (BRIEF, RESOLVE, JUDGE, *_COMMANDS, REOPEN) for job in each.current(name)]
     return sorted((job for job in jobs if position[job.id] > position[merge.id]), key=lambda job: position[job.id])
 
 

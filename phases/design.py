@@ -11,6 +11,7 @@ from lib.errors import RelayError
 from lib.failures import report
 from lib.model import Design, Job, JobKind, JobResult, JobSpec, Problem
 from lib.verification import warning
+from phases._again import again, left_failed
 from phases._resolve import MERGED_WORKTREE
 
 ARCHITECT = "architect"
@@ -25,6 +26,8 @@ class DesignHandler:
     phases = ("init", "design")
 
     def step(self, view: PhaseView) -> Outcome:
+        if unwritten := left_failed(view, "write_files"):
+            return _write(view, parse_design(unwritten.spec.args["files"][DESIGN_FILE]), unwritten.spec)
         prepared = view.last("survey")
         if prepared is None:
             return Proceed(jobs=(_survey(view),))
@@ -65,15 +68,20 @@ def _designed(view: PhaseView, prepared: Job, turns: list[Job], text: str) -> Ou
             return _ask(view, prepared, turns[-1], tuple(errors), f"The design is invalid and goes back: {what}")
         remedy = 'relay reject "what to do differently"'
         return Fail(Problem(code="design_invalid", message=f"The design is still invalid: {what}", remedy=remedy))
-    written = view.last("write_files")
+    files = {DESIGN_FILE: as_json(design), DESIGN_PAGE: as_markdown(design, view.state.requirement)}
+    spec = JobSpec(kind=JobKind.EFFECT, name="write_files", args={"files": files})
+    return _write(view, design, spec, tuple(warnings))
+
+
+def _write(view: PhaseView, design: Design, spec: JobSpec, notes: tuple[str, ...] = ()) -> Outcome:
+    """Writes the design, and shows it."""
+    written = view.last(spec.name)
     if written is None:
-        files = {DESIGN_FILE: as_json(design), DESIGN_PAGE: as_markdown(design, view.state.requirement)}
-        spec = JobSpec(kind=JobKind.EFFECT, name="write_files", args={"files": files})
-        return Proceed(jobs=(spec,), notes=tuple(warnings))
+        return Proceed(jobs=(spec,), notes=notes)
     if written.result is None:
         return Wait()
     if not written.result.ok:
-        return _failed(written.result)
+        return again(view, written) or _failed(written.result)
     return _gate(view, design)
 
 

@@ -17,11 +17,11 @@ from lib.model import Builder, BuilderStatus, Component, Job, JobKind, JobResult
 from lib.verification import HINT, of_merged, unverified, verdict
 from phases._base import AS_BEFORE, as_before
 from phases._gate import reasons, remarks
-from phases._resolve import MERGED_WORKTREE, is_news, resolve
+from phases._resolve import MERGED_WORKTREE, is_news, resolve, unjudged
 
 TAKEN = "branch_taken"
 VACATE = "vacate"
-STEPS = ("merge", "checkout_merged", "setup", "verify", "land", "clean")
+STEPS = ("checkout_merged", "setup", "verify", "land", "clean")
 
 
 class MergeBuildHandler:
@@ -35,11 +35,11 @@ class MergeBuildHandler:
             return _nothing()
         if (waits := _vacating(view)) is not None:
             return waits
-        merges = view.current("merge")
+        merges = view.current("merge") or unjudged(view)
         if not merges:
             return Proceed(jobs=(_merge(view),))
-        done = _since(view, merges[-1])
-        merge = done["merge"]
+        merge = merges[-1]
+        done = _since(view, merge)
         if merge.result is None:
             return Wait()
         if merge.result.code == TAKEN:

@@ -31,6 +31,13 @@ def live(world: World, name: str) -> Job:
     return next(job for job in world.run.live_jobs() if job.spec.name == name)
 
 
+def until_it_rests(world: World) -> None:
+    """Lets time pass until nothing waits for it."""
+    while world.run.state.outcome is None and world.last is not None and world.last.wake_at_mono_s:
+        world.mono_s = world.last.wake_at_mono_s
+        world.settle()
+
+
 @pytest.mark.parametrize("name", EFFECTS)
 def test_an_effect_that_the_machine_refuses_is_done_again_after_a_pause_and_nothing_before_it(name: str) -> None:
     world = built(name, None)
@@ -72,12 +79,29 @@ def test_a_turn_whose_end_can_not_be_judged_is_not_ended_by_its_limits_meanwhile
 def test_a_step_of_relays_own_that_fails_is_done_again_alone(name: str) -> None:
     answers = iter([bad("git_failed"), bad("system")])
     world = built(name, lambda job: next(answers, None) or world.usual(job))
-    while world.run.state.outcome is None and world.last is not None and world.last.wake_at_mono_s:
-        world.mono_s = world.last.wake_at_mono_s
-        world.settle()
+    until_it_rests(world)
     assert world.run.state.outcome is RunOutcome.LANDED
     assert world.names().count("one:build") == world.names().count("two:build") == 1
     assert [builder.attempt for builder in world.run.builders.values()] == [1, 1]
+
+
+def test_a_design_that_can_not_be_written_is_written_again_and_no_other_is_asked_for() -> None:
+    world = built("write_files", bad("system", "denied"))
+    until_it_rests(world)
+    assert world.run.state.action_needed == "fix_failure"
+    assert world.names().count("run:write_files") == 3
+    world.answers.pop("write_files")
+    world.edit(action_owner=Owner.CODE, action_needed="retry")
+    assert world.run.state.outcome is RunOutcome.LANDED
+    assert world.names().count("run:design") == 1
+
+
+def test_words_about_a_design_that_can_not_be_written_ask_for_another_one() -> None:
+    world = built("write_files", bad("system", "denied"))
+    until_it_rests(world)
+    world.answers.pop("write_files")
+    world.edit(action_owner=Owner.CODE, feedback="in two parts")
+    assert world.names().count("run:design") == 2
 
 
 def test_a_step_that_keeps_failing_asks_ci_and_retrying_does_it_alone() -> None:
@@ -103,9 +127,7 @@ def test_words_for_a_builder_ask_for_another_turn_whatever_failed() -> None:
 def test_a_command_that_fails_on_a_full_disk_is_run_again_alone() -> None:
     answers = iter([bad("disk_full")])
     world = built("verify", lambda _: next(answers, None) or ok())
-    while world.run.state.outcome is None and world.last is not None and world.last.wake_at_mono_s:
-        world.mono_s = world.last.wake_at_mono_s
-        world.settle()
+    until_it_rests(world)
     assert world.run.state.outcome is RunOutcome.LANDED
     assert world.names().count("one:build") == 1
 

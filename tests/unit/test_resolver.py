@@ -184,3 +184,24 @@ def test_what_is_explained_after_the_landing_was_approved_is_asked_again() -> No
     assert LEFT_OUT in world.run.state.message
     world.edit(action_owner=Owner.CODE, action_needed="merge_build")
     assert world.run.state.outcome is RunOutcome.LANDED
+
+
+def test_a_judgement_that_fails_is_made_again_and_no_turn_is_taken_for_it() -> None:
+    answers = iter([bad("git_failed")] * 4)
+    world = conflicting(attempts=3, verify="make check")
+    world.answers["judge_resolution"] = lambda job: next(answers, None) or world.usual(job)
+    world.settle()
+    while world.last is not None and world.last.wake_at_mono_s:
+        world.mono_s = world.last.wake_at_mono_s
+        world.settle()
+    assert world.run.state.action_needed == "fix_failure"
+    assert last_steps(world) == ["brief_resolver", "resolve", *["judge_resolution"] * 3]
+    world.edit(action_owner=Owner.CODE)
+    while world.run.state.outcome is None and world.last.wake_at_mono_s:
+        world.mono_s = world.last.wake_at_mono_s
+        world.settle()
+    assert last_steps(world)[:8] == [
+        *("brief_resolver", "resolve"), *["judge_resolution"] * 5, "verify",
+    ]  # fmt: skip
+    assert len(turns(world)) == 1
+    assert world.run.state.outcome is RunOutcome.LANDED
