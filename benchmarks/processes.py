@@ -40,7 +40,10 @@ def _each(root: Path, few: tuple[str, ...], many: tuple[str, ...], settings: dic
 
 
 def _traced(root: Path, parts: int, command: tuple[str, ...], settings: dict[str, str]) -> int:
-    with scratch(root, parts=parts, **settings) as project, _trace(root.with_name(f"{root.name}.trace")) as folder:
+    with (
+        scratch(root, parts=parts, settings=settings) as project,
+        _trace(root.with_name(f"{root.name}.trace")) as folder,
+    ):
         project.run(*command)
         return sum(1 for _ in folder.iterdir())
 

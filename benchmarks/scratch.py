@@ -57,7 +57,13 @@ class Scratch:
     """A repository with some files, and Relay's settings for builders that are one shell line."""
 
     def __init__(
-        self, root: Path, *, parts: int = 1, builder: str = "sleep 0.2", files: int = 20, **settings: str
+        self,
+        root: Path,
+        *,
+        parts: int = 1,
+        builder: str = "sleep 0.2",
+        files: int = 20,
+        settings: Mapping[str, str] | None = None,
     ) -> None:
         self.root = root
         root.mkdir(parents=True)
@@ -66,7 +72,7 @@ class Scratch:
         self.run("git", "init", "-q")
         self.run("git", "add", "-A")
         self.run("git", "commit", "-qm", "a start")
-        self._configure(parts, f'{builder}; echo "$RELAY_BUILDER" > "$RELAY_BUILDER.txt"', settings)
+        self._configure(parts, f'{builder}; echo "$RELAY_BUILDER" > "$RELAY_BUILDER.txt"', settings or {})
 
     def _configure(self, parts: int, builder: str, settings: Mapping[str, str]) -> None:
         design = self.root.parent / f"{self.root.name}.json"
@@ -141,10 +147,15 @@ class Scratch:
 
 @contextmanager
 def scratch(
-    root: Path, *, parts: int = 1, builder: str = "sleep 0.2", files: int = 20, **settings: str
+    root: Path,
+    *,
+    parts: int = 1,
+    builder: str = "sleep 0.2",
+    files: int = 20,
+    settings: Mapping[str, str] | None = None,
 ) -> Iterator[Scratch]:
     """A repository whose orchestrator and builders are ended, whatever happens; `settings` are those of Relay."""
-    made = Scratch(root, parts=parts, builder=builder, files=files, **settings)
+    made = Scratch(root, parts=parts, builder=builder, files=files, settings=settings)
     try:
         yield made
     finally:
