@@ -7,7 +7,7 @@ from typing import Any
 
 from lib.git import conflict, merge, resolution, worktrees
 from lib.git.checkout import Checkout
-from lib.git.inspect import is_ancestor, resolve
+from lib.git.inspect import not_in, resolve
 from lib.git.run import Repo
 from lib.model import JobResult
 from orchestrator.conflicts import RESOLVED, Note, leave, stage, take_back
@@ -94,7 +94,8 @@ def _still_open(work: Work, repo: Repo, ref: str, left: Mapping[str, Any]) -> Ma
 def _merged(repo: Repo, ref: str, args: Mapping[str, Any], left: Mapping[str, Any] | None) -> JobResult:
     """How far merging came; `conflict` is what is left for ci."""
     head = resolve(repo, ref) or args["base"]
-    merged = [tip["id"] for tip in args["tips"] if is_ancestor(repo, tip["tip"], head)]
+    missing = not_in(repo, [tip["tip"] for tip in args["tips"]], head)
+    merged = [tip["id"] for tip in args["tips"] if tip["tip"] not in missing]
     base = resolve(repo, HEADS + args["base_branch"]) or args["base"]
     flagged = [] if left else steering(repo, args, base, head)
     data = {"base": base, "head": head, "merged": merged, "conflict": left, "flagged": flagged}

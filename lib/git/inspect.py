@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -13,6 +14,7 @@ from typing import Final
 from lib.errors import RelayError
 from lib.git.records import records
 from lib.git.run import Repo, git
+from lib.git.stored import OBJECT, UnreadError, stored_ref, stored_tree
 from lib.git.suitable import accepted, fit_to_start
 from lib.model import Base
 
@@ -75,6 +77,10 @@ def in_progress(git_dir: Path) -> str | None:
 
 def resolve(repo: Repo, ref: str) -> str | None:
     """The commit that `ref` names."""
+    with suppress(UnreadError):
+        commit = ref if OBJECT.fullmatch(ref) else stored_ref(repo.common_dir, ref)
+        if commit is None or stored_tree(repo.common_dir, commit):
+            return commit
     name = f"{ref}^{{commit}}"
     return git(repo, "rev-parse", "--verify", "--quiet", "--end-of-options", name, ok=(0, 1, 128)).text or None
 
@@ -82,6 +88,11 @@ def resolve(repo: Repo, ref: str) -> str | None:
 def is_ancestor(repo: Repo, ancestor: str, commit: str) -> bool:
     """Whether all of `ancestor` is in `commit`, which a commit is in itself."""
     return ancestor == commit or git(repo, "merge-base", "--is-ancestor", ancestor, commit, ok=(0, 1)).status == 0
+
+
+def not_in(repo: Repo, tips: Sequence[str], commit: str) -> set[str]:
+    """Those of the commits `tips` that are not in `commit`, nor it itself."""
+    return set(git(repo, "rev-list", *tips, f"^{commit}", "--").text.split()).intersection(tips)
 
 
 def changed_paths(repo: Repo, old: str, new: str) -> list[tuple[str, str]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import stat
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -14,10 +13,9 @@ from lib.errors import GitError
 from lib.git.collector import COMMANDS, held_off
 from lib.git.locks import wait_for_others
 from lib.git.run import GitTimeoutError, Repo, git, identity_env
+from lib.git.stored import UnreadError, stored_ref
 from lib.names import shown
 from lib.syncing import hollow
-
-_OBJECT: Final = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?\n")
 
 #: A file that was changed so long ago is written out: vm.dirty_expire_centisecs is 30 s.
 UNWRITTEN_S: Final = 120.0
@@ -74,14 +72,9 @@ def refs_below(repo: Repo, prefix: str) -> list[tuple[str, str]]:
 
 
 def value(repo: Repo, ref: str) -> str | None:
-    """The object that a full ref name stands for, also when that object is missing.
-
-    Most are read from the file of a ref that is not packed: a process for each would be a third of all that run.
-    """
-    with suppress(OSError, ValueError):  # packed, symbolic, in a reftable, or not there: git knows
-        found = (repo.common_dir / ref).read_text(encoding="ascii") if ref.startswith("refs/") else ""
-        if _OBJECT.fullmatch(found):
-            return found.strip()
+    """The object that a full ref name stands for, also when that object is missing."""
+    with suppress(UnreadError):
+        return stored_ref(repo.common_dir, ref)
     return git(repo, "rev-parse", "--verify", "--quiet", ref, ok=(0, 1, 128)).text or None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -12,11 +13,12 @@ from lib.errors import GitError, RelayError
 from lib.git import rescue
 from lib.git.blobs import Entry, differing, entries, with_entries
 from lib.git.checkout import Checkout, head_of, mend
-from lib.git.inspect import changed_paths, is_ancestor
+from lib.git.inspect import is_ancestor
 from lib.git.leftovers import Left, keep_noted, without
 from lib.git.objects import at, commit_tree, drop_hollow_objects, lasting, move_ref, value
 from lib.git.records import records
 from lib.git.run import CHECKOUT_TIMEOUT_S, Repo, git, identity_env
+from lib.git.stored import UnreadError, stored_tree
 from lib.git.submodules import declared, out_of_reach, put_aside
 from lib.git.whole import believed, sound_index, whole_until
 from lib.syncing import sync_filesystems
@@ -81,9 +83,8 @@ def snapshot(
     taken = lasting(repo, ref, base, once)
     intact = mend(repo, checkout, ref)
     keep_noted(checkout, taken.left)
-    changed = [name for _, name in changed_paths(repo, base, taken.commit)]
     return Snapshot(
-        taken.commit, taken.tree, changed, taken.nested, taken.left_out, taken.taken_out, taken.links, intact
+        taken.commit, taken.tree, taken.changed, taken.nested, taken.left_out, taken.taken_out, taken.links, intact
     )
 
 
@@ -93,6 +94,7 @@ class _Taken:
 
     commit: str
     tree: str
+    changed: list[str]
     nested: list[str]
     left_out: list[str]
     taken_out: list[str]
@@ -110,6 +112,7 @@ def _commit(repo: Repo, checkout: Checkout, ref: str, base: str, message: str, a
     links = filled(repo, checkout, tree, content.hollow, parent) | out_of_reach(repo, checkout, changed)
     if own or links:
         tree = with_entries(repo, checkout.path, checkout.index, tree, {**own, **links})
+        changed = differing(repo, base, tree)
     taken_out = _committed(repo, parent, left) if parent != base and left else []
     commit = parent
     if tree != tree_of(repo, parent):
@@ -120,7 +123,7 @@ def _commit(repo: Repo, checkout: Checkout, ref: str, base: str, message: str, a
     if commit != tip and not move_ref(repo, ref, commit, tip, "what the builder left"):
         raise GitError(f"{ref} was moved by somebody else just now")
     kept = [path for path, entry in links.items() if entry]
-    return _Taken(commit, tree, content.nested, list(own), taken_out, kept, left)
+    return _Taken(commit, tree, list(changed), content.nested, list(own), taken_out, kept, left)
 
 
 def filled(repo: Repo, checkout: Checkout, tree: str, hollow: list[str], parent: str) -> dict[str, Entry | None]:
@@ -156,6 +159,8 @@ def _goes_on(repo: Repo, commit: str, base: str, tip: str | None, head: str | No
 
 
 def tree_of(repo: Repo, commit: str) -> str:
+    with suppress(UnreadError):
+        return stored_tree(repo.common_dir, commit)
     return git(repo, "rev-parse", "--verify", f"{commit}^{{tree}}").text
 
 
