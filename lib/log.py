@@ -14,8 +14,8 @@ from collections.abc import Callable, MutableMapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from lib.display import Masker
 from lib.logfile import LogFile
+from lib.masking import Masker
 from lib.records import EventRow
 from lib.structured import load_structlog
 from lib.wording import sentence

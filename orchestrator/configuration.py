@@ -10,8 +10,8 @@ from typing import Any, NamedTuple, get_origin
 from lib.atomic import Changed, exchange
 from lib.config import TYPED, Config, Gates, Settings, document_of, from_text, settings_of
 from lib.config_edit import NotEditableError, with_value
-from lib.display import Masker
 from lib.errors import UsageError
+from lib.masking import Masker
 from lib.model import listed
 from lib.origins import editing, nearest
 from lib.paths import Project

@@ -28,7 +28,7 @@ from orchestrator.fold import Run
 from orchestrator.handover import LOCK_WAIT_S, Handover
 from orchestrator.hold import Hold
 from orchestrator.home import REPOSITORY_GONE, make_home, sweep_home
-from orchestrator.judging import masker_of
+from orchestrator.jobs import masker_of
 from orchestrator.machine import decide, legal_actions, overdue
 from orchestrator.plugins import phase_handlers
 from orchestrator.pool import Pool

@@ -33,7 +33,7 @@ from lib.rundb import RunDB
 from orchestrator import scoping
 from orchestrator.conflicts import RESOLVED, brief_resolver, judge_resolution, reopen_conflict
 from orchestrator.guarding import JOURNAL
-from orchestrator.jobs import Work
+from orchestrator.jobs import Work, masker_of
 from orchestrator.merging import checkout_merged, merge_all, tips_of, trailer
 from orchestrator.reviewing import gather_diff, settle_review
 
@@ -68,8 +68,9 @@ def write_files(work: Work) -> JobResult:
     """Text files of the run's folder, each replaced as a whole."""
     folder = work.project.run_dir(work.run)
     folder.mkdir(parents=True, exist_ok=True)
+    masker = masker_of(work.config)
     for name, text in work.job.spec.args["files"].items():
-        replace_file(folder / name, shown(str(text)).encode())
+        replace_file(folder / name, shown(masker.masked(str(text))).encode())
     return JobResult(ok=True)
 
 
@@ -186,7 +187,8 @@ def _put_away(work: Work, checkout: Checkout, tip: str) -> Iterator[str]:
 def _message(work: Work) -> str:
     """A builder's commit: its title, and what it said of its work."""
     args = work.job.spec.args
-    return "\n\n".join(part for part in (args["title"], args.get("report", ""), f"{trailer(work)}\n") if part)
+    said = "\n\n".join(part for part in (args["title"], args.get("report", "")) if part)
+    return f"{masker_of(work.config).masked(said)}\n\n{trailer(work)}\n"
 
 
 def land_merged(work: Work) -> JobResult:

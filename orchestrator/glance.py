@@ -12,9 +12,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from lib.display import Masker
 from lib.errors import RelayError
 from lib.lock import holder
+from lib.masking import Masker
 from lib.plainfile import NotPlainError, read_plain
 from lib.rundb import RunDB, StoreError
 from orchestrator.asking import state_file
@@ -65,9 +65,8 @@ def _view(project: Project, stored: Stored, pid: int | None) -> View:
     header, problem = (stored.header, standing(project)) if pid is not None else _as_edited(project, stored)
     builders = [json.loads(row.data) for row in stored.builders]
     jobs = [json.loads(row.data) for row in stored.jobs if not row.ended]
-    masker = Masker.from_environ({**os.environ, **stored.options.get("env", {})})
-    masked = masker.masked_data
-    lines = {job["id"]: last_line(_output(project, header["run"], job), masker.safe_end) for job in jobs}
+    masked = Masker.from_environ({**os.environ, **stored.options.get("env", {})}).masked_data
+    lines = {job["id"]: last_line(_output(project, header["run"], job)) for job in jobs}
     problem = stored.row.problem or problem
     header = {**header, "sandbox": SANDBOXES.get(stored.options.get("sandbox", ""))}
     halted = {job["id"]: how for job in jobs if (how := _halted(job, pid))}

@@ -17,6 +17,7 @@ from lib.config import Config
 from lib.contracts import Assistant, Launch, Turn
 from lib.errors import RelayError
 from lib.events import Event, JobDelayed, JobEnded, JobSpawned
+from lib.masking import Masker
 from lib.model import Builder, Delay, Job, JobKind, JobResult
 from lib.names import shown
 from lib.passing import passing
@@ -104,10 +105,10 @@ def launch(work: Work) -> Event:
 
 
 def _spawn_spec(work: Work, site: Site, start: Launch) -> SpawnSpec:
-    stdin = shown(start.stdin).encode()
+    stdin = shown(start.stdin)
     # A job may write what it reads from, so that is not the record of it.
-    for file in (work.records / "prompt", site.stdin):
-        replace_file(file, stdin, durable=False)
+    for file, text in ((work.records / "prompt", masker_of(work.config).masked(stdin)), (site.stdin, stdin)):
+        replace_file(file, text.encode(), durable=False)
     additions = {**site.caches(), **work.config.env, **start.env, **site.variables(), **_told(work)}
     return SpawnSpec(
         job_id=work.mark,
@@ -170,6 +171,11 @@ def _told(work: Work) -> dict[str, str]:
         "RELAY_WORKTREE": str(work.worktree),
         "RELAY_PORT_BASE": str(work.builder.port_base if work.builder else work.config.port_base),
     }
+
+
+def masker_of(config: Config) -> Masker:
+    """Knows the secrets that jobs may have: those of Relay's own environment, and of the configuration."""
+    return Masker.from_environ({**os.environ, **config.env})
 
 
 def adapter_of(work: Work) -> Assistant:

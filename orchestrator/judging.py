@@ -13,9 +13,7 @@ from typing import Any
 
 from lib.assistants import LineReader, Tally, ended_by_force, last_line, side_lines
 from lib.attempts import LOST, REFUSED, SPENT
-from lib.config import Config
 from lib.contracts import SIDE_OUTPUT, AssistantEvent, Exit
-from lib.display import Masker
 from lib.errors import GitError, RelayError
 from lib.events import Event, JobEnded
 from lib.git.checkout import Checkout, head_of
@@ -26,10 +24,10 @@ from lib.git.whole import believed, settle
 from lib.model import JobKind, JobResult, Usage
 from lib.passing import DISK_FULL, is_full, passing
 from lib.plainfile import NotPlainError, open_plain, read_plain
-from lib.process import ended_with, exit_status, reap, sweep
+from lib.process import await_written, ended_with, exit_status, reap, sweep
 from lib.sandbox import scratch_of
 from lib.verification import runs_python
-from orchestrator.jobs import Work, adapter_of
+from orchestrator.jobs import Work, adapter_of, masker_of
 from orchestrator.shadowing import shadow
 
 #: How much is kept of the beginning, which has the first error, and of the end of each stream of a failed job.
@@ -74,6 +72,8 @@ def _reap(work: Work) -> None:
 
 def _judged(work: Work, waited: int | None) -> JobResult:
     recorded = exit_status(work.records)
+    if recorded is None:  # its shim, which waits for that, was killed
+        await_written(work.output)
     end = Exit(
         status=waited if recorded is None else recorded, stopped=work.job.stopping or _settled(work, waited is None)
     )
@@ -121,11 +121,6 @@ def _look(work: Work) -> str:
 def _masked(work: Work, result: JobResult) -> JobResult:
     """Without the secrets that the job had: what leaves here is logged, shown, and told to other assistants."""
     return JobResult.model_validate(masker_of(work.config).masked_data(result.model_dump()))
-
-
-def masker_of(config: Config) -> Masker:
-    """Knows the secrets that jobs may have: those of Relay's own environment, and of the configuration."""
-    return Masker.from_environ({**os.environ, **config.env})
 
 
 def _assistant_result(work: Work, end: Exit) -> JobResult:
@@ -234,9 +229,7 @@ def _printed(work: Work, result: JobResult) -> dict[str, Any]:
 
 
 def ends_of(file: Path) -> str:
-    """A file that a job printed, of which the middle is left out if it is long. Cut between lines where there are any,
-    so that no half of a secret gets past the masker.
-    """
+    """A file that a job printed, of which the middle is left out if it is long; cut between lines if it has any."""
     try:
         descriptor = open_plain(file)
     except (FileNotFoundError, NotPlainError):

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Final
 from lib.plainfile import NotPlainError, open_plain
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
 _TAIL_BYTES: Final = 4096
@@ -20,17 +19,13 @@ _TELLING: Final = ("text", "command", "file_path", "path", "content")
 _NOT_ITS_OWN: Final = frozenset({"user", "system", "tool_result"})
 
 
-def last_line(file: Path, safe_end: Callable[[str], int] = len) -> str:
+def last_line(file: Path) -> str:
     """The last line of `file` that says something, or nothing. Of a stream of JSON events, the words in them.
 
-    A builder may have put anything there: only a plain file is read, and no more than its last 4 KB. `safe_end` tells
-    up to where a line can be shown that is still being written, and may so far hold half of a secret.
+    A builder may have put anything there: only a plain file is read, and no more than its last 4 KB.
     """
     text = _tail(file).decode("utf-8", errors="replace")
-    lines = text.splitlines()
-    if lines and not text.endswith("\n"):
-        lines[-1] = lines[-1][: safe_end(lines[-1])]
-    for line in reversed(lines):
+    for line in reversed(text.splitlines()):
         words = _said(line) if line.startswith("{") else line
         if words.strip():
             return words.strip().splitlines()[-1]

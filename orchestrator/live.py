@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, Final, Self
 
-from lib.display import Masker
 from lib.errors import EXIT_CI_NEEDED, EXIT_FAILED, EXIT_OK, RelayError
+from lib.masking import Masker
 from lib.paths import Project
 from lib.rundb import RunDB
 from lib.watch import Watch

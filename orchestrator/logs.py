@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from lib.display import Masker, escaped
+from lib.display import escaped
 from lib.errors import RelayError, UsageError
+from lib.masking import Masker
 from lib.model import Job, JobKind
 from lib.names import from_json
 from lib.paths import BASE_WORKTREE

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from lib.assistants import LineReader, Tally, asks
 from lib.contracts import Assistant, AssistantEvent
-from lib.display import Masker
 from lib.model import Condition, Now, Progress
 from lib.plainfile import NotPlainError, open_plain
 
@@ -32,10 +31,9 @@ _ANSWERS = frozenset({"text", "tool_start", "tool_end", "file_change"})
 class TurnReader:
     """Follows the standard output of one turn. `stuck_since_mono_s` is when its condition began."""
 
-    def __init__(self, file: Path, assistant: Assistant, masker: Masker, instant: Now) -> None:
+    def __init__(self, file: Path, assistant: Assistant, instant: Now) -> None:
         self.file = file
         self._assistant = assistant
-        self._masker = masker
         self._lines = LineReader()
         self._tally = Tally()
         self._offset = 0
@@ -99,7 +97,7 @@ class TurnReader:
         self, condition: Condition, reason: str = "", code: str = "", until: datetime | None = None,
         *, answered: bool | None = None,
     ) -> None:  # fmt: skip
-        shown = self._masker.masked(" ".join(reason.split()))[-REASON_CHARS:]
+        shown = " ".join(reason.split())[-REASON_CHARS:]
         changes: dict[str, Any] = {"condition": condition, "reason": shown, "code": code, "until": until}
         if answered is not None:
             changes["answered"] = answered

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import secrets
 import unicodedata
@@ -14,6 +15,7 @@ from lib.errors import RelayError, UsageError
 from lib.events import Event, Noted, RunStarted
 from lib.git.inspect import starting_point
 from lib.git.run import Repo
+from lib.masking import Masker
 from lib.model import Owner, State
 from lib.paths import Project
 from lib.process import now
@@ -66,7 +68,7 @@ def create_run(project: Project, requirement: str, config: Config) -> Run:
         instant = now()
         state = State(
             rev=1,
-            run=run_id(requirement, instant.wall),
+            run=run_id(Masker.from_environ({**os.environ, **config.env}).masked(requirement), instant.wall),
             instance=project.instance,
             requirement=requirement,
             phase="init",

@@ -9,8 +9,9 @@ from typing import Any, Final
 
 from lib.assistants import LineReader, resolve
 from lib.contracts import Assistant, AssistantEvent
-from lib.display import Masker, escaped
+from lib.display import escaped
 from lib.errors import RelayError
+from lib.masking import Masker
 from lib.model import Job, JobKind
 from lib.plainfile import NotPlainError, open_plain
 
@@ -64,11 +65,11 @@ class Transcript:
         self.ended = over
 
     def partial(self) -> list[str]:
-        """The beginning of the last line, as far as it can't be half of a secret."""
+        """The beginning of the last line."""
         text = next(iter(self._files.values())).reader.partial
         if self.ended or not text or (self._adapter is not None and text.startswith("{")):
             return []
-        return [self._shown(text[: self._masker.safe_end(text)])]
+        return [self._shown(text)]
 
     def _shown(self, text: str) -> str:
         return escaped(self._masker.masked(text))

@@ -30,7 +30,7 @@ from orchestrator.effects import run_effect
 from orchestrator.fold import Run
 from orchestrator.footprints import Footprints
 from orchestrator.jobs import Work, guarded, launch
-from orchestrator.judging import finish, masker_of
+from orchestrator.judging import finish
 from orchestrator.limits import MEMORY_LIMIT, PROCESS_LIMIT
 from orchestrator.pool import Pool
 from orchestrator.progress import LOOK_AGAIN_S, OutputWatch, TurnReader
@@ -178,7 +178,7 @@ class Workers:
             adapter = resolve(job.spec.assistant, run.config.assistants)
         except RelayError:
             return None  # a plug-in that was removed meanwhile: told when the turn is judged
-        return TurnReader(folder / "output.log", adapter, masker_of(run.config), instant)
+        return TurnReader(folder / "output.log", adapter, instant)
 
     def _follow_growth(self, files: set[Path], instant: Now) -> None:
         """Is woken when one of the files grows, but no sooner than a moment after the last look."""

@@ -5,6 +5,7 @@ system's table of processes.
 """
 
 from lib.process.background import detach, occupy_stdio
+from lib.process.capture import await_written
 from lib.process.claim import claimed, revoke
 from lib.process.environ import environment
 from lib.process.footprint import Footprint, footprint
@@ -34,6 +35,7 @@ __all__ = [
     "SpawnFailed",
     "SpawnSpec",
     "alive",
+    "await_written",
     "boot_id",
     "claimed",
     "close_watch",

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 from lib.errors import RelayError
 from lib.plainfile import NotPlainError, read_plain
+from lib.process.capture import OUTPUT, captured
 from lib.process.claim import CLAIM, claimed
 from lib.process.identity import boot_id, identify
 from lib.reserve import reserve
@@ -26,9 +27,11 @@ if TYPE_CHECKING:
 
 SHELL: Final = "/bin/sh"
 EXIT: Final = "exit"
-OUTPUT: Final = ("output.log", "stderr.log")
+#: The exit that is recorded where what a job printed is lost: as if the program had been killed.
+UNWRITTEN: Final = 128 + signal.SIGKILL
 
-#: $1 folder of records, $2 boot id, $3 working directory, then the program; descriptor 3 is its standard error.
+#: $1 folder of records, $2 boot id, $3 working directory, then the program. Descriptor 3 is its standard error; closing
+#: 4 tells the scribe that the program has ended, and 5 answers when all is written: without that it counts as killed.
 #: Signals to the whole group end the program and not the shim. The exit is recorded in a trap, since dash exits when
 #: it can't fork. A machine that is out of memory is to end the program before all others. `exec` in a subshell runs a
 #: program even if the shell has a builtin of its name.
@@ -37,10 +40,11 @@ trap : HUP INT QUIT PIPE ALRM TERM USR1 USR2
 set -C
 read -r RELAY_STAT </proc/$$/stat || RELAY_STAT=$$
 echo "$2 $RELAY_STAT" >"$1/{CLAIM}" || exit
-trap 'echo $? >>"$1/{EXIT}"' EXIT
+trap 'RELAY_STAT=$?; trap "" HUP INT QUIT PIPE ALRM TERM USR1 USR2; exec 4>&-
+read -r RELAY_LINE <&5 || RELAY_STAT={UNWRITTEN}; echo $RELAY_STAT >>"$1/{EXIT}"' EXIT
 cd -- "$3" 2>&3 || exit 126
 unset RELAY_STAT OLDPWD
-(shift 3; echo 500 >|/proc/self/oom_score_adj; exec 2>&3 3>&-; exec "$@")
+(shift 3; echo 500 >|/proc/self/oom_score_adj; exec 2>&3 3>&- 4>&- 5<&-; exec "$@")
 """
 
 _REMEDIES: Final = {
@@ -135,26 +139,24 @@ def _posix_spawn(spec: SpawnSpec) -> int:
     # A full disk must not cost the end of what it prints, nor its exit.
     for file in (spec.folder / EXIT, *(spec.output / name for name in OUTPUT)):
         reserve(file)
-    append = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
-    output, errors = (spec.output / name for name in OUTPUT)
-    opened = [
-        (os.POSIX_SPAWN_OPEN, 0, spec.stdin_file or os.devnull, os.O_RDONLY, 0),
-        (os.POSIX_SPAWN_OPEN, 1, output, append, 0o600),
-        (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0),
-        (os.POSIX_SPAWN_OPEN, 3, errors, append, 0o600),
-    ]
     # Identifying the shim takes a descriptor: better to run out of them before it is started.
     spare = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        return os.posix_spawn(
-            spec.shell,
-            [spec.shell, "-c", SHIM, "relay-shim", str(spec.folder), boot_id(), str(spec.cwd), *spec.argv],
-            environ,
-            file_actions=[*((os.POSIX_SPAWN_CLOSE, number) for number in inherited_descriptors()), *opened],
-            setsid=True,
-            setsigmask=(),
-            setsigdef=signal.valid_signals().difference(_NO_HANDLER),
-        )
+        with captured(spec.output, spec.env) as ends:
+            opened = [
+                (os.POSIX_SPAWN_OPEN, 0, spec.stdin_file or os.devnull, os.O_RDONLY, 0),
+                (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0),
+                *((os.POSIX_SPAWN_DUP2, end, number) for end, number in zip(ends, (1, 3, 4, 5), strict=True)),
+            ]
+            return os.posix_spawn(
+                spec.shell,
+                [spec.shell, "-c", SHIM, "relay-shim", str(spec.folder), boot_id(), str(spec.cwd), *spec.argv],
+                environ,
+                file_actions=[*((os.POSIX_SPAWN_CLOSE, number) for number in inherited_descriptors()), *opened],
+                setsid=True,
+                setsigmask=(),
+                setsigdef=signal.valid_signals().difference(_NO_HANDLER),
+            )
     finally:
         os.close(spare)
 

@@ -24,7 +24,7 @@ def diff(
     """Show what a run changed, or one builder, before it lands and after; files outside a component are marked."""
     import sys
 
-    from lib.display import Masker
+    from lib.masking import Masker
     from orchestrator import differing, diffpage
     from orchestrator.cli.history import stored_run
     from orchestrator.screen import Look, say

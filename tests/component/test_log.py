@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from lib.display import Masker
 from lib.log import Sinks
+from lib.masking import Masker
 from lib.paths import Project
 from lib.records import EventRow
 

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from lib.assistants import resolve
-from lib.display import Masker
 from lib.model import Condition, Now, Progress
 from orchestrator.progress import BEHIND_BYTES, LOOK_LINES, READ_BYTES, TurnReader
 
@@ -26,7 +25,7 @@ class Printing:
     def __init__(self, file: Path, assistant: str) -> None:
         self.file = file
         file.touch()
-        self.reader = TurnReader(file, resolve(assistant, {}), Masker({"API_KEY": "hunter2hunter2"}), INSTANT)
+        self.reader = TurnReader(file, resolve(assistant, {}), INSTANT)
 
     def prints(self, *what: object, later_s: float = 0.0) -> Progress:
         with self.file.open("a") as stream:
@@ -77,10 +76,6 @@ def test_a_question_that_stands_at_the_end_of_the_output_is_asked_until_somethin
     assert plain.prints("y\nwriting\n").condition is Condition.WORKING
 
 
-def test_secrets_do_not_leave_with_a_reason(plain: Printing) -> None:
-    assert "hunter2" not in plain.prints("Use hunter2hunter2? [y/N] ").reason
-
-
 def test_how_long_it_has_been_stuck_counts_from_the_change(plain: Printing) -> None:
     plain.prints("Proceed? ", later_s=7)
     assert plain.reader.stuck_since_mono_s == INSTANT.mono_s + 7
@@ -109,7 +104,7 @@ def test_of_a_flood_that_is_too_fast_the_middle_is_left_out_and_the_end_is_read(
 
 
 def test_a_turn_without_output_yet_simply_works(tmp_path: Path) -> None:
-    reader = TurnReader(tmp_path / "none", resolve("ci", {}), Masker({}), INSTANT)
+    reader = TurnReader(tmp_path / "none", resolve("ci", {}), INSTANT)
     assert not reader.read(INSTANT)
     assert reader.progress == Progress()
 

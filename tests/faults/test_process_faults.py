@@ -332,7 +332,9 @@ start("none")
 resource.setrlimit(resource.RLIMIT_NPROC, (hard, hard))
 finish("only a shim", start("only a shim", str(root / "limited")))
 finish("all", start("all"))
+print(os.access(sys.executable, os.X_OK))
 """, open_folder)  # fmt: skip
     assert lines[0] == "none spawn_failed ulimit -u unlimited"
     assert re.fullmatch("only a shim [1-9][0-9]* nothing", lines[1])
-    assert lines[2:] == ["all 0 ran"]
+    # Where that other user can't start our Python, nobody writes what the job prints: it counts as killed.
+    assert lines[2:] in (["all 0 ran", "True"], ["all 137 nothing", "False"])

@@ -68,7 +68,8 @@ def secrets_in(text: str) -> list[str]:
     return [part for secret in (KEY, CONFIGURED) for part in (secret, secret[:9]) if part in text]
 
 
-def test_secrets_show_nowhere(begun: Relay, followed: Path) -> None:
+def test_secrets_show_nowhere(begun: Relay, followed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SOME_API_KEY")  # another shell reads
     for shown in (begun("status"), begun("status", "--json"), begun("logs", "one"), begun("logs", "two")):
         assert secrets_in(shown) == []
     for file in Path("/proc").glob("[0-9]*/cmdline"):
@@ -81,6 +82,9 @@ def test_secrets_show_nowhere(begun: Relay, followed: Path) -> None:
              begun("show"), followed.read_text(), begun.state_file.read_text(),
              *(file.read_text() for file in (begun.home / "logs").iterdir() if file.is_file())]  # fmt: skip
     assert [secrets_in(text) for text in texts] == [[]] * len(texts)
+    kept = [*begun.root.glob(".project/[!w]*/**/*"), *begun.root.glob(".git/relay/jobs/**/*")]
+    assert [file for file in kept if file.is_file() and secrets_in(_read(file))] == []
+    assert [file for file in begun.root.glob(".git/relay/*.db*") if KEY.encode() in file.read_bytes()] == []
     assert "[masked SOME_API_KEY]" in begun("logs", "one")
     assert "[masked CONFIGURED_TOKEN]" in begun("logs", "two")
 
