@@ -160,7 +160,7 @@ NOT_SETTINGS = frozenset(
     {
         "RELAY_RUN", "RELAY_ROLE", "RELAY_BUILDER", "RELAY_ATTEMPT", "RELAY_WORKTREE", "RELAY_PORT_BASE",
         "RELAY_JOB", "RELAY_REQUIREMENT", "RELAY_SETTINGS", "RELAY_PROJECT", "RELAY_PROMPT_FILE", "RELAY_RUN_DIR",
-        "RELAY_SESSION", "RELAY_STATE", "RELAY_STATE_FILE", "RELAY_VARIANT",
+        "RELAY_FILES_DIR", "RELAY_SESSION", "RELAY_STATE", "RELAY_STATE_FILE", "RELAY_VARIANT",
     }
 )  # fmt: skip
 #: Settings whose values have YAML's own types: what they are, only the assistant knows.

@@ -88,6 +88,10 @@ class Project:
         """The folder that all turns and commands of a builder, or of the run as a whole, share as long as it lasts."""
         return self.output_dir(run, builder, "keep")
 
+    def files_dir(self, run: str, handler: str) -> Path:
+        """The folder for what the commands of a project's own handler write."""
+        return self.run_dir(run) / "files" / handler
+
     def record_dir(self, run: str, job: str) -> Path:
         """The folder of a job's claim, exit and prompt: beyond the reach of `git clean -fdx`."""
         return self.store / "jobs" / run / job

@@ -75,7 +75,9 @@ class Site:
         if contained and not probe().works:
             raise _not_available()
         keep = work.project.keep_dir(work.run, work.job.spec.builder)
-        keep.mkdir(parents=True, exist_ok=True)
+        for folder in (keep, work.files):
+            if folder is not None:
+                folder.mkdir(parents=True, exist_ok=True)
         return cls(work, make_scratch(work.records, work.mark), keep, contained)
 
     @property
@@ -98,6 +100,7 @@ class Site:
             scratch=self.scratch,
             keep=self.keep,
             home=Path.home(),
+            files=work.files,
             reviews=work.job.spec.role in READERS or work.job.spec.worktree is None,
             is_assistant=work.job.spec.kind is JobKind.ASSISTANT,
             own=start.folders,

@@ -53,6 +53,13 @@ class Work:
         return self.project.worktree(self.run, name) if name else self.project.root
 
     @property
+    def files(self) -> Path | None:
+        """Where a handler's command may write: none of any other job."""
+        spec = self.job.spec
+        is_handlers = spec.kind is JobKind.COMMAND and spec.worktree is None
+        return self.project.files_dir(self.run, spec.name) if is_handlers else None
+
+    @property
     def records(self) -> Path:
         return self.project.record_dir(self.run, self.job.id)
 
@@ -162,7 +169,8 @@ def _turn(work: Work, site: Site, text: str) -> Turn:
 
 def _told(work: Work) -> dict[str, str]:
     """What every program of a job finds in its environment."""
-    return {
+    files = {"RELAY_FILES_DIR": str(work.files)} if work.files else {}
+    return files | {
         "RELAY_JOB": work.mark,
         "RELAY_RUN": work.run,
         "RELAY_ROLE": work.job.spec.role or work.job.spec.name,

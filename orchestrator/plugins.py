@@ -39,7 +39,8 @@ class ProgramHandler:
 
     The answer is one object: `{"advance": {"phase": …, "action": …}}`, `{"ask": {"action": …, "message": …,
     "next_action": …}}` or `{"fail": {"message": …, "remedy": …}}`. Without an answer it must have edited state.json.
-    It finds RELAY_STATE (the state as JSON), RELAY_STATE_FILE, RELAY_PROJECT and RELAY_RUN_DIR in its environment.
+    It finds RELAY_STATE (the state as JSON), RELAY_STATE_FILE, RELAY_PROJECT, RELAY_RUN_DIR and RELAY_FILES_DIR, where
+    it may write, in its environment.
     """
 
     phases: tuple[str, ...] = ("init", "design", "execution", "merge_build")

@@ -51,8 +51,8 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Where a job works. It may write `worktree` unless `reviews`, `scratch`, `keep`, and of its user's files those
-    that `own` (its program's) and `granted` (the configuration's) name, `~` standing for `home`.
+    """Where a job works. It may write `worktree` unless `reviews`, `scratch`, `keep`, `files`, and of its user's files
+    those that `own` (its program's) and `granted` (the configuration's) name, `~` standing for `home`.
 
     `is_assistant`: then it sees the logins of assistants. `programs` are folders that must be seen wherever they lie.
     """
@@ -62,6 +62,7 @@ class Places:
     scratch: Path
     keep: Path
     home: Path
+    files: Path | None = None
     reviews: bool = False
     is_assistant: bool = True
     own: tuple[str, ...] = ()
@@ -137,8 +138,8 @@ def policy_of(places: Places, *, memory_max: int | None = None, tasks_max: int |
     pointer = worktree / ".git"
     if os.path.lexists(pointer) and not pointer.is_symlink():
         access[pointer] = Access.READ
-    scratch, keep = places.scratch.resolve(), places.keep.resolve()
-    access |= {scratch: Access.WRITE, keep: Access.WRITE}
+    scratch = places.scratch.resolve()
+    access |= dict.fromkeys(_real([scratch, places.keep, *([places.files] if places.files else [])]), Access.WRITE)
     if memory_max is not None:
         access[SHARED_MEMORY] = Access.MEMORY
     return Policy(worktree, scratch, access, memory_max, tasks_max, is_root=os.geteuid() == 0)
