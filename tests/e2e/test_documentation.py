@@ -6,6 +6,8 @@ makes it that file of a project. A block without one is output.
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import shlex
 from dataclasses import dataclass
@@ -30,6 +32,7 @@ FENCED = re.compile(r"^```([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 HANDLERS = ".project/phases/"
 #: It changes what a person is asked about before it lands.
 BOOK = {"one": [{"write": {".claude/settings.json": "{}\n"}}]}
+DESIGN = {"summary": "parts", "components": [{"id": "one", "title": "Part one"}]}
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,25 @@ def test_commands_and_their_options_are_there(block: Block) -> None:
         while isinstance(command, click.Group) and args and args[0] in command.commands:
             command = command.commands[args.pop(0)]
         command.make_context("relay", args)
+
+
+@pytest.mark.parametrize("sandbox", ["auto", "off"])
+@each(lambda block: block.path == ".project/config.yaml")
+def test_assistants_of_a_configuration_build(
+    block: Block, sandbox: str, relay: Relay, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    planner = tmp_path / "bin" / "my-planner"
+    planner.parent.mkdir()
+    planner.write_text(f"#!/bin/sh\necho '{json.dumps(DESIGN)}'\n")
+    planner.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{planner.parent}:{os.environ['PATH']}")
+    (relay.root / block.path).parent.mkdir()
+    (relay.root / block.path).write_text(block.text)
+    relay("trust")
+    relay("start", "parts", "--yes", env={"RELAY_SANDBOX": sandbox})
+    relay.over()
+    assert "Part one" in (relay.root / "asked.txt").read_text()
+    assert relay.state()["usage"]["output_tokens"] == 7
 
 
 @pytest.mark.parametrize("sandbox", ["auto", "off"])
