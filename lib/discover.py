@@ -20,6 +20,7 @@ from types import ModuleType
 from typing import TypeVar
 
 from lib.errors import RelayError
+from lib.names import quote
 from lib.plainfile import NotPlainError, read_own
 
 MAX_SOURCE_BYTES = 10_000_000
@@ -49,7 +50,8 @@ def sources(*places: Place) -> dict[str, Source]:
         for source in _sources_of(place):
             if first := found.get(source.name):
                 message = f"{source.name} is defined twice: in {first.where} and in {source.where}"
-                raise RelayError(message, remedy=f"mv {source.where} NEW_NAME.py", code="plugin_duplicate")
+                remedy = f"mv {quote(source.where)} {quote(f'{source.where}.aside')}"
+                raise RelayError(message, remedy=remedy, code="plugin_duplicate")
             found[source.name] = source
     return found
 
@@ -116,7 +118,7 @@ def _source_of(file: Path) -> bytes:
     try:
         return read_own(file, limit=MAX_SOURCE_BYTES) or b""
     except NotPlainError as error:
-        raise RelayError(f"{file} is {error.what}", remedy=f"ls -ld {file}", code="plugin_broken") from error
+        raise RelayError(f"{file} is {error.what}", remedy=f"ls -ld {quote(file)}", code="plugin_broken") from error
 
 
 def _module_of(file: Path) -> ModuleType:
@@ -171,4 +173,4 @@ def _last_line(error: BaseException, where: str) -> str:
 
 
 def _broken(source: Source, problem: str) -> RelayError:
-    return RelayError(f"{source.where}: {problem}", remedy=f"$EDITOR {source.where}", code="plugin_broken")
+    return RelayError(f"{source.where}: {problem}", remedy=f"$EDITOR {quote(source.where)}", code="plugin_broken")

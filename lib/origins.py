@@ -34,6 +34,7 @@ _MUST_BE: Final = {
     "bool_parsing": "true or false",
     "bool_type": "true or false",
     "string_type": "text",
+    "string_unicode": "text in UTF-8",
     "tuple_type": "a list",
     "list_type": "a list",
     "mapping_type": "`name: value` lines",

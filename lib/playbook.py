@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import Any
 
 from lib.errors import UsageError
+from lib.names import quote
 from lib.player import GROUP, RECORD, UNIT
 from lib.templates import shipped
 
@@ -87,7 +88,7 @@ def find(variant: str) -> Path:
     if "/" in variant or variant.endswith((".yaml", ".yml")):
         file = Path(variant).expanduser()
         if not file.is_file():
-            raise UsageError(f"there is no playbook {file}", remedy=f"ls {file.parent}", code="no_playbook")
+            raise UsageError(f"there is no playbook {file}", remedy=f"ls {quote(file.parent)}", code="no_playbook")
         return file
     names = shipped_names()
     if variant not in names:
@@ -126,7 +127,7 @@ def steps_for(book: Playbook, role: str, builder: str, attempt: int, prompt: str
             message = (
                 f"the playbook {book.name} has no steps for {who}; it has {', '.join([*book.builders, *book.roles])}"
             )
-            raise UsageError(message, remedy=f"$EDITOR {book.file}", code="no_role")
+            raise UsageError(message, remedy=f"$EDITOR {quote(book.file)}", code="no_role")
         steps = rounds[max(first for first in rounds if first <= attempt)]
     return [step for step in (_settled(step, attempt) for step in steps) if step]
 

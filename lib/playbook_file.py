@@ -17,6 +17,7 @@ from yaml.constructor import SafeConstructor
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from lib.errors import UsageError
+from lib.names import quote
 from lib.plainfile import NotPlainError, read_plain
 from lib.playbook import FURTHER, Answer, Playbook, Step, Steps
 from lib.player import GROUP, RECORD, UNIT
@@ -35,9 +36,9 @@ def read_playbook(file: Path) -> Playbook:
             raise FileNotFoundError(ENOENT, os.strerror(ENOENT))
         root = yaml.compose(text.decode("utf-8"), Loader=_LOADER)
     except NotPlainError as error:
-        raise UsageError(f"{file} is {error.what}", remedy=f"ls -ld {file}", code="no_playbook") from error
+        raise UsageError(f"{file} is {error.what}", remedy=f"ls -ld {quote(file)}", code="no_playbook") from error
     except OSError as error:
-        raise UsageError(f"{file}: {error.strerror}", remedy=f"ls -l {file}", code="no_playbook") from error
+        raise UsageError(f"{file}: {error.strerror}", remedy=f"ls -l {quote(file)}", code="no_playbook") from error
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         raise reader.error(mark, f"not YAML: {getattr(error, 'problem', None) or error}") from error
@@ -52,7 +53,7 @@ class _Reader:
 
     def error(self, mark: Any, problem: str) -> UsageError:  # noqa: ANN401 - marks of both parsers differ in type
         where = f"{self.file}:{mark.line + 1}" if mark else str(self.file)
-        return UsageError(f"{where}: {problem}", remedy=f"$EDITOR {self.file}", code="playbook_invalid")
+        return UsageError(f"{where}: {problem}", remedy=f"$EDITOR {quote(self.file)}", code="playbook_invalid")
 
     def playbook(self, root: Node | None) -> Playbook:
         if root is None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from lib.errors import UsageError
+from lib.names import quote
 from lib.plainfile import NotPlainError, read_own
 from lib.templates import shipped
 
@@ -35,15 +36,16 @@ def _file(name: str, own: Path) -> Path:
     near = difflib.get_close_matches(name, known, n=1)
     hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
     message = f"there is no skill {name}; {hint}"
-    raise UsageError(message, remedy=f"$EDITOR {own / name}{SUFFIX}", code="no_skill")
+    raise UsageError(message, remedy=f"$EDITOR {quote(f'{own / name}{SUFFIX}')}", code="no_skill")
 
 
 def _text(file: Path) -> str:
     try:
         text = (read_own(file, limit=MAX_BYTES) or b"").decode("utf-8").strip()
     except (OSError, UnicodeDecodeError, NotPlainError) as error:
-        raise UsageError(f"{file} can't be read: {error}", remedy=f"ls -l {file}", code="skill_invalid") from error
+        message = f"{file} can't be read: {error}"
+        raise UsageError(message, remedy=f"ls -l {quote(file)}", code="skill_invalid") from error
     if not text or len(text) > MAX_CHARS:
         problem = f"has {len(text):,} characters; the limit is {MAX_CHARS:,}" if text else "is empty"
-        raise UsageError(f"{file} {problem}", remedy=f"$EDITOR {file}", code="skill_invalid")
+        raise UsageError(f"{file} {problem}", remedy=f"$EDITOR {quote(file)}", code="skill_invalid")
     return text

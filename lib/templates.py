@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from lib.errors import RelayError
+from lib.names import quote
 from lib.plainfile import NotPlainError, read_own
 
 SUFFIX = ".md.j2"
@@ -46,7 +47,7 @@ def render_prompt(role: str, values: Mapping[str, Any], override_dir: Path) -> s
         raise _invalid(error.filename or error.name or role, error.lineno, error) from error
     except jinja2.TemplateNotFound as error:
         file = override_dir / f"{error.name}"
-        remedy = f"$EDITOR {file}"
+        remedy = f"$EDITOR {quote(file)}"
         raise RelayError(f"there is no prompt {error.name}", remedy=remedy, code="prompt_missing") from error
     except (RelayError, OSError):
         raise
@@ -66,7 +67,7 @@ def _own_prompt(folder: Path, name: str) -> tuple[str, str, None] | None:
         text = read_own(file, limit=MAX_PROMPT_BYTES)
     except NotPlainError as error:
         message = f"{file} is {error.what}, not a plain file of at most 1 MB"
-        raise RelayError(message, remedy=f"ls -ld {file}", code="prompt_invalid") from error
+        raise RelayError(message, remedy=f"ls -ld {quote(file)}", code="prompt_invalid") from error
     return None if text is None else (text.decode("utf-8"), str(file), None)
 
 
@@ -75,4 +76,4 @@ def _json(value: object) -> str:
 
 
 def _invalid(file: str, line: int | None, error: Exception) -> RelayError:
-    return RelayError(f"{file}:{line}: {error}", remedy=f"$EDITOR {file}", code="prompt_invalid")
+    return RelayError(f"{file}:{line}: {error}", remedy=f"$EDITOR {quote(file)}", code="prompt_invalid")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -13,9 +12,11 @@ import typer
 
 from lib.config import Config, Gate, Gates
 from lib.errors import EXIT_OK, RelayError
+from lib.names import quote
 from lib.paths import find_project
 from orchestrator.cli.starting import begin
 from orchestrator.screen import paint
+from orchestrator.spelling import called
 
 REQUIREMENT = "Build a calculator with add, subtract, multiply and divide, and a command-line front"
 PLAYBOOK = "scripted:calculator"
@@ -78,9 +79,9 @@ def _say(line: str) -> None:
 
 
 def _what_next(root: Path) -> None:
-    relay = "relay" if shutil.which("relay") else str(Path(sys.argv[0]).resolve())
+    relay = called()
     _say("What to try next")
-    typer.echo(f"  cd {root}")
+    typer.echo(f"  cd {quote(root)}")
     typer.echo(f"  {relay} status      how far the run is")
     typer.echo(f"  {relay} show        what happened, event by event")
     typer.echo(f"  {relay} doctor      which assistants are installed here")

@@ -120,7 +120,7 @@ def resolve(spec: str, settings: Settings) -> Assistant:
     if name not in found:
         near = difflib.get_close_matches(name, found, n=1)
         hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(sorted(found))} and auto"
-        remedy = f"relay start --assistant {near[0] if near else AUTO} …"
+        remedy = f"relay start --assistant {near[0]} …" if near else "relay assistants"
         raise UsageError(f"there is no assistant called {name}; {hint}", remedy=remedy, code="unknown_assistant")
     return _loaded(found[name], own)
 

@@ -77,7 +77,7 @@ def budget(run: Relay, folder: Path) -> None:
 
 def scope(run: Relay, folder: Path) -> None:
     design = {"components": [{"id": "one", "files": ["one.txt"]}]}
-    steps = {"one": [*ONE["one"], {"delete": ["README.md", "src/app.py"]}]}
+    steps = {"one": [*ONE["one"], {"write": {f"more/{number}.txt": "x\n" for number in range(9)}}]}
     run.begin(playbook(folder / "book", steps, architect={"say": "Parts.", "design": design}), "parts", "--yes")
     run.asked("approve_landing")
 
@@ -234,6 +234,20 @@ def test_every_remedy_of_a_command_that_is_refused_can_be_typed_there(run: Relay
     reader, _ = readers(run)
     snapshot = Snapshot(run)
     assert not troubles(run, snapshot, reader, [each for line in MISTAKES for each in reader.remedies(*line.split())])
+
+
+def test_a_remedy_names_a_file_as_one_word(run: Relay, tmp_path: Path) -> None:
+    reader, _ = readers(run)
+    book = tmp_path / "it's a book.yaml"
+    book.write_text("nothing")
+    [remedy] = reader.remedies("start", "--assistant", f"scripted:{book}", "x")
+    assert reader.types(remedy.text) == Done(0, f"editing {book}\n"), remedy
+
+
+def test_a_name_that_is_not_utf_8_is_refused_in_a_sentence(run: Relay) -> None:
+    reader, _ = readers(run)
+    reader.env["RELAY_SKILLS"] = r'["s\udce9"]'
+    assert "skills.0 must be text in UTF-8" in reader.relay("start", "--assistant", "scripted:calculator", "x").said
 
 
 def readers(run: Relay) -> tuple[Reader, Reader]:
