@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from contextlib import suppress
 from typing import Final
 
 from lib.git import rescue
@@ -10,6 +11,7 @@ from lib.git.checkout import Checkout, record_of
 from lib.git.landed import is_landed
 from lib.git.reflog import checked_out, read_log
 from lib.git.run import Repo, git
+from lib.git.stored import UnreadError, stored_commit
 
 STASH: Final = "refs/stash"
 
@@ -23,6 +25,8 @@ def keep_dropped(repo: Repo, checkout: Checkout, branch: str, tip: str, known: C
     record = record_of(repo, checkout)
     entries = {*(checked_out(record) if record else ()), *(commit for commit, _ in _log(repo, f"refs/heads/{branch}"))}
     entries -= {tip, *known}
+    with suppress(UnreadError):  # what the tip has needs no look either
+        entries -= {*stored_commit(repo.common_dir, tip).parents}
     lost = [commit for commit in _unheld(repo, entries, tip) if not is_landed(repo, commit, tip)] if entries else []
     return [rescue.keep(repo, checkout.run, checkout.name, commit, f"{branch} no longer has it") for commit in lost]
 

@@ -14,7 +14,7 @@ from typing import Final
 from lib.errors import RelayError
 from lib.git.records import records
 from lib.git.run import Repo, git
-from lib.git.stored import OBJECT, UnreadError, stored_ref, stored_tree
+from lib.git.stored import OBJECT, UnreadError, stored_commit, stored_ref
 from lib.git.suitable import accepted, fit_to_start
 from lib.model import Base
 
@@ -79,7 +79,7 @@ def resolve(repo: Repo, ref: str) -> str | None:
     """The commit that `ref` names."""
     with suppress(UnreadError):
         commit = ref if OBJECT.fullmatch(ref) else stored_ref(repo.common_dir, ref)
-        if commit is None or stored_tree(repo.common_dir, commit):
+        if commit is None or stored_commit(repo.common_dir, commit):
             return commit
     name = f"{ref}^{{commit}}"
     return git(repo, "rev-parse", "--verify", "--quiet", "--end-of-options", name, ok=(0, 1, 128)).text or None
@@ -87,7 +87,12 @@ def resolve(repo: Repo, ref: str) -> str | None:
 
 def is_ancestor(repo: Repo, ancestor: str, commit: str) -> bool:
     """Whether all of `ancestor` is in `commit`, which a commit is in itself."""
-    return ancestor == commit or git(repo, "merge-base", "--is-ancestor", ancestor, commit, ok=(0, 1)).status == 0
+    if ancestor == commit:
+        return True
+    with suppress(UnreadError):
+        if ancestor in stored_commit(repo.common_dir, commit).parents:
+            return True
+    return git(repo, "merge-base", "--is-ancestor", ancestor, commit, ok=(0, 1)).status == 0
 
 
 def not_in(repo: Repo, tips: Sequence[str], commit: str) -> set[str]:

@@ -18,7 +18,7 @@ from lib.git.leftovers import Left, keep_noted, without
 from lib.git.objects import at, commit_tree, drop_hollow_objects, lasting, move_ref, value
 from lib.git.records import records
 from lib.git.run import CHECKOUT_TIMEOUT_S, Repo, git, identity_env
-from lib.git.stored import UnreadError, stored_tree
+from lib.git.stored import UnreadError, stored_commit
 from lib.git.submodules import declared, out_of_reach, put_aside
 from lib.git.whole import believed, sound_index, whole_until
 from lib.syncing import sync_filesystems
@@ -160,7 +160,7 @@ def _goes_on(repo: Repo, commit: str, base: str, tip: str | None, head: str | No
 
 def tree_of(repo: Repo, commit: str) -> str:
     with suppress(UnreadError):
-        return stored_tree(repo.common_dir, commit)
+        return stored_commit(repo.common_dir, commit).tree
     return git(repo, "rev-parse", "--verify", f"{commit}^{{tree}}").text
 
 

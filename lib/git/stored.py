@@ -10,12 +10,12 @@ import re
 import zlib
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from lib.plainfile import NotPlainError, read_plain
 
 OBJECT: Final = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
-_COMMIT: Final = re.compile(rb"commit \d+\0tree ([0-9a-f]{40}(?:[0-9a-f]{24})?)\n")
+_COMMIT: Final = re.compile(rb"commit \d+\0tree ([0-9a-f]+)\n((?:parent [0-9a-f]+\n)*)author ")
 _REF_MAX_BYTES: Final = 1000
 _COMMIT_MAX_BYTES: Final = 100_000
 _PACKED_MAX_BYTES: Final = 4_000_000
@@ -56,13 +56,20 @@ def _packed_ref(common_dir: Path, ref: str) -> str | None:
     return found[1].decode() if found else None
 
 
-def stored_tree(common_dir: Path, commit: str) -> str:
-    """The tree of a commit that has a file of its own. Raises `UnreadError`."""
+class Commit(NamedTuple):
+    """A commit's tree and its parents."""
+
+    tree: str
+    parents: list[str]
+
+
+def stored_commit(common_dir: Path, commit: str) -> Commit:
+    """A commit that has a file of its own. Raises `UnreadError`."""
     if OBJECT.fullmatch(commit):
         with suppress(OSError, NotPlainError, zlib.error):
             stored = read_plain(common_dir / "objects" / commit[:2] / commit[2:], limit=_COMMIT_MAX_BYTES) or b""
             whole = zlib.decompressobj()
             found = _COMMIT.match(whole.decompress(stored, _COMMIT_MAX_BYTES))
             if found and whole.eof:
-                return found[1].decode()
+                return Commit(found[1].decode(), found[2].decode().split()[1::2])
     raise UnreadError
