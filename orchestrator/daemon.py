@@ -60,12 +60,13 @@ class Daemon:
         self.lock = lock
         self.wake = wake
         self.handlers: dict[str, PhaseHandler] = phase_handlers(project)
-        self.log = Diagnostics(run.state.run, run.config.log_level, masker_of(run.config).masked)
+        masker = masker_of(run.config)
+        self.log = Diagnostics(run.state.run, run.config.log_level, masker.masked)
         self.pool: Pool[Event | None] = Pool(POOL_THREADS, wake.ring)
         self.workers = Workers(project, self.pool, wake, self.log)
         self.handover = Handover(project, db, run)
         self.hold = Hold(project)
-        self.sinks = Sinks(project, newest_seq=db.last_seq())
+        self.sinks = Sinks(project, masker, newest_seq=db.last_seq())
         self.identity = _own_identity()
         self.pending: list[Event] = []
         self.registered: Entry | None = None

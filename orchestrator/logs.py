@@ -6,9 +6,9 @@ import os
 import select
 import sys
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from lib.display import escaped
 from lib.errors import RelayError, UsageError
@@ -78,7 +78,8 @@ def show_jobs(project: Project, choice: Choice, *, lines: int, follow: bool, ech
     """
     run, stored = _stored(project)
     _check(choice, stored)
-    masker, settings = known_secrets(project), stored.options.get("assistants", {})
+    masker = Masker.from_environ({**os.environ, **stored.options.get("env", {})})
+    settings = stored.options.get("assistants", {})
     shown: dict[str, Transcript] = {}
     before = _before(choice, _chosen(choice, stored))
 
@@ -140,17 +141,9 @@ def _before(choice: Choice, jobs: list[Job]) -> frozenset[str]:
     return frozenset(job.id for job in jobs if job.attempt != jobs[-1].attempt)
 
 
-def known_secrets(project: Project) -> Masker:
-    """A masker of the secrets of this environment and of the newest run's configuration."""
-    db = RunDB.open_readonly(project.database)
-    run = db.latest_run(project.instance_dir.name) if db else None
-    configured: Mapping[str, Any] = db.load(run).options.get("env", {}) if db and run else {}
-    return Masker.from_environ({**os.environ, **configured})
-
-
 def show_events(project: Project, *, lines: int, follow: bool, echo: Echo) -> None:
     """Prints the last `lines` of the run's log; with `follow` all that is added, until the run is over."""
-    masker, file = known_secrets(project), project.logs / "workflow.log"
+    file = project.logs / "workflow.log"
     place, screen = Place.of(project), Look.of(sys.stdout)
 
     def tell(line: str) -> None:
@@ -167,16 +160,16 @@ def show_events(project: Project, *, lines: int, follow: bool, echo: Echo) -> No
     except (FileNotFoundError, NotADirectoryError, NotPlainError):
         last = deque()
     for line in last:
-        tell(_plain(line, masker))
+        tell(_plain(line))
     over = not follow
     while not over:
         over = _stored(project)[1].row.outcome is not None  # looked at first: what is written until then is shown
-        offset = _show_more(file, offset, masker, tell)
+        offset = _show_more(file, offset, tell)
         if not over:
             select.select([], [], [], FOLLOW_S)
 
 
-def _show_more(file: Path, offset: int, masker: Masker, echo: Echo) -> int:
+def _show_more(file: Path, offset: int, echo: Echo) -> int:
     """Prints the complete lines after `offset`; a file that shrank was begun again."""
     try:
         with os.fdopen(open_plain(file), "rb") as stream:
@@ -185,12 +178,12 @@ def _show_more(file: Path, offset: int, masker: Masker, echo: Echo) -> int:
             for line in stream:
                 if not line.endswith(b"\n"):
                     break
-                echo(_plain(line, masker))
+                echo(_plain(line))
                 offset += len(line)
     except (FileNotFoundError, NotADirectoryError, NotPlainError):
         return 0
     return offset
 
 
-def _plain(line: bytes, masker: Masker) -> str:
-    return escaped(masker.masked(line.decode("utf-8", errors="replace").rstrip("\n")))
+def _plain(line: bytes) -> str:
+    return escaped(line.decode("utf-8", errors="replace").rstrip("\n"))

@@ -17,6 +17,7 @@ from lib.assistants import LineReader, Probing, assistants, resolve, side_lines
 from lib.config import Config, load_config
 from lib.contracts import SIDE_OUTPUT, Assistant, AssistantEvent, Exit, Launch, Turn
 from lib.errors import RelayError
+from lib.masking import Masker
 from lib.model import JobResult
 from lib.paths import find_project
 from lib.process import environment, sweep
@@ -109,7 +110,9 @@ def try_out(name: str, config: Config, timeout_s: float = TRIAL_S) -> Trial:
         began = time.monotonic()
         end, events, stderr = _run(adapter, turn, config, timeout_s)
         seconds = time.monotonic() - began
-    return Trial(name, seconds, _with_reason(adapter.verdict(end, events, stderr), events))
+    result = _with_reason(adapter.verdict(end, events, stderr), events)
+    masker = Masker.from_environ({**os.environ, **config.env})
+    return Trial(name, seconds, JobResult.model_validate(masker.masked_data(result.model_dump())))
 
 
 def _run(

@@ -12,7 +12,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -43,10 +43,11 @@ class Ends(NamedTuple):
 
 
 @contextmanager
-def captured(folder: Path, environ: Mapping[str, str]) -> Iterator[Ends]:
+def captured(folder: Path, environ: Mapping[str, str], not_passed: Iterable[int]) -> Iterator[Ends]:
     """Starts the scribe of a job that prints into `folder` and has this environment. Raises `OSError`.
 
-    The ends are open in the context only: unless a shim has got them by then, the scribe ends.
+    Descriptors that are `not_passed` are closed in it. The ends are open in the context only: unless a shim has got
+    them by then, the scribe ends.
     """
     with ExitStack() as stack:
         out, out_end = _pipe(stack)
@@ -55,9 +56,9 @@ def captured(folder: Path, environ: Mapping[str, str]) -> Iterator[Ends]:
         answer, answer_end = _pipe(stack)
         files = [_opened(stack, folder / name) for name in OUTPUT]
         # Held by the scribe with the file, until it ends.
-        fcntl.flock(files[0], fcntl.LOCK_SH)
+        fcntl.flock(files[0], fcntl.LOCK_SH | fcntl.LOCK_NB)
         own = {OUT: out, ERR: err, ENDED: ended, ANSWER: answer_end, OUT_FILE: files[0], ERR_FILE: files[1]}
-        _start(own, errors=files[1], environ=_environ(environ))
+        _start(own, errors=files[1], environ=_environ(environ), not_passed=not_passed)
         yield Ends(out_end, err_end, ended_end, answer)
 
 
@@ -78,9 +79,10 @@ def _environ(of_job: Mapping[str, str]) -> dict[str, str]:
     return rest | told(Masker.from_environ({**os.environ, **of_job}).known())
 
 
-def _start(own: Mapping[int, int], *, errors: int, environ: Mapping[str, str]) -> None:
+def _start(own: Mapping[int, int], *, errors: int, environ: Mapping[str, str], not_passed: Iterable[int]) -> None:
     argv = (*_ORPHAN, sys.executable, "-I", "-S", "-c", _MAIN, _ROOT)
     actions = [
+        *((os.POSIX_SPAWN_CLOSE, number) for number in not_passed),
         *((os.POSIX_SPAWN_OPEN, number, os.devnull, os.O_RDWR, 0) for number in (0, 1)),
         (os.POSIX_SPAWN_DUP2, errors, 2),
         *((os.POSIX_SPAWN_DUP2, descriptor, number) for number, descriptor in own.items()),

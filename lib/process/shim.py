@@ -142,7 +142,8 @@ def _posix_spawn(spec: SpawnSpec) -> int:
     # Identifying the shim takes a descriptor: better to run out of them before it is started.
     spare = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        with captured(spec.output, spec.env) as ends:
+        not_passed = inherited_descriptors()
+        with captured(spec.output, spec.env, not_passed) as ends:
             opened = [
                 (os.POSIX_SPAWN_OPEN, 0, spec.stdin_file or os.devnull, os.O_RDONLY, 0),
                 (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0),
@@ -152,7 +153,7 @@ def _posix_spawn(spec: SpawnSpec) -> int:
                 spec.shell,
                 [spec.shell, "-c", SHIM, "relay-shim", str(spec.folder), boot_id(), str(spec.cwd), *spec.argv],
                 environ,
-                file_actions=[*((os.POSIX_SPAWN_CLOSE, number) for number in inherited_descriptors()), *opened],
+                file_actions=[*((os.POSIX_SPAWN_CLOSE, number) for number in not_passed), *opened],
                 setsid=True,
                 setsigmask=(),
                 setsigdef=signal.valid_signals().difference(_NO_HANDLER),

@@ -123,8 +123,18 @@ def test_the_scribe_of_a_job_that_could_not_be_started_ends(tmp_path: Path) -> N
         eventually(lambda: not any(file in _files(pid) for pid in _pids()))
 
 
+def test_the_scribe_gets_no_descriptor_of_ours(jobs: Jobs, tmp_path: Path) -> None:
+    with (tmp_path / "lock").open("w") as lock:
+        os.set_inheritable(lock.fileno(), True)
+        job = jobs.sh("while [ ! -e go ]; do sleep 0.02; done")
+        assert tmp_path / "lock" not in _files(scribe(job))
+        (jobs.root / "go").touch()
+        job.wait()
+
+
 def test_a_grandchild_that_goes_on_does_not_keep_the_scribe(jobs: Jobs) -> None:
-    job = jobs.python("import os, time\nif not os.fork(): time.sleep(600)\nprint('ended', flush=True)")
+    job = jobs.sh("sleep 600 & while [ ! -e go ]; do sleep 0.02; done; echo ended")
     pid = scribe(job)
+    (jobs.root / "go").touch()
     assert (job.wait(), job.output) == (0, "ended\n")
     eventually(lambda: not runs(pid))

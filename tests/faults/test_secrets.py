@@ -40,7 +40,7 @@ def begun(relay: Relay, tmp_path: Path, request: pytest.FixtureRequest, monkeypa
                 for (name, key), secret in zip(tell.items(), (KEY, CONFIGURED), strict=True)}  # fmt: skip
     book = playbook(tmp_path / "book", builders)
     relay.begin(book, "parts", "--yes", env={"RELAY_SANDBOX": request.param, "RELAY_ATTEMPTS": "1",
-                                             "RELAY_ENV_PASS": '["SOME_API_KEY"]',
+                                             "RELAY_ENV_PASS": '["SOME_API_KEY"]', "RELAY_SETUP": f"echo {CONFIGURED}",
                                              "RELAY_ENV": json.dumps({"CONFIGURED_TOKEN": CONFIGURED})})  # fmt: skip
     eventually(lambda: len(list(relay.root.glob(".project/runs/*/builders/*/*-build/output.log"))) == 2)
     for name in tell:
