@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated
 
 import typer
 
+from orchestrator.cli.formats import Format, Json, Output, for_machines, print_json
 from orchestrator.cli.project import Instance, project_of
 
 
@@ -17,7 +17,8 @@ def register(app: typer.Typer) -> None:
 def diff(
     builder: Annotated[str, typer.Argument(help="One builder's part; all that is merged if left out.")] = "",
     stat: Annotated[bool, typer.Option("--stat", help="A line a file instead of the patch.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="The files, for machines.")] = False,
+    output: Output = Format.TABLE,
+    as_json: Json = False,
     run: Annotated[str, typer.Option(help="A run's id, or the beginning of it; the newest if left out.")] = "",
     instance: Instance = "default",
 ) -> None:
@@ -33,8 +34,8 @@ def diff(
     stored = stored_run(project, run)
     found = differing.compare(project, stored, builder)
     masker = Masker.from_environ({**_environ(), **stored.options.get("env", {})})
-    if as_json:
-        typer.echo(json.dumps(masker.masked_data(found.as_dict()), indent=2))
+    if for_machines(output, as_json):
+        print_json(masker.masked_data(found.as_dict()))
         return
     look = Look.of(sys.stdout)
     say(masker.masked(diffpage.head(found)))

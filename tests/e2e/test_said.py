@@ -13,10 +13,11 @@ from driver import COMMAND, QUICK, TIMEOUT_S, Relay, environ
 from lib.display import escaped
 from lib.errors import EXIT_FAILED
 
-PRINTING = ("status", "runs", "show", "logs", "config explain", "--help")
+PRINTING = ("status", "runs", "list", "show", "logs", "diff", "config explain", "--help")
 #: Those that print a table or a page, and so take both ways to ask for JSON.
-TABLES = ("status", "runs", "show", "doctor", "recover", "config", "config explain", "config get parallel",
-          "trust --list", "assistants ci", "start --dry-run --assistant scripted:calculator x")  # fmt: skip
+TABLES = ("status", "runs", "list", "show", "diff", "doctor", "recover", "config", "config explain",
+          "config get parallel", "trust --list", "assistants ci",
+          "start --dry-run --assistant scripted:calculator x")  # fmt: skip
 LONG = "a requirement that is much longer than eighty columns, so that a table of eighty columns would have to cut it"
 
 
@@ -57,6 +58,7 @@ def _object(text: str) -> dict[str, object]:
 def test_what_is_piped_is_never_cut(relay: Relay) -> None:
     relay.begin("scripted:calculator", LONG, "--yes", "--wait")
     assert LONG in relay("runs")
+    assert LONG in relay("list")
     assert "…" not in relay("status") + relay("runs") + relay("assistants") + relay("config", "explain")
 
 
@@ -75,8 +77,8 @@ def foreign(relay: Relay) -> list[str]:
 
 def test_another_users_project_is_told_in_a_sentence(relay: Relay, foreign: list[str]) -> None:
     try:
-        for args in (["status"], ["runs"], ["show"], ["clean"], ["start", "x"],
-                     ["config", "set", "parallel", "3"]):  # fmt: skip
+        for args in (["status"], ["runs"], ["show"], ["logs", "add"], ["diff"], ["approve"], ["resume"], ["clean"],
+                     ["start", "x"], ["config", "set", "parallel", "3"]):  # fmt: skip
             done = subprocess.run(
                 [*foreign, *COMMAND, *args], cwd=relay.root, env=environ(None), capture_output=True, text=True,
                 timeout=TIMEOUT_S, check=False, stdin=subprocess.DEVNULL,
@@ -95,6 +97,12 @@ def test_a_file_system_that_is_read_only_is_told_in_a_sentence(relay: Relay, tmp
     for args, code in (
         (["status"], 0),
         (["runs"], 0),
+        (["show"], 0),
+        (["logs", "add"], 0),
+        (["diff", "--stat"], 0),
+        (["list"], 0),
+        (["approve"], 4),
+        (["init"], 1),
         (["start", "--assistant", "scripted:calculator", "x"], 1),
         (["config", "set", "parallel", "3"], 1),
     ):
