@@ -26,6 +26,8 @@ settings.load_profile("repeatable")
 ROOT = Path(__file__).resolve().parent.parent
 #: Set for each test, so inherited by every process that it starts, however deep.
 MARK = "TEST_OF_RELAY"
+#: Its value in commands, which are forked, so show the environment of the process that they were forked from.
+FORKED = f"forked-{os.getpid()}"
 #: How long a process that was just killed may take to be gone.
 GRACE_S = float(os.environ.get("TEST_GRACE_S", "20"))
 GITCONFIG = "[user]\n\tname = Ada\n\temail = ada@example.org\n[init]\n\tdefaultBranch = main\n"
@@ -93,14 +95,19 @@ def _left_running(mark: bytes) -> list[str]:
 
 
 def _at_work(mark: bytes) -> set[int]:
-    """Processes started with `mark`, and children forked without exec, which show what this process started with."""
+    """Processes started with `mark`, and those forked without exec, which show what their origin was started with."""
     if not Path("/proc/self").exists():
         return set()  # only Linux shows the environment of others
     ours = _started_with(os.getpid())
     children = {int(pid) for file in Path("/proc/self/task").glob("*/children") for pid in _read(file).split()}
     everyone = {int(entry.name) for entry in os.scandir("/proc") if entry.name.isdigit()}
     started = {pid: _started_with(pid) for pid in everyone}
-    return {pid for pid, env in started.items() if mark in env or (pid in children and env == ours)}
+    forked = f"{MARK}={FORKED}".encode()
+    return {
+        pid
+        for pid, env in started.items()
+        if mark in env or (pid in children and env == ours) or (pid not in children and forked in env)
+    }
 
 
 def _started_with(pid: int) -> list[bytes]:

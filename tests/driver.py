@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import IO, Any
 
 import yaml
-from conftest import ROOT, run_git
+from conftest import FORKED, MARK, ROOT, run_git
 from eventually import eventually
+from forking import Origin
 
 from lib.errors import EXIT_REFUSED
 from lib.paths import find_project
@@ -41,6 +44,14 @@ def process_state(pid: int) -> str:
 def running(pid: int) -> bool:
     """Whether it still does anything; a zombie does not."""
     return process_state(pid) not in {"", "Z"}
+
+
+@cache
+def origin() -> Origin:
+    """The process from which this one forks commands."""
+    made = Origin(environ({MARK: FORKED}))
+    atexit.register(made.end)
+    return made
 
 
 class Relay:
@@ -74,9 +85,12 @@ class Relay:
     def process(
         self, *args: str, env: dict[str, str] | None = None, stdout: int | IO[str] = subprocess.PIPE
     ) -> subprocess.CompletedProcess[str]:
+        command, given = self._command(args), environ(self._granted() | (env or {}))
+        if (source := origin()).fits(given):
+            return source.run(command[len(COMMAND) :], self.root, given, stdout, TIMEOUT_S)
         return subprocess.run(
-            self._command(args), cwd=self.root, env=environ(self._granted() | (env or {})), text=True,
-            stdout=stdout, stderr=subprocess.PIPE, timeout=TIMEOUT_S, check=False, stdin=subprocess.DEVNULL,
+            command, cwd=self.root, env=given, text=True, stdout=stdout, stderr=subprocess.PIPE, timeout=TIMEOUT_S,
+            check=False, stdin=subprocess.DEVNULL,
         )  # fmt: skip
 
     def popen(self, *args: str) -> subprocess.Popen[bytes]:

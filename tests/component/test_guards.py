@@ -27,6 +27,9 @@ def test_process(): subprocess.run("sleep 60 >/dev/null 2>&1 &", shell=True, sta
 def test_fork():
     if os.fork() == 0:
         time.sleep(60)
+def test_orchestrator(repo, tmp_path):
+    from driver import Relay, playbook
+    Relay(repo).begin(playbook(tmp_path / "book", {"one": []}))
 def test_inherited(): assert not {"GIT_DIR", "GIT_INDEX_FILE", "RELAY_ASSISTANT"} & set(os.environ)
 def test_home_in_use(): Path(os.environ["REAL_HOME"], ".config", "browser").mkdir()
 def test_machine(): assert b"system" not in subprocess.check_output(["git", "config", "--list", "--show-scope"])
@@ -56,6 +59,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> str:
         ("home", "the test changed the home of the session"),
         ("process", r"the test left processes behind: \['\d+: sleep 60'\]"),
         ("fork", r"the test left processes behind: \['\d+: .*pytest"),
+        ("orchestrator", r"the test left processes behind: \['\d+: .*forking\.py"),
     ],
 )
 def test_a_test_that_leaves_something_behind_fails(test: str, told: str, report: str) -> None:

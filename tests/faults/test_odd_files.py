@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from conftest import run_git
-from driver import COMMAND, QUICK, Relay, environ, playbook
+from driver import QUICK, Relay, playbook
 from eventually import eventually
 
 from lib.paths import find_project
@@ -19,7 +18,6 @@ from orchestrator.judging import ends_of, lines_of
 
 BIG = 50_000_000
 ONE = {"one": [{"write": {"one.txt": "1\n"}}]}
-WAIT_S = 60.0
 
 
 def fifo(path: Path) -> None:
@@ -66,8 +64,7 @@ def put(path: Path, make: Callable[[Path], None]) -> None:
 
 def run(relay: Relay, *args: str) -> str:
     """What a command said. It must end in time, without a traceback."""
-    done = subprocess.run([*COMMAND, *args], cwd=relay.root, env=environ(QUICK), capture_output=True, text=True,
-                          timeout=WAIT_S, check=False, stdin=subprocess.DEVNULL)  # fmt: skip
+    done = relay.process(*args, env=QUICK)
     said = done.stdout + done.stderr
     assert "Traceback" not in said, said
     return said
