@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol, runtime_checkable
@@ -37,12 +37,18 @@ class PhaseView:
     budgets: int = 1
 
     def current(self, name: str) -> list[Job]:
-        """The jobs of that name which this dispatch started, oldest first.
+        """The jobs of that name which this dispatch started and that count, oldest first."""
+        return self.counting(
+            job for job in self.jobs.values() if job.dispatch == self.dispatch and job.spec.name == name
+        )
 
-        Left out are those whose end says nothing, so that they are simply started again: stopped by a person, never
-        started, ended by a limit of their assistant, or, as long as there are attempts left, killed from outside.
+    def counting(self, jobs: Iterable[Job]) -> list[Job]:
+        """Those of the jobs, which are alike, whose end says something, or that have none yet.
+
+        The others are simply started again: stopped by a person, never started, ended by a limit of their assistant,
+        or, as long as there are attempts left, killed from outside.
         """
-        jobs = [job for job in self.jobs.values() if job.dispatch == self.dispatch and job.spec.name == name]
+        jobs = list(jobs)
         lost = [job.id for job in jobs if job.result and job.result.code == LOST]
         void = set(lost[: self.config.attempts - 1])
         return [job for job in jobs if job.id not in void and not (job.result and job.result.code in UNJUDGED)]

@@ -20,7 +20,6 @@ QUESTIONS: Final = {
     "clear_the_way": "clear the way for the landing",
     "check_branch": "look at your branch",
     "answer_questions": "answer what is asked",
-    "check_base": "look at what fails before anything is built",
 }
 #: Where such a message begins to name commands, which are listed anyway.
 _THEN: Final = (
@@ -31,7 +30,6 @@ _THEN: Final = (
     ". To keep it as",
     ". To allow as much again",
     ". To answer: relay",
-    ". To go on regardless: relay",
 )
 _DISCARD: Final = "relay resume --discard-edit"
 _HAND_BACK: Final = '"action_owner": "code"'
@@ -111,9 +109,7 @@ def _to_ci(header: Record, failed: Sequence[str]) -> Iterator[Command]:
         same = "approve"
     if action == "approve_landing":
         yield Command("relay diff", "shows what would land")
-    if action == "check_base":
-        yield Command("relay retry", "runs it again")
-    if action in {"extend_budget", "check_base"}:
+    if action == "extend_budget":
         yield Command("relay cancel", "ends it here; branches are kept")
     if action == "approve_design":
         yield Command('relay reject "what to change"', "asks for a new design")
@@ -150,7 +146,6 @@ _YES: Final = {
     "approve_design": "builds it",
     "approve_landing": "lands it",
     "extend_budget": "allows as much again",
-    "check_base": "goes on regardless",
 }
 
 

@@ -1,57 +1,81 @@
-"""The tree that a run starts from: whether it bears the verify command before anything is built of it. Pure.
+"""The tree that a run starts from: whether it passes the verify command before anything is built of it. Pure.
 
-Where it does not, a person is asked once. If that is taken as it is, a command that fails later just as it did here is
-held against no builder, and what it judged counts as not verified.
+It is looked at once, while the architect is at work. A person is told at the gate of the design, and builders in their
+prompt. A builder whose tests fail just as they did here gets a second try; what fails so again counts as not verified,
+and lands only when a person says so.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Final
 
 from lib.attempts import failure_digest
-from lib.contracts import AskCi, Fail, Outcome, PhaseView, Proceed, Wait
-from lib.failures import report
-from lib.model import Job, JobKind, JobSpec, Problem
-from lib.passing import DISK_FULL
+from lib.contracts import Outcome, PhaseView, Proceed, Wait
+from lib.model import Job, JobKind, JobSpec
 from lib.paths import BASE_WORKTREE
 
-#: What ci is asked where it does not.
-CHECK: Final = "check_base"
 AS_BEFORE: Final = "fails just as it did before anything was built"
 _CHECKOUT, _DROP = "checkout_base", "drop_base"
-_WHAT: Final = {"setup": "Setup fails", "verify": "The tests fail"}
+_WHAT: Final = {"setup": "setup fails", "verify": "the tests fail"}
 
 
-def prove(view: PhaseView) -> Outcome | None:
-    """What is next until that is known, and taken as it is if it has to be; then, and without a command, None."""
-    if CHECK not in view.answers:
-        for spec in _steps(view):
-            job = view.last(spec.name)
-            if job is None:
-                return Proceed(jobs=(spec,))
-            if job.result is None:
-                return Wait()
-            if not job.result.ok:
-                return _failed(job)
-    names = {job.spec.name for job in view.jobs.values()}
-    return Proceed(jobs=(_effect(view, _DROP),)) if _CHECKOUT in names and _DROP not in names else None
+def beside(view: PhaseView, outcome: Outcome) -> Outcome:
+    """The outcome with the next step of looking at that tree, which goes on while the architect works."""
+    step = _following(view)
+    if step is None or not isinstance(outcome, Wait | Proceed):
+        return outcome
+    found = red(view) if step.name == _DROP else ""
+    proceed = outcome if isinstance(outcome, Proceed) else Proceed()
+    return replace(proceed, jobs=(*proceed.jobs, step), notes=(*proceed.notes, *([found] if found else [])))
+
+
+def is_known(view: PhaseView) -> bool:
+    """Whether nothing more is found out about that tree."""
+    last = _newest(view, _DROP)
+    return not view.config.verify or (last is not None and last.result is not None)
+
+
+def red(view: PhaseView) -> str:
+    """A clause on what fails before anything is built; empty if nothing does, or nobody has looked."""
+    failed = (job for name in _WHAT if (job := _newest(view, name)) and job.result and not job.result.ok)
+    job = next(failed, None)
+    if job is None or job.result is None:
+        return ""
+    return f"{_WHAT[job.spec.name]} before anything is built: {job.spec.command}: {job.result.message}"
 
 
 def as_before(view: PhaseView, job: Job) -> bool:
-    """Whether a command failed as it did before anything was built; silence is like no other failure."""
-    name = job.spec.name
-    on_base = [each for each in view.jobs.values() if each.spec.worktree == BASE_WORKTREE and each.spec.name == name]
-    base = on_base[-1].result if on_base else None
-    if base is None or job.result is None or not base.data.get("printed"):
+    """Whether verify failed as it did before anything was built; silence is like no other failure."""
+    base = _newest(view, job.spec.name) if job.spec.name == "verify" else None
+    if base is None or base.result is None or job.result is None or not base.result.data.get("printed"):
         return False
-    digest = failure_digest(name, job.result)
-    return bool(digest) and digest == failure_digest(name, base)
+    digest = failure_digest(job.spec.name, job.result)
+    return bool(digest) and digest == failure_digest(job.spec.name, base.result)
+
+
+def _following(view: PhaseView) -> JobSpec | None:
+    """The next step, unless one is at work, or all is done."""
+    if not view.config.verify:
+        return None
+    for spec in _steps(view):
+        job = _newest(view, spec.name)
+        if job is None:
+            return spec
+        if job.result is None:
+            return None
+        if not job.result.ok:
+            break
+    return None if _newest(view, _DROP) else _effect(view, _DROP)
+
+
+def _newest(view: PhaseView, name: str) -> Job | None:
+    jobs = (job for job in view.jobs.values() if job.spec.worktree == BASE_WORKTREE and job.spec.name == name)
+    return next(reversed(view.counting(jobs)), None)
 
 
 def _steps(view: PhaseView) -> Iterator[JobSpec]:
-    if not view.config.verify:
-        return
     yield _effect(view, _CHECKOUT)
     for name, command in (("setup", view.config.setup), ("verify", view.config.verify)):
         if command:
@@ -62,18 +86,3 @@ def _steps(view: PhaseView) -> Iterator[JobSpec]:
 def _effect(view: PhaseView, name: str) -> JobSpec:
     args = {"base": view.state.base.commit}
     return JobSpec(kind=JobKind.EFFECT, name=name, worktree=BASE_WORKTREE, args=args)
-
-
-def _failed(job: Job) -> Outcome:
-    result = job.result
-    assert result is not None  # noqa: S101 - it has ended
-    if job.spec.kind is JobKind.EFFECT or result.code == DISK_FULL:
-        return Fail(Problem(code=result.code, message=result.message, remedy=result.remedy or "relay retry"))
-    message = (
-        f"{_WHAT[job.spec.name]} before anything is built: {job.spec.command}: {result.message}. To go on regardless: "
-        "relay approve (what fails just as now is held against no builder); to run it again: relay retry; "
-        "to stop: relay cancel"
-    )
-    problem = Problem(code="base_fails", message=message, remedy="relay logs base", action=job.spec.name,
-                      report=report(result.data))  # fmt: skip
-    return AskCi(CHECK, message, next_action="design_build", error=problem)

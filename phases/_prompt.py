@@ -13,6 +13,7 @@ from lib.lineage import ancestors
 from lib.model import Builder, Job
 from lib.reports import reports_of
 from lib.verification import of_builder
+from phases._base import red
 
 #: What a builder is told of files outside its component's.
 OUTSIDE: Mapping[Scope, str] = {
@@ -32,6 +33,7 @@ def builder_prompt(view: PhaseView, builder: Builder, session: str | None) -> di
         "component": builder.component.model_dump(mode="json"),
         "siblings": [b.component.model_dump(mode="json") for b in view.builders.values() if b.id != builder.id],
         "verify": of_builder(view.config, builder.component),
+        "red": red(view),
         "outside": OUTSIDE[view.config.scope],
         "all_feedback": builder.feedback,
         "attempt": builder.attempt,

@@ -12,6 +12,7 @@ from lib.failures import report
 from lib.model import Design, Job, JobKind, JobResult, JobSpec, Problem
 from lib.verification import warning
 from phases._again import again, left_failed
+from phases._base import beside, is_known, red
 from phases._resolve import MERGED_WORKTREE
 
 ARCHITECT = "architect"
@@ -26,6 +27,9 @@ class DesignHandler:
     phases = ("init", "design")
 
     def step(self, view: PhaseView) -> Outcome:
+        return beside(view, self._designing(view))
+
+    def _designing(self, view: PhaseView) -> Outcome:
         if unwritten := left_failed(view, "write_files"):
             return _write(view, parse_design(unwritten.spec.args["files"][DESIGN_FILE]), unwritten.spec)
         prepared = view.last("survey")
@@ -86,9 +90,11 @@ def _write(view: PhaseView, design: Design, spec: JobSpec, notes: tuple[str, ...
 
 
 def _gate(view: PhaseView, design: Design) -> Outcome:
+    if not is_known(view):
+        return Wait()
     names = [component.id for component in design.components]
-    unverified = warning(view.config, design.components)
-    what = f"{len(names)} components: {', '.join(names)}{f'; {unverified}' if unverified else ''}"
+    doubts = [doubt for doubt in (warning(view.config, design.components), red(view)) if doubt]
+    what = "; ".join([f"{len(names)} components: {', '.join(names)}", *doubts])
     if view.config.gates.design is Gate.NONE:
         return Advance("design", "design_build", what)
     folder = f".project/runs/{view.state.run}"

@@ -8,16 +8,13 @@ from lib.contracts import Advance, Fail, Outcome, PhaseView, Proceed, Wait
 from lib.design import check, parse_design
 from lib.errors import RelayError
 from lib.model import Builder, Component, Problem
-from phases._base import prove
 
 LAST_PORT = 60_000
 _REJECT = 'relay reject "what to do differently"'
 
 
 class DesignBuildHandler:
-    """Validates the design again, since a person may have edited it, sees whether the tests pass as things are, and
-    adds one builder a component.
-    """
+    """Validates the design again, since a person may have edited it, and adds one builder a component."""
 
     name = "design_build"
     phases = ("design",)
@@ -37,8 +34,6 @@ class DesignBuildHandler:
         if errors:
             message = f"{file} can't be built as it is: {'; '.join(errors)}. For another design: {_REJECT}"
             return Fail(Problem(code="design_invalid", message=message, remedy=f"$EDITOR {file} && relay retry"))
-        if first := prove(view):
-            return first
         builders = tuple(_builder(view, index, part) for index, part in enumerate(design.components))
         return Proceed(added=builders, notes=tuple(warnings))
 

@@ -15,6 +15,7 @@ from lib.attempts import (
     another_round,
     delayed,
     failed,
+    failure_digest,
     gave_up,
     retry_is_due,
 )
@@ -110,13 +111,14 @@ def _next(view: PhaseView, builder: Builder, starting: Sequence[JobSpec], change
         return (another_round(builder, view.feedback, view.config), None) if handed_back else None
     if builder.status not in AT_WORK:
         return None
-    if not job.result.ok and job.spec.name != _review.TURN and not as_before(view, job):
+    if not job.result.ok and job.spec.name != _review.TURN and not _is_as_before_again(view, builder, job):
         if _cut_short(view, job, job.result):
             return {"note": ""}, job.spec
         if _says_nothing(job, job.result):
             return delayed(builder, job, _tries(view, job), view.config, view.now), None
-        result = _priced(view, builder, job.result)
-        others = [*view.builders.values(), *changed]
+        same = as_before(view, job)
+        result = _explained(view, builder, job.result, f"; it {AS_BEFORE}" if same else "")
+        others = () if same else (*view.builders.values(), *changed)
         return failed(builder, job.spec.name, result, view.config, view.now, others), None
     return _AFTER[job.spec.name](view, builder, job.result, starting)
 
@@ -131,10 +133,17 @@ def _questions(view: PhaseView) -> dict[str, tuple[str, ...]]:
     return {builder.id: tuple(view.jobs[builder.job or ""].spec.args["questions"]) for builder in asking}
 
 
-def _priced(view: PhaseView, builder: Builder, result: JobResult) -> JobResult:
-    """The result, which says how much was used if that is why it was ended."""
+def _explained(view: PhaseView, builder: Builder, result: JobResult, more: str) -> JobResult:
+    """The result, which says `more`, or how much was used if that is why it was ended."""
     used = builder_budget(view.config, builder) if result.code == "budget" else ""
-    return result.model_copy(update={"message": f"it has used {used}"}) if used else result
+    return result.model_copy(update={"message": f"it has used {used}" if used else result.message + more})
+
+
+def _is_as_before_again(view: PhaseView, builder: Builder, job: Job) -> bool:
+    """Whether tests fail as before anything was built although the builder has tried, and so can't do more."""
+    if job.result is None or not as_before(view, job):
+        return False
+    return builder.attempt >= builder.attempts or builder.failure == failure_digest(job.spec.name, job.result)
 
 
 def _cut_short(view: PhaseView, job: Job, result: JobResult) -> bool:

@@ -21,7 +21,6 @@ def register(app: typer.Typer) -> None:
 _APPROVED: Final = {
     "approve_design": "Approved. Building starts.",
     "approve_landing": "Approved. It lands now.",
-    "check_base": "Going on regardless. Building starts.",
     "clear_the_way": "Landing again.",
     "resolve_conflict": "Your resolution is checked, then merging goes on.",
     "extend_budget": "Approved. As much again may be spent.",

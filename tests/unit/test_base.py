@@ -1,12 +1,15 @@
-"""Whether the tests pass before anything is built: asked once, and what fails since then alike is nobody's fault."""
+"""Whether the tests pass before anything is built: looked at once, and told to whoever decides and builds."""
 
 from __future__ import annotations
 
 import pytest
 from world import World, bad, new_run, ok
 
+from lib.events import JobEnded, Noted
 from lib.model import JobResult, Owner, RunOutcome
 from lib.paths import BASE_WORKTREE
+
+RED = "the tests fail before anything is built: make check: exit status 1: 1 failed"
 
 
 def red(line: str = "1 failed", command: str = "make check", took: str = "0.1s") -> JobResult:
@@ -16,7 +19,7 @@ def red(line: str = "1 failed", command: str = "make check", took: str = "0.1s")
 
 def building(base: JobResult | None = None, **settings: object) -> World:
     """A run whose tree fails as `base` says before anything is built."""
-    world = World(new_run(**{"gates": {"design": "none"}, "verify": "make check", "attempts": 2, **settings}))
+    world = World(new_run(**{"gates": {"design": "none"}, "verify": "make check", "attempts": 3, **settings}))
     world.answers["base:verify"] = base or ok()
     return world
 
@@ -25,13 +28,20 @@ def of_base(world: World) -> list[str]:
     return [job.spec.name for job in world.started if job.spec.worktree == BASE_WORKTREE]
 
 
-def test_a_tree_that_bears_its_tests_is_looked_at_once_before_anything_is_built() -> None:
+def retried(world: World) -> None:
+    """Lets the pauses before other attempts pass."""
+    for _ in range(6):
+        world.mono_s += 100
+        world.settle()
+
+
+def test_a_tree_that_passes_its_tests_is_looked_at_once_while_the_architect_works() -> None:
     world = building(setup="make deps")
     world.settle()
     assert world.run.state.outcome is RunOutcome.LANDED
     assert of_base(world) == ["checkout_base", "setup", "verify", "drop_base"]
-    names = world.names()
-    assert names.index("run:drop_base") < names.index("one:prepare")
+    assert world.names().index("run:checkout_base") <= world.names().index("run:design")
+    assert not [event for event in world.events if isinstance(event, Noted) and "before anything" in event.message]
 
 
 def test_nothing_is_looked_at_without_a_verify_command() -> None:
@@ -40,34 +50,51 @@ def test_nothing_is_looked_at_without_a_verify_command() -> None:
     assert of_base(world) == []
 
 
-@pytest.mark.parametrize("failing", ["setup", "verify"])
-def test_a_red_tree_is_asked_about_with_its_command_and_its_last_lines_before_anything_is_built(failing: str) -> None:
-    world = building(setup="make check")
+def test_the_gate_waits_until_it_is_known() -> None:
+    world = building(gates={"design": "person"})
+    world.answers["base:verify"] = None
+    world.settle()
+    assert world.run.state.action_owner is Owner.CODE
+    verify = next(job for job in world.started if job.spec.worktree == BASE_WORKTREE and job.spec.name == "verify")
+    world.settle(JobEnded(job=verify.id, result=red()))
+    assert world.run.state.action_needed == "approve_design"
+
+
+@pytest.mark.parametrize(("failing", "what"), [("setup", "setup fails"), ("verify", "the tests fail")])
+def test_a_red_tree_is_told_in_the_log_at_the_gate_and_to_the_builders(failing: str, what: str) -> None:
+    world = building(setup="make check", gates={"design": "person"})
     world.answers[f"base:{failing}"] = red()
     world.settle()
-    state = world.run.state
-    assert (state.action_owner, state.action_needed) == (Owner.CI, "check_base")
-    what = {"setup": "Setup fails", "verify": "The tests fail"}[failing]
-    assert state.message.startswith(f"{what} before anything is built: make check: exit status 1: 1 failed")
-    assert state.error is not None
-    assert state.error.report == ("$ make check", "exit status 1", "--- standard output", "1 failed in 0.1s")
-    assert not world.run.builders
-
-
-def test_what_fails_as_before_is_held_against_no_builder_and_lands_only_when_a_person_says_so() -> None:
-    world = building(red())
-    world.settle()
-    world.answers["verify"] = red(took="0.2s", command="(make check) && (own)")
+    said = f"{what} before anything is built: make check: exit status 1: 1 failed"
+    assert said in world.run.state.message
+    assert [event.message for event in world.events if isinstance(event, Noted)] == [said]
     world.edit(action_owner=Owner.CODE)
-    assert of_base(world) == ["checkout_base", "verify", "drop_base"]
+    builds = [job for job in world.started if job.spec.name == "build"]
+    assert {job.spec.prompt["red"] for job in builds} == {said}
+    assert world.run.state.outcome is RunOutcome.LANDED
+
+
+def test_what_fails_as_before_is_tried_once_more_and_then_lands_only_when_a_person_says_so() -> None:
+    world = building(red())
+    world.answers["verify"] = red(took="0.2s", command="(make check) && (own)")
+    world.settle()
+    assert world.statuses()["one"] == "retrying"
+    assert "fails just as it did before anything was built" in world.run.builders["one"].feedback
+    retried(world)
     assert world.statuses() == {"one": "merged", "two": "merged"}
-    assert [(one.attempt, one.verified) for one in world.run.builders.values()] == [(1, False), (1, False)]
+    assert [(one.attempt, one.verified) for one in world.run.builders.values()] == [(2, False), (2, False)]
     assert world.run.state.action_needed == "approve_landing"
-    assert "not verified" in world.run.state.message
     assert "verify fails just as it did before anything was built" in world.run.state.message
     world.edit(action_owner=Owner.CODE)
     assert world.run.state.outcome is RunOutcome.LANDED
     assert "not verified" in world.run.state.message
+
+
+def test_without_a_second_attempt_it_counts_as_not_verified_at_once() -> None:
+    world = building(red(), attempts=1)
+    world.answers["verify"] = red()
+    world.settle()
+    assert world.run.state.action_needed == "approve_landing"
 
 
 @pytest.mark.parametrize(
@@ -75,25 +102,35 @@ def test_what_fails_as_before_is_held_against_no_builder_and_lands_only_when_a_p
 )
 def test_what_fails_in_another_way_or_in_silence_is_the_builders(before: JobResult, after: JobResult) -> None:
     world = building(before)
-    world.settle()
     world.answers["verify"] = after
-    world.edit(action_owner=Owner.CODE)
-    assert world.statuses()["one"] == "retrying"
-
-
-def test_trying_again_runs_it_again_and_setup_before_it() -> None:
-    world = building(red(), setup="make deps")
     world.settle()
-    world.answers["base:verify"] = ok()
-    world.edit(action_owner=Owner.CODE, action_needed="retry")
-    assert of_base(world) == ["checkout_base", "setup", "verify"] * 2 + ["drop_base"]
-    assert world.run.state.outcome is RunOutcome.LANDED
+    retried(world)
+    assert world.run.state.action_needed == "fix_failure"
+    assert world.statuses()["one"] == "failed"
 
 
-def test_a_look_that_was_cut_short_is_taken_again() -> None:
+def test_setup_that_fails_as_before_is_a_failure() -> None:
+    world = building(setup="make deps")
+    world.answers["base:setup"] = world.answers["setup"] = red()
+    world.settle()
+    retried(world)
+    assert world.run.state.action_needed == "fix_failure"
+
+
+@pytest.mark.parametrize("ends", [["stopped", "lost"], ["superseded"]])
+def test_a_look_that_was_cut_short_is_taken_again(ends: list[str]) -> None:
     world = building()
-    ends = iter([bad("stopped"), bad("lost"), ok()])
-    world.answers["base:verify"] = lambda _: next(ends)
+    results = iter([*map(bad, ends), ok()])
+    world.answers["base:verify"] = lambda _: next(results)
     world.settle()
-    assert of_base(world).count("verify") == 3
+    assert of_base(world).count("verify") == len(ends) + 1
     assert world.run.state.outcome is RunOutcome.LANDED
+
+
+def test_another_design_takes_no_other_look() -> None:
+    world = building(red(), gates={"design": "person"})
+    world.settle()
+    world.edit(action_owner=Owner.CODE, action_needed="design", feedback="smaller")
+    assert world.run.state.action_needed == "approve_design"
+    assert RED in world.run.state.message
+    assert of_base(world) == ["checkout_base", "verify", "drop_base"]

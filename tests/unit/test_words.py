@@ -27,7 +27,6 @@ def run(answers: dict[str, Any], **settings: Any) -> World:
     ("answers", "settings", "asked", "remedy"),
     [
         ({}, {"gates": {"design": "person"}}, "approve_design", 'relay reject "words"'),
-        ({"base:verify": bad("exit_nonzero")}, {"verify": "t"}, "check_base", "relay approve"),
         ({"verify": lambda job: ok() if job.spec.builder else bad("exit_nonzero")}, {"verify": "t"}, "fix_failure",
          'relay retry one "words"'),
         ({"merge": bad("git_failed")}, {}, "fix_failure", 'relay retry one "words"'),
