@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from conftest import run_git
+from eventually import WAIT_S
 
 from lib.paths import Project, find_project
 from lib.process import environment
 from lib.sandbox import Places, drop_scratch, make_scratch, policy_of, programs_on, wrap
 
 RUN = "run"
-TIMEOUT_S = 60.0
 
 
 @dataclass
@@ -88,7 +88,7 @@ class World:
         command = wrap(argv, policy_of(self.places(**changes))) if contained else argv
         environ = environment(os.environ, {**self.variables(), "GIT_OPTIONAL_LOCKS": "0", **(env or {})})
         return subprocess.run(command, cwd=self.mine, env=environ, capture_output=True, text=True, check=False,
-                              timeout=TIMEOUT_S, stdin=subprocess.DEVNULL, start_new_session=True)  # fmt: skip
+                              timeout=WAIT_S, stdin=subprocess.DEVNULL, start_new_session=True)  # fmt: skip
 
     def end(self) -> None:
         drop_scratch(self.project.record_dir(RUN, "job"))

@@ -15,14 +15,13 @@ from typing import IO, Any
 
 import yaml
 from conftest import FORKED, MARK, ROOT, run_git
-from eventually import eventually
+from eventually import WAIT_S, eventually
 from forking import Origin
 
 from lib.errors import EXIT_REFUSED
 from lib.paths import find_project
 from lib.rundb import RunDB
 
-TIMEOUT_S = 60.0
 #: Pauses that a test has no reason to wait for.
 QUICK = {"RELAY_RETRY_DELAY_S": "0.05", "RELAY_STOP_GRACE_S": "0.5"}
 COMMAND = [sys.executable, "-c", "from orchestrator.cli import main; main()"]
@@ -87,9 +86,9 @@ class Relay:
     ) -> subprocess.CompletedProcess[str]:
         command, given = self._command(args), environ(self._granted() | (env or {}))
         if (source := origin()).fits(given):
-            return source.run(command[len(COMMAND) :], self.root, given, stdout, TIMEOUT_S)
+            return source.run(command[len(COMMAND) :], self.root, given, stdout, WAIT_S)
         return subprocess.run(
-            command, cwd=self.root, env=given, text=True, stdout=stdout, stderr=subprocess.PIPE, timeout=TIMEOUT_S,
+            command, cwd=self.root, env=given, text=True, stdout=stdout, stderr=subprocess.PIPE, timeout=WAIT_S,
             check=False, stdin=subprocess.DEVNULL,
         )  # fmt: skip
 
@@ -119,7 +118,7 @@ class Relay:
         state: dict[str, Any] = json.loads(self.state_file.read_text())
         return state
 
-    def wait(self, check: Callable[[dict[str, Any]], Any], timeout_s: float = TIMEOUT_S) -> dict[str, Any]:
+    def wait(self, check: Callable[[dict[str, Any]], Any], timeout_s: float = WAIT_S) -> dict[str, Any]:
         """state.json once `check` holds for it."""
 
         def found() -> dict[str, Any] | None:
@@ -139,7 +138,7 @@ class Relay:
         logs = (self.home / "logs" / name for name in ("workflow.log", "orchestrator.log"))
         return "\n".join(file.read_text()[-4000:] for file in (self.state_file, *logs) if file.exists())
 
-    def asked(self, action: str, timeout_s: float = TIMEOUT_S, *, times: int = 1) -> dict[str, Any]:
+    def asked(self, action: str, timeout_s: float = WAIT_S, *, times: int = 1) -> dict[str, Any]:
         """state.json once ci was asked so many `times`; the last time must be for `action`."""
         state = self.wait(
             lambda s: (s["action_owner"] == "ci" and len(self.events("asked")) >= times) or s["outcome"], timeout_s
@@ -147,7 +146,7 @@ class Relay:
         assert state["action_needed"] == action, self.told()
         return state
 
-    def over(self, outcome: str = "landed", timeout_s: float = TIMEOUT_S) -> dict[str, Any]:
+    def over(self, outcome: str = "landed", timeout_s: float = WAIT_S) -> dict[str, Any]:
         """state.json once the run is over and its orchestrator has gone."""
         state = self.wait(lambda s: s["action_owner"] == "ci" or s["outcome"], timeout_s)
         assert state["outcome"] == outcome, self.told()

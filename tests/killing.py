@@ -41,7 +41,7 @@ def reached(relay: Relay, count: int) -> bool:
 def disturbed(relay: Relay, moments: list[tuple[int, str]]) -> None:
     """Kills at each of these moments, counted in events, and resumes; then lets the run end."""
     for count, whom in moments:
-        eventually(partial(reached, relay, count), 60)
+        eventually(partial(reached, relay, count))
         kill(relay, whom)
         if relay.is_over():
             break

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from eventually import eventually
+from eventually import WAIT_S, eventually
 
 from lib.process import SpawnSpec, close_watch, environment, exit_status, reap, spawn, sweep, watch_fd
 from lib.process.table import row
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from lib.model import ProcessIdentity
-
-TIMEOUT_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -45,7 +43,7 @@ class Started:
         """Awaits the end of the shim: what it recorded."""
         descriptor = watch_fd(self.shim)
         assert descriptor is not None
-        ready, _, _ = select.select([descriptor], [], [], TIMEOUT_S)
+        ready, _, _ = select.select([descriptor], [], [], WAIT_S)
         close_watch(descriptor)
         assert ready, "the shim did not end"
         reap(self.shim.pid)
@@ -53,7 +51,7 @@ class Started:
 
     def says(self, text: str) -> Started:
         """Awaits that the job has printed `text`."""
-        eventually(lambda: text in self.output, TIMEOUT_S)
+        eventually(lambda: text in self.output)
         return self
 
 

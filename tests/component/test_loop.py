@@ -6,6 +6,8 @@ import os
 import signal
 import threading
 
+from eventually import WAIT_S
+
 from orchestrator.pool import Pool
 from orchestrator.wake import Wake
 
@@ -74,7 +76,7 @@ def test_tasks_of_one_lane_keep_their_order_and_lanes_run_side_by_side() -> None
     for lane, task in (("a", first), ("a", second), ("b", other)):
         pool.submit(lane, task)
     for _ in range(3):
-        assert done.acquire(timeout=10)
+        assert done.acquire(timeout=WAIT_S)
     assert log == ["b", "a1", "a2"]
     assert sorted(pool.results()) == ["a1", "a2", "b"]
     pool.close(10)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from eventually import eventually
+from eventually import WAIT_S, eventually
 from spawning import Jobs, jobs_in
 
 from lib.process import alive, boot_id, environment, identify, mono_s, now, ps, reap, running_s, table, watch_fd
@@ -115,7 +115,7 @@ def test_the_watch_is_readable_when_the_process_ends_and_not_before(jobs: Jobs) 
     assert descriptor is not None
     assert not is_readable(descriptor, 0)
     os.killpg(job.shim.pid, signal.SIGKILL)
-    assert is_readable(descriptor, 10)
+    assert is_readable(descriptor, WAIT_S)
     os.close(descriptor)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
-from eventually import eventually
+from eventually import WAIT_S, eventually
 
 from lib.assistants.scripted import assistant
 from lib.contracts import Exit, Turn
@@ -55,7 +55,7 @@ class Stage:
 
     def play(self, *steps: dict[str, Any], attempt: int = 1) -> JobResult:
         with self.start(*steps, attempt=attempt) as process:
-            status = process.wait(timeout=60)
+            status = process.wait(timeout=WAIT_S)
         events = [event for line in self.output.read_text().splitlines() for event in assistant.read(line)]
         return assistant.verdict(Exit(status), events, self.errors.read_text())
 
@@ -137,7 +137,7 @@ class TestMisbehaviour:
             eventually(lambda: "hanging" in stage.printed())
             assert process.poll() is None
             process.terminate()
-            assert process.wait(timeout=60) == -signal.SIGTERM
+            assert process.wait(timeout=WAIT_S) == -signal.SIGTERM
 
     def test_ignores_term_and_not_kill(self, stage: Stage) -> None:
         with stage.start(
@@ -148,11 +148,11 @@ class TestMisbehaviour:
             eventually(lambda: "on" in stage.printed().splitlines())
             assert process.poll() is None
             process.kill()
-            assert process.wait(timeout=60) == -signal.SIGKILL
+            assert process.wait(timeout=WAIT_S) == -signal.SIGKILL
 
     def test_leaves_a_process_in_a_session_of_its_own_behind(self, stage: Stage) -> None:
         with stage.start({"fork_away": 600}, {"say": "left"}) as process:
-            assert process.wait(timeout=60) == 0
+            assert process.wait(timeout=WAIT_S) == 0
         [orphan] = stage.living()
         assert os.getsid(orphan) != process.pid
         assert os.getpgid(orphan) != process.pid

@@ -11,12 +11,12 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from eventually import WAIT_S
 
 from lib.atomic import exchange, replace_file
 from lib.watch import Watch
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="inotify is Linux's")
-TIMEOUT_S = 60
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def ready(watch: Watch) -> bool:
     assert watch.fd is not None
     with selectors.DefaultSelector() as selector:
         selector.register(watch.fd, selectors.EVENT_READ)
-        return bool(selector.select(TIMEOUT_S))
+        return bool(selector.select(WAIT_S))
 
 
 def noticed(watch: Watch) -> bool:

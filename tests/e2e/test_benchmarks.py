@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from eventually import WAIT_S
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -16,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
                                              (("merge",), 2), (("processes",), 2)])  # fmt: skip
 def test_each_measures_what_was_really_done(names: tuple[str, ...], rows: int) -> None:
     command = [sys.executable, "-m", "benchmarks", "--json", "--runs", "1", *(f"--only={name}" for name in names)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=110)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=WAIT_S)
     assert done.returncode == 0, done.stderr
     measured = json.loads(done.stdout)["rows"]
     assert len(measured) == rows

@@ -98,7 +98,7 @@ def test_stop_builders_ends_them_and_resume_starts_them_again(working: Relay, tm
 def test_what_is_stopped_while_it_is_verified_is_only_verified_again(relay: Relay, tmp_path: Path) -> None:
     check = f"echo x >> {tmp_path}/checks; for i in $(seq 600); do test -e {tmp_path}/go && exit; sleep 0.05; done"
     relay.begin(playbook(tmp_path / "book", ONE, verify=check), "parts", "--yes")
-    eventually((tmp_path / "checks").exists, 60)
+    eventually((tmp_path / "checks").exists)
     relay("stop", "--builders")
     (tmp_path / "go").touch()
     relay("resume")

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from conftest import run_git
 from driver import Relay, playbook
-from eventually import eventually
+from eventually import WAIT_S, eventually
 
 from lib.errors import EXIT_USAGE
 
@@ -49,7 +49,7 @@ def with_nano(file: Path) -> None:
         os.execlpe("nano", "nano", "--ignorercfiles", str(file), {**os.environ, "TERM": "xterm"})  # noqa: S606
     drawn = b""
     with suppress(OSError):  # EIO: nano has left
-        while select.select([terminal], [], [], 20)[0]:
+        while select.select([terminal], [], [], WAIT_S)[0]:
             drawn += os.read(terminal, 65_536)
             if keys and b"Exit" in drawn:
                 os.write(terminal, keys)

@@ -211,7 +211,7 @@ def test_the_users_own_git_all_the_while_breaks_nothing(relay: Relay, tmp_path: 
         run_git(relay.root, "gc", "-q", "--prune=now", check=False)
         return relay.is_over()
 
-    eventually(busy, 60)
+    eventually(busy)
     relay.over()
     assert run_git(relay.root, "fsck", "--no-dangling") == ""
     assert len(list(relay.root.glob("?.txt"))) == 4

@@ -6,7 +6,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from driver import COMMAND, QUICK, TIMEOUT_S, Relay, environ, playbook
+from driver import COMMAND, QUICK, Relay, environ, playbook
+from eventually import WAIT_S
 
 from lib.errors import EXIT_REFUSED, EXIT_USAGE
 
@@ -51,7 +52,7 @@ def test_following_goes_on_over_attempts_and_ends_with_the_run(failed: Relay) ->
                 failed("retry", "a hint")
                 failed.asked("fix_failure", times=2)
                 failed("cancel")
-            rest = following.communicate(timeout=TIMEOUT_S)[0]
+            rest = following.communicate(timeout=WAIT_S)[0]
             assert following.returncode == 0
     assert "cancelled" in rest
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from eventually import WAIT_S
 
 from lib.checkout import EXIT_REFUSED, NEEDED
 
@@ -26,7 +27,7 @@ PACKAGES = ("lib", "orchestrator", "phases", "templates")
 
 def run(command: list[str | Path], cwd: Path, **environ: str) -> subprocess.CompletedProcess[str]:
     env = {**os.environ, **environ}
-    return subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, check=False, timeout=100)
+    return subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, check=False, timeout=WAIT_S)
 
 
 def sources() -> list[str]:

@@ -8,7 +8,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from driver import COMMAND, QUICK, TIMEOUT_S, Relay, environ
+from driver import COMMAND, QUICK, Relay, environ
+from eventually import WAIT_S
 
 from lib.display import escaped
 from lib.errors import EXIT_FAILED
@@ -25,7 +26,7 @@ def run(relay: Relay, shell: str) -> subprocess.CompletedProcess[str]:
     """Runs a line of bash in which "$@" is `relay`."""
     return subprocess.run(
         ["bash", "-c", shell, "bash", *COMMAND], cwd=relay.root, env=environ(None), capture_output=True, text=True,
-        timeout=TIMEOUT_S, check=False, stdin=subprocess.DEVNULL,
+        timeout=WAIT_S, check=False, stdin=subprocess.DEVNULL,
     )  # fmt: skip
 
 
@@ -81,7 +82,7 @@ def test_another_users_project_is_told_in_a_sentence(relay: Relay, foreign: list
                      ["start", "x"], ["config", "set", "parallel", "3"]):  # fmt: skip
             done = subprocess.run(
                 [*foreign, *COMMAND, *args], cwd=relay.root, env=environ(None), capture_output=True, text=True,
-                timeout=TIMEOUT_S, check=False, stdin=subprocess.DEVNULL,
+                timeout=WAIT_S, check=False, stdin=subprocess.DEVNULL,
             )  # fmt: skip
             assert done.returncode not in {0, 70}, (args, done)
             assert "Traceback" not in done.stderr
@@ -108,7 +109,7 @@ def test_a_file_system_that_is_read_only_is_told_in_a_sentence(relay: Relay, tmp
     ):
         done = subprocess.run(
             ["unshare", "--mount", "--map-root-user", "bash", "-c", f'{inside} && "$@"', "bash", *COMMAND, *args],
-            cwd=tmp_path, env=environ(None), capture_output=True, text=True, timeout=TIMEOUT_S, check=False,
+            cwd=tmp_path, env=environ(None), capture_output=True, text=True, timeout=WAIT_S, check=False,
             stdin=subprocess.DEVNULL,
         )  # fmt: skip
         if "unshare" in done.stderr or "mount:" in done.stderr:

@@ -9,10 +9,9 @@ from pathlib import Path
 import pytest
 from conftest import run_git
 from driver import COMMAND, QUICK, Relay, environ, playbook
-from eventually import eventually
+from eventually import WAIT_S, eventually
 
 ONE = {"one": [{"write": {"one.txt": "1\n"}}]}
-WAIT_S = 60.0
 
 
 @pytest.mark.parametrize("text", ["{ broken", '{"rev": 1}', "phase"])
@@ -28,7 +27,7 @@ def test_cancel_ends_a_run_whose_state_json_can_not_be_used(
         relay.kill()
     relay.state_file.write_text(text)
     if lives:
-        eventually(lambda: relay.events("problem_found"), WAIT_S)
+        eventually(lambda: relay.events("problem_found"))
     relay("cancel")
     assert relay.over("cancelled")["outcome"] == "cancelled"
     assert [file.read_text() for file in relay.home.glob("state.json.rejected-*")] == [text]

@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 from conftest import run_git
 from driver import COMMAND, QUICK, Relay, environ, playbook, process_state, running
-from eventually import eventually
+from eventually import WAIT_S, eventually
 from small_disk import small_disk
 
 from lib.errors import EXIT_FAILED, EXIT_REFUSED, RelayError
@@ -411,7 +411,7 @@ def test_without_inotify_the_poll_finds_edits(relay: Relay, book: str) -> None:
     if subprocess.run([*inside, "true"], check=False, capture_output=True).returncode:
         pytest.skip("user namespaces are not to be had")
     start = [*inside, *COMMAND, "start", "--poll", "0.3", "--assistant", book, "parts"]
-    subprocess.run(start, cwd=relay.root, env=environ(QUICK), check=True, timeout=60, capture_output=True)
+    subprocess.run(start, cwd=relay.root, env=environ(QUICK), check=True, timeout=WAIT_S, capture_output=True)
     relay.asked("approve_design")
     relay.edit(action_owner="code")
     relay.over()

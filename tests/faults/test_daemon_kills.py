@@ -87,7 +87,7 @@ def test_killed_while_it_merges_lands_and_cleans_it_ends_as_if_nothing_had_been(
 ) -> None:
     chance = random.Random(1000 + seed)  # noqa: S311 - repeatable is what it must be
     log = begin(relay, tmp_path)
-    eventually(lambda: relay.state()["phase"] == "merge_build", 60)
+    eventually(lambda: relay.state()["phase"] == "merge_build")
     base = len(relay.events())
     moments = sorted((base + chance.randrange(ENDING), "orchestrator") for _ in range(KILLS))
     disturbed(relay, moments)

@@ -32,7 +32,7 @@ def test_a_finished_turn_is_not_repeated_when_the_disk_is_too_full_to_collect_it
     filling = f"free=$(df --output=avail -B1 . | tail -1); head -c $((free - 2500000)) /dev/zero > {ballast}"
     steps = [{"run": f"echo turn >> {turns}; {BIG}; {filling}"}, {"write": {"one.txt": "1\n"}}]
     relay.begin(playbook(tmp_path / "book", {"one": steps}), "parts", "--yes", env={"RELAY_SANDBOX": "off"})
-    shown = eventually(lambda: (shown := relay("status")) and "space" in shown.lower() and shown, 60.0)
+    shown = eventually(lambda: (shown := relay("status")) and "space" in shown.lower() and shown)
     assert "df -h" in shown
     ballast.unlink()
     relay.over()
@@ -49,7 +49,7 @@ def test_the_end_of_a_turn_is_recorded_on_a_disk_that_is_full(disk: Path, repo: 
     steps = [{"write": {"one.txt": "1\n"}}, {"run": f"echo turn >> {turns}; {filling}; true"}]
     relay.begin(playbook(tmp_path / "book", {"one": steps}), "parts", "--yes", env={"RELAY_SANDBOX": "off"})
     records = relay.root / ".git" / "relay" / "jobs"
-    eventually(lambda: any(file.read_bytes() for file in records.glob("*/*-one-build/exit")), 60.0)
+    eventually(lambda: any(file.read_bytes() for file in records.glob("*/*-one-build/exit")))
     pid = relay.pid()
     assert pid is not None
     os.kill(pid, 9)

@@ -68,7 +68,7 @@ def test_builders_are_made_taken_merged_and_landed_meanwhile(repo: Path, git: Gi
             remove(handle, repo / ".project" / "worktrees" / f"run{number}" / name, f"relay/run{number}/{name}")
     eventually(lambda: (busy_user / "rounds").read_text().count("\n") > 1)
     (busy_user / "stop").touch()
-    eventually((busy_user / "ended").exists, 30)
+    eventually((busy_user / "ended").exists)
     sound = subprocess.run(["git", "fsck", "--strict"], cwd=repo, capture_output=True, text=True, check=False)
     assert sound.returncode == 0, sound.stderr
     assert git(repo, "status", "--porcelain") == ""

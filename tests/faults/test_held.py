@@ -18,7 +18,6 @@ from eventually import eventually
 from lib.paths import find_project
 from lib.sandbox import probe
 
-WAIT_S = 90.0
 SLEEP = "touch {told}; exec sleep 600"
 #: A builder that takes both locks of its instance as soon as the orchestrator is gone.
 TAKER = """
@@ -67,7 +66,7 @@ def begun(relay: Relay, tmp_path: Path, command: str, **env: str) -> int:
     told = tmp_path / "told"
     book = playbook(tmp_path / "book", {"one": [{"run": command.replace("{told}", str(told))}]})
     relay.begin(book, "parts", "--yes", "--poll", "0.3", env={"RELAY_ATTEMPTS": "1", **env})
-    eventually(told.exists, WAIT_S)
+    eventually(told.exists)
     return int(relay.wait(lambda state: state["builders"][0]["pid"])["builders"][0]["pid"])
 
 
@@ -77,8 +76,8 @@ def test_a_builder_is_ended_at_its_time_limit_while_another_program_keeps_a_lock
 ) -> None:
     builder = begun(relay, tmp_path, SLEEP, RELAY_TIMEOUT_S="6")
     with held(relay):
-        eventually(lambda: not running(builder), WAIT_S)
-    asked = relay.asked("fix_failure", WAIT_S)
+        eventually(lambda: not running(builder))
+    asked = relay.asked("fix_failure")
     assert "time limit" in asked["message"]
     assert "timeout" in [event["reason"] for event in relay.events("job_stopping")]
 
@@ -119,13 +118,13 @@ def test_a_job_that_took_the_locks_of_a_killed_orchestrator_does_not_keep_the_ne
     command = f"exec {sys.executable} {script} {{told}}"
     builder = begun(relay, tmp_path, command, RELAY_SANDBOX="off", RELAY_TIMEOUT_S="30")
     relay.kill()
-    eventually(taken.exists, WAIT_S)
+    eventually(taken.exists)
     assert "running already" not in relay("resume")
     assert relay.pid() is not None
     assert relay.refused("start", "another")
     assert f"pid {relay.pid()}" in relay("status")
-    eventually(lambda: not running(builder), WAIT_S)
-    relay.asked("fix_failure", WAIT_S)
+    eventually(lambda: not running(builder))
+    relay.asked("fix_failure")
 
 
 def test_nothing_of_relays_store_is_seen_by_a_contained_job(tmp_path: Path) -> None:
@@ -154,7 +153,7 @@ def test_an_orchestrator_without_a_free_descriptor_lives_and_goes_on(relay: Rela
     before = resource.prlimit(pid, resource.RLIMIT_NOFILE, (4, before_hard(pid)))
     go.touch()
     turns = waits_of(pid)
-    eventually(lambda: not running(pid) or waits_of(pid) > turns + 10, WAIT_S)
+    eventually(lambda: not running(pid) or waits_of(pid) > turns + 10)
     assert running(pid)
     resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
     relay.over()

@@ -56,7 +56,7 @@ def landed(relay: Relay) -> None:
 def test_a_git_that_is_killed_at_the_end_of_a_landing_costs_nothing(relay: Relay, tmp_path: Path, deed: str) -> None:
     relay.begin(playbook(tmp_path / "book", PARTS), "parts", "--yes", env=faulty(tmp_path, deed))
     if deed != ":":
-        eventually(lambda: (tmp_path / "done").exists() and relay.pid() is None, 60)
+        eventually(lambda: (tmp_path / "done").exists() and relay.pid() is None)
         relay("resume")
     landed(relay)
     assert relay.events("asked") == []
@@ -79,10 +79,10 @@ def test_instances_that_land_at_the_same_moment_all_land(relay: Relay, tmp_path:
         instance.begin(playbook(tmp_path / name, {"one": steps}), "parts", "--yes")
     try:
         for name in names:
-            eventually(Path(f"{gate}.{name}").exists, 60)
+            eventually(Path(f"{gate}.{name}").exists)
         gate.touch()
         for instance in instances:
-            instance.over(timeout_s=120)
+            instance.over()
             assert instance.events("asked") == []
     finally:
         for instance in instances:
@@ -110,11 +110,11 @@ def test_a_cancel_that_comes_when_the_branch_is_about_to_move_is_told_to_be_too_
 def test_a_run_that_is_cancelled_while_another_one_lands_does_not_land(relay: Relay, tmp_path: Path) -> None:
     with alone(Repo.of(find_project(relay.root))):
         relay.begin(playbook(tmp_path / "book", PARTS), "parts", "--yes")
-        eventually(lambda: any(job["job"]["spec"]["name"] == "land" for job in relay.events("job_started")), 60)
+        eventually(lambda: any(job["job"]["spec"]["name"] == "land" for job in relay.events("job_started")))
         base = relay.state()["base"]["commit"]
         relay("cancel")
         relay.wait(lambda state: state["outcome"] == "cancelled")
-    eventually(lambda: relay.pid() is None, 60)
+    eventually(lambda: relay.pid() is None)
     assert relay.head() == base
     assert not (relay.root / "one.txt").exists()
     assert not (relay.root / ".git" / "relay-landing").exists()

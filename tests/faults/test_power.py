@@ -91,7 +91,7 @@ def test_a_power_cut_at_any_moment_costs_no_file(relay: Relay, disk: Disk, tmp_p
     }
     book = playbook(tmp_path / "book", steps, depends={"b3": ["b0", "b1"]}, verify="test -d parts")
     relay.begin(book, "parts", "--yes")
-    eventually(partial(reached, relay, random.Random(seed).randrange(5, EVENTS)), 60)  # noqa: S311 - repeatable
+    eventually(partial(reached, relay, random.Random(seed).randrange(5, EVENTS)))  # noqa: S311 - repeatable
     disk.cut()
     if not relay.is_over():
         relay.process("resume")

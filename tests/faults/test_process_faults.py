@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from eventually import eventually
+from eventually import WAIT_S, eventually
 from spawning import Jobs, jobs_in, pid_in, runs
 
 from lib.process import (
@@ -278,7 +278,7 @@ def finish(name, shim):
 
 def outcome(script: str, folder: Path) -> list[str]:
     done = subprocess.run([sys.executable, "-c", STARTER + script, str(folder)], check=False, capture_output=True,
-                          text=True, timeout=100)  # fmt: skip
+                          text=True, timeout=WAIT_S)  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout.splitlines()
 

@@ -11,7 +11,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
-from eventually import eventually
+from eventually import WAIT_S, eventually
 from states import known, state
 from strace import python
 
@@ -26,7 +26,6 @@ HANDED_BACK = Edited(Edit(action_owner=Owner.CODE))
 OLD, NEW = '"action_owner": "ci"', '"action_owner": "code"'
 SWAP = f"s/{OLD}/{NEW}/"
 POLL_S = 0.05
-TIMEOUT_S = 60.0
 
 IN_PIECES = f"""
 import time
@@ -66,7 +65,7 @@ def follow(file: Path, is_busy: Callable[[], bool]) -> list[object]:
     """What the orchestrator would be told, in order, until the editor is no longer busy."""
     told: list[object] = []
     settling = Settling()
-    deadline_mono_s = time.monotonic() + TIMEOUT_S
+    deadline_mono_s = time.monotonic() + WAIT_S
     with closing(Watch(file.parent)) as watch:
         last_look = False
         while not last_look:
