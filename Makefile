@@ -15,6 +15,9 @@ INSTALL := $(PIP) install --no-deps
 COMPILE := CUSTOM_COMPILE_COMMAND='make lock' $(BIN)/python -m piptools compile --quiet --generate-hashes \
 	--strip-extras --allow-unsafe --no-emit-index-url --no-emit-trusted-host --no-emit-find-links
 
+# Twice as many tests at once as processors: what most of them do longest is to wait.
+PYTEST = -m pytest --numprocesses=$(shell expr 2 '*' $$(getconf _NPROCESSORS_ONLN)) --dist=worksteal
+
 MADE := $(VENV)/made
 RUNTIME := $(VENV)/runtime
 DEV := $(VENV)/dev
@@ -45,10 +48,10 @@ demo: $(RUNTIME) ## show a whole run, with no AI assistant and nothing of yours 
 setup: $(RUNTIME) ## make .venv, so that ./start_workflow.py and ./status.py work
 
 test: $(DEV) programs ## run all tests; make test ARGS='tests/unit -k graph'
-	$(BIN)/python -m pytest --numprocesses=auto --dist=worksteal $(ARGS)
+	$(BIN)/python $(PYTEST) $(ARGS)
 
 test-assistants: $(DEV) $(ASSISTANTS)/made ## drive the real claude, codex, gemini and opencode against a scripted model
-	$(BIN)/python -m pytest --numprocesses=2 --dist=worksteal $(or $(ARGS),tests/assistants)
+	$(BIN)/python $(PYTEST) --dist=load --maxschedchunk=1 $(or $(ARGS),tests/assistants)
 
 lint: $(DEV) ## check style, types and the direction of imports
 	$(BIN)/ruff check
@@ -58,7 +61,7 @@ lint: $(DEV) ## check style, types and the direction of imports
 
 coverage: $(DEV) programs ## run all tests and show what they don't reach
 	$(BIN)/coverage erase
-	-$(BIN)/coverage run -m pytest --numprocesses=auto --dist=worksteal $(ARGS)
+	-$(BIN)/coverage run $(PYTEST) $(ARGS)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 

@@ -13,6 +13,11 @@ from assistants.pointing import PROGRAMS
 from driver import Relay
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Puts first what takes longest: opencode, which starts slowly and tries again by itself for up to 80 s."""
+    items.sort(key=lambda item: "opencode" not in item.name)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _installed() -> None:
     missing = [name for name in PROGRAMS if not (BIN / name).exists()]
