@@ -53,6 +53,12 @@ class Footprint:
         return self.phase, self.action_owner, self.action_needed
 
 
+def asked_with(action: str | None) -> str:
+    """The key of an action in `Known.wordless`: a verb has ` ID` where builders follow, and "" is no action."""
+    verb, _, names = (action or "").partition(" ")
+    return f"{verb} ID" if names else verb
+
+
 @dataclass(frozen=True, slots=True)
 class Known:
     """What an edit is judged by.
@@ -219,8 +225,7 @@ class _Judging:
         """Words that are handed over with something that reads none stay in the file, and are told."""
         if self.file.action_owner is Owner.CI or not self.file.feedback or values.keys() <= {"paused"}:
             return
-        verb, _, names = values.get("action_needed", "").partition(" ")
-        remedy = self.known.wordless.get(f"{verb} ID" if names else verb)
+        remedy = self.known.wordless.get(asked_with(values.get("action_needed")))
         if remedy is not None:
             message = f"nobody would read the feedback now; take it out, or instead: {remedy}"
             raise self.refused("feedback", "unread_words", message)

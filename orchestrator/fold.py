@@ -87,7 +87,9 @@ class Engine(Value):
     answers: tuple[str, ...] = ()
     jobs_started: int = 0
     paused_mono_s: float | None = None
-    asking: tuple[str, ...] = Field(default=(), description="Builders that wait for the answer to a question; others go on.")
+    asking: tuple[str, ...] = Field(
+        default=(), description="Builders that wait for the answer to a question; others go on."
+    )
     holds: Mapping[str, Hold] = {}
     budgets: int = Field(default=1, description="How many times the run's budget was granted.")
     problem: Problem | None = None

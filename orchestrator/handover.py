@@ -11,14 +11,14 @@ from lib.errors import RelayError
 from lib.events import Event, Noted, ProblemFound, ProblemMended, StateEdited, StateRestored
 from lib.handback import Bad, Behind, Edited, Footprint, Known, Settling, judge
 from lib.lock import state_lock
-from lib.model import Now, Problem, State
+from lib.model import Edit, Now, Problem, State
 from lib.paths import Project
 from lib.rundb import RunDB
 from lib.statefile import Missing, Raw, Refused, read_raw, render, set_aside
 from lib.watch import Watch
 from orchestrator.fold import Run, present
 from orchestrator.wake import Wake
-from orchestrator.words import wordless
+from orchestrator.words import refused, unread
 
 UNWRITABLE = "state_unwritable"
 KEPT_REVISIONS = 200
@@ -76,12 +76,12 @@ class Handover:
         """The facts that the file as it stands now amounts to. Raises `RelayError` if it can't be told."""
         self.due_mono_s = None
         known = Known(
-            self._written, self._published, self._earlier, legal, tuple(run.builders), self._name, wordless(run)
+            self._written, self._published, self._earlier, legal, tuple(run.builders), self._name, refused(run)
         )
         with state_lock(self._project, timeout_s=LOCK_WAIT_S):
             late = late_write(self._path)
             if late is not None and late.path != self._spent:
-                return self._taken_late(late, known, instant)
+                return self._taken_late(run, late, known, instant)
         found = read_raw(self._path)
         standing = run.engine.problem
         if isinstance(found, Refused):
@@ -95,7 +95,7 @@ class Handover:
         self._seen = found.data
         if isinstance(verdict, Edited):
             mended: list[Event] = [ProblemMended(code=standing.code)] if standing else []
-            return [*mended, StateEdited(edit=verdict.edit, rebased=verdict.rebased)]
+            return [*mended, *_edited(run, verdict.edit, rebased=verdict.rebased)]
         if isinstance(verdict, Behind) and (problem := self._publish()) is not None:
             self.due_mono_s = instant.mono_s + RETRY_S
             return [] if standing else [ProblemFound(problem=problem)]
@@ -120,7 +120,7 @@ class Handover:
             return [ProblemFound(problem=problem)]
         return [StateRestored(reason=f"{self._name} was missing")]
 
-    def _taken_late(self, late: Late, known: Known, instant: Now) -> list[Event]:
+    def _taken_late(self, run: Run, late: Late, known: Known, instant: Now) -> list[Event]:
         """An editor had the file open while it was replaced, and saved into what had been displaced."""
         verdict = judge(late.data, known)
         if isinstance(verdict, Bad):
@@ -132,7 +132,7 @@ class Handover:
         self._late_settling.good()
         if isinstance(verdict, Edited):
             self._late = late.path
-            return [StateEdited(edit=verdict.edit, rebased=True)]
+            return _edited(run, verdict.edit, rebased=True)
         late.path.unlink()
         return []
 
@@ -178,3 +178,9 @@ class Handover:
             return Problem(code=UNWRITABLE, message=error.message, remedy=error.remedy, action="write")
         self._seen, self._published = self._written, True
         return None
+
+
+def _edited(run: Run, edit: Edit, *, rebased: bool) -> list[Event]:
+    """The edit, and a warning if nobody reads the words in it."""
+    told = unread(run, edit)
+    return [StateEdited(edit=edit, rebased=rebased), *([Noted(message=told, level="warning")] if told else [])]

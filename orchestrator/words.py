@@ -6,7 +6,8 @@ from typing import Final
 
 from lib.config import Conflicts
 from lib.design import DESIGN_INVALID
-from lib.model import BuilderStatus, Owner
+from lib.handback import asked_with
+from lib.model import BuilderStatus, Edit, Owner
 from lib.resolution import RESOLVABLE
 from orchestrator.fold import AT_WORK, Run
 from orchestrator.machine import REOPENED, action_of
@@ -19,8 +20,8 @@ _REJECT: Final = f"relay reject {WORDS}"
 def wordless(run: Run) -> dict[str, str]:
     """What nobody reads words with, as an edit of state.json would say it, and what to type for each.
 
-    The key "" is the hand-back that names no action, or an edit of the words alone while code has the run. Verbs have
-    ` ID` where builders follow.
+    The keys are those of `lib.handback.asked_with`: "" is the hand-back that names no action, or an edit of the words
+    alone while code has the run.
     """
     if run.state.outcome is not None:
         return {}
@@ -31,6 +32,22 @@ def wordless(run: Run) -> dict[str, str]:
         found[""] = _remedy(run)
         found["retry"] = _remedy(run)
     return {**found, "skip ID": _remedy(run)}
+
+
+def refused(run: Run) -> dict[str, str]:
+    """As `wordless`, where words in state.json hold the run: at the gate of the design they ask for another one."""
+    found = wordless(run)
+    return found if found.get("") == _REJECT else {}
+
+
+def unread(run: Run, edit: Edit) -> str:
+    """A warning about words in an edit of state.json that nobody reads; empty if there are none."""
+    words = run.state.feedback if edit.feedback is None else edit.feedback
+    owner = edit.action_owner or run.state.action_owner
+    if not words or owner is Owner.CI or not edit.changes().keys() - {"paused"}:
+        return ""
+    remedy = wordless(run).get(asked_with(edit.action_needed))
+    return "" if remedy is None else f"nobody reads the feedback; instead: {remedy}"
 
 
 def _reads(run: Run, action: str) -> bool:

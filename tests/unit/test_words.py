@@ -9,9 +9,9 @@ from states import edited, known, state
 from world import World, bad, new_run, ok
 
 from lib.handback import Bad, Edited, judge
-from lib.model import Owner
+from lib.model import Edit, Owner
 from lib.statefile import render
-from orchestrator.words import wordless
+from orchestrator.words import refused, unread, wordless
 
 CONFLICT = {"builder": "two", "paths": [{"path": "a.py", "kind": "content"}]}
 QUICK = {"gates": {"design": "none"}}
@@ -59,18 +59,13 @@ def test_while_code_has_the_run_only_a_builder_takes_words() -> None:
     assert set(found.values()) == {'relay retry one "words"'}
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [{"feedback": "words"}, {"feedback": "words", "action_needed": "retry"}, {"feedback": "words", "paused": True},
-     {"feedback": "words", "action_needed": "skip web"}],
-)  # fmt: skip
-def test_words_in_the_file_that_nobody_would_read_are_refused_with_what_to_type(changes: dict[str, Any]) -> None:
-    newest = state(action_owner=Owner.CODE, action_needed="execution", next_action="none", phase="execution")
-    remedies = dict.fromkeys(("", "retry", "skip ID"), 'relay retry web "words"')
-    verdict = judge(edited(render(newest), **changes), known(newest, wordless=remedies))
+def test_words_with_an_approval_of_the_design_are_refused_in_the_file_too() -> None:
+    world = run({}, gates={"design": "person"})
+    newest = state(feedback="words")
+    verdict = judge(edited(render(newest), action_owner="code"), known(newest, wordless=refused(world.run)))
     assert isinstance(verdict, Bad)
     assert verdict.problem.code == "unread_words"
-    assert 'relay retry web "words"' in verdict.problem.message
+    assert 'relay reject "words"' in verdict.problem.message
 
 
 @pytest.mark.parametrize("changes", [{"feedback": "words"}, {"action_owner": "code", "paused": True}])
@@ -79,7 +74,21 @@ def test_words_may_be_written_before_the_run_is_handed_back(changes: dict[str, A
     assert isinstance(verdict, Edited)
 
 
-def test_words_that_were_written_before_are_refused_at_the_hand_back() -> None:
-    newest = state(feedback="words")
-    verdict = judge(edited(render(newest), action_owner="code"), known(newest, wordless={"": "relay approve"}))
-    assert isinstance(verdict, Bad)
+@pytest.mark.parametrize(
+    ("edit", "told"),
+    [(Edit(feedback="words"), True), (Edit(feedback="words", action_needed="skip two"), True),
+     (Edit(paused=True), False), (Edit(feedback=""), False),
+     (Edit(feedback="words", action_needed="retry one"), False)],
+)  # fmt: skip
+def test_elsewhere_words_that_nobody_reads_are_told_of_and_hold_nothing(edit: Edit, *, told: bool) -> None:
+    world = run({"build": None})
+    assert refused(world.run) == {}
+    said = 'nobody reads the feedback; instead: relay retry one "words"' if told else ""
+    assert unread(world.run, edit) == said
+
+
+def test_words_that_wait_in_the_file_are_told_of_when_it_is_handed_back() -> None:
+    world = run({}, land="ask")
+    world.edit(feedback="ship it")
+    assert unread(world.run, Edit(action_owner=Owner.CODE)) == "nobody reads the feedback; instead: relay approve"
+    assert unread(world.run, Edit(feedback="ship it now")) == ""
