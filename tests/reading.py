@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from conftest import ROOT
-from driver import TIMEOUT_S, Relay
-from eventually import eventually
+from driver import Relay
+from eventually import WAIT_S, eventually
 
 from lib.lock import holder
 from lib.paths import find_project
@@ -74,7 +74,7 @@ class Reader:
         if "--watch" in command and process.stdout is not None:
             first = process.stdout.readline()
             process.send_signal(2)
-        said, _ = process.communicate(timeout=TIMEOUT_S)
+        said, _ = process.communicate(timeout=WAIT_S)
         return Done(process.returncode, first + said)
 
     def relay(self, *args: str) -> Done:

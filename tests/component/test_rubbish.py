@@ -10,13 +10,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from eventually import eventually
+from eventually import WAIT_S, eventually
 from strace import output, python
 
 from lib.display import escaped
 from lib.rubbish import set_aside, sweep, sweep_quietly, waiting
 
-TIMEOUT_S = 60
 SWEEP = "from pathlib import Path\nfrom lib.rubbish import sweep\nprint('\\n'.join(sweep(Path(sys.argv[1]))))"
 ASIDE = "from pathlib import Path\nfrom lib.rubbish import set_aside\nset_aside(Path(sys.argv[2]), Path(sys.argv[1]))\n"
 QUIETLY = "from pathlib import Path\nfrom lib.rubbish import sweep_quietly\nsweep_quietly(*map(Path, sys.argv[1:]))"
@@ -77,7 +76,7 @@ def test_what_is_mounted_inside_is_left_and_told(folder: Path, tmp_path: Path) -
     done = subprocess.run(
         ["unshare", "--mount", "--map-root-user", "sh", "-c", 'mount --bind "$1" "$2" && shift 2 && exec "$@"',
          "sh", outside, place, *python(SWEEP, folder)],
-        capture_output=True, text=True, timeout=TIMEOUT_S, check=False,
+        capture_output=True, text=True, timeout=WAIT_S, check=False,
     )  # fmt: skip
     if "unshare" in done.stderr or "mount:" in done.stderr:
         pytest.skip(f"nothing can be mounted here: {escaped(done.stderr)}")
@@ -123,7 +122,7 @@ def test_folders_that_may_not_be_written_are_removed(folder: Path) -> None:
         path.chmod(0o500)
     # In a user namespace of its own, as modes don't hold root back.
     done = subprocess.run(["unshare", "--user", *python(f"{ASIDE}{SWEEP}", folder, closed)], capture_output=True,
-                          text=True, timeout=TIMEOUT_S, check=False)  # fmt: skip
+                          text=True, timeout=WAIT_S, check=False)  # fmt: skip
     if "unshare" in done.stderr:
         pytest.skip(f"no namespaces here: {escaped(done.stderr)}")
     assert done.stdout == "\n"
@@ -145,7 +144,7 @@ def test_the_quiet_process_outlives_its_starter(folder: Path, tmp_path: Path) ->
     held = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(held, fcntl.LOCK_EX)
-        subprocess.run(python(QUIETLY, folder, log), check=True, timeout=TIMEOUT_S, start_new_session=True)
+        subprocess.run(python(QUIETLY, folder, log), check=True, timeout=WAIT_S, start_new_session=True)
         assert aside.exists()
     finally:
         os.close(held)

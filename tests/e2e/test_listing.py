@@ -8,7 +8,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from driver import TIMEOUT_S, Relay, environ, playbook
+from driver import Relay, environ, playbook
+from eventually import WAIT_S
 
 ONE = {"one": [{"write": {"one.txt": "1\n"}}]}
 
@@ -31,7 +32,7 @@ def test_runs_of_this_machine_are_listed_with_what_drives_them(relay: Relay, tmp
     assert "designed; waiting for you; its orchestrator has stopped" in said
     going_on = said.rpartition("has stopped: ")[2].strip()
     assert going_on == f"cd {root} && relay resume"
-    subprocess.run(["sh", "-c", going_on], cwd=tmp_path, env=environ(None), check=True, timeout=TIMEOUT_S)
+    subprocess.run(["sh", "-c", going_on], cwd=tmp_path, env=environ(None), check=True, timeout=WAIT_S)
     assert listed(relay) == [(root, "default", "driven")]
     relay("approve")
     relay.over()
