@@ -79,10 +79,14 @@ def nobody(choice: Choice, next_action: str) -> Outcome:
 
 def to_answer(asked: Mapping[str, Sequence[str]], next_action: str, builders: Iterable[str] = ()) -> AskCi:
     """The question to ci that passes on what these ask, by their names; only the `builders` among them wait for it."""
-    said = ". ".join(f"{name} asks: {' '.join(questions)}" for name, questions in asked.items())
+    said = " ".join(_ended(f"{name} asks: {' '.join(questions)}") for name, questions in asked.items())
     problem = Problem(code=QUESTION, message=said, remedy=ANSWERING, action=next_action)
-    message = f"{said.rstrip('.')}. To answer: {ANSWERING}"
+    message = f"{said} To answer: {ANSWERING}"
     return AskCi(ANSWER, message, next_action=next_action, error=problem, builders=tuple(builders))
+
+
+def _ended(sentence: str) -> str:
+    return sentence if sentence.endswith((".", "?", "!")) else f"{sentence}."
 
 
 def is_held(hold: Hold, now: Now) -> bool:

@@ -29,7 +29,7 @@ _THEN: Final = (
     ". To land it on",
     ". To keep it as",
     ". To allow as much again",
-    ". To answer: relay",
+    " To answer: relay",
 )
 _DISCARD: Final = "relay resume --discard-edit"
 _HAND_BACK: Final = '"action_owner": "code"'
