@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 from lib.paths import DEFAULT_INSTANCE
@@ -56,16 +56,16 @@ def question(header: Record) -> str:
     return message
 
 
-def commands(header: Record, mood: str, problem: Record | None, failed: Sequence[str]) -> tuple[Command, ...]:
-    """What to type next, the likeliest first. `failed` are builders that gave up."""
+def commands(header: Record, mood: str, problem: Record | None, builders: Mapping[str, str]) -> tuple[Command, ...]:
+    """What to type next, the likeliest first. `builders` are their statuses."""
     found: dict[str, Command] = {}
-    for command in _answers(header, mood, problem, failed):
+    for command in _answers(header, mood, problem, builders):
         text = for_instance(command.text, header["instance"])
         found.setdefault(text, Command(text, command.what))
     return tuple(command for text, command in found.items() if text)
 
 
-def _answers(header: Record, mood: str, problem: Record | None, failed: Sequence[str]) -> Iterator[Command]:
+def _answers(header: Record, mood: str, problem: Record | None, builders: Mapping[str, str]) -> Iterator[Command]:
     match mood:
         case "held" if problem is not None:
             for text in problem["remedy"].split(", or: "):
@@ -73,9 +73,9 @@ def _answers(header: Record, mood: str, problem: Record | None, failed: Sequence
         case "paused":
             yield Command("relay resume", "goes on")
             if header["action_owner"] == "ci":
-                yield from _to_ci(header, failed)
+                yield from _to_ci(header, builders)
         case "ask":
-            yield from _to_ci(header, failed)
+            yield from _to_ci(header, builders)
         case "down":
             yield Command("relay resume", "goes on where it stopped")
         case "work":
@@ -86,8 +86,11 @@ def _answers(header: Record, mood: str, problem: Record | None, failed: Sequence
             yield from _afterwards(header)
 
 
-def _to_ci(header: Record, failed: Sequence[str]) -> Iterator[Command]:
+def _to_ci(header: Record, builders: Mapping[str, str]) -> Iterator[Command]:
     """What answers a question of the built-in phases; any other is answered by approving."""
+    failed, merged = (
+        [name for name, status in builders.items() if status == wanted] for wanted in ("failed", "merged")
+    )
     action, remedy = header["action_needed"], (header["error"] or {}).get("remedy", "")
     if action == "answer_questions":
         yield Command(remedy, "answers")
@@ -98,7 +101,10 @@ def _to_ci(header: Record, failed: Sequence[str]) -> Iterator[Command]:
             yield Command(f"relay logs {failed[0]} --failed", "what failed, and its last lines")
         if not (failed and remedy.startswith("relay logs ")):
             yield Command(remedy, effect(remedy))
-        yield Command('relay retry "a hint"', "tries again")
+        if header["phase"] == "merge_build" and merged:
+            yield Command(f'relay retry {merged[-1]} "a hint"', "has that builder fix it")
+        is_read = failed or header["phase"] in {"init", "design"}
+        yield Command('relay retry "a hint"' if is_read else "relay retry", "tries again")
         if failed:
             yield Command(f"relay skip {' '.join(failed)}", "goes on without")
         same = "retry"

@@ -207,7 +207,7 @@ def status_view(
         headline=_headline(header, mood, working, active),
         message=message,
         report=tuple((header["error"] or {}).get("report", ())) if message else (),
-        commands=commands(header, mood, problem, [builder.id for builder in shown if builder.status == "failed"]),
+        commands=commands(header, mood, problem, {builder.id: builder.status for builder in shown}),
         track=_track(header),
         doing=doing,
         doing_s=_age(job["started_at"], None, now) if job else None,

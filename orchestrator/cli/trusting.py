@@ -84,15 +84,30 @@ def _print(waiting: list[Pending]) -> None:
 
 
 def _changes(item: Pending) -> Iterator[str]:
-    """What changed since it was trusted, as a unified diff without its head; all of a new file."""
+    """What changed since it was trusted, as a unified diff without its head, without comments; all of a new file."""
     if item.state == "refused":
         return
     if item.text is None:
         yield "(no text, or too large to be shown)"
         return
-    before = (item.trusted or "").splitlines()
-    diff = difflib.unified_diff(before, item.text.splitlines(), lineterm="")
+    before, after = (_without_comments(item.path, text) for text in (item.trusted or "", item.text))
+    diff = difflib.unified_diff(before, after, lineterm="")
     yield from (line for at, line in enumerate(diff) if at > 1)
+
+
+def _without_comments(path: str, text: str) -> list[str]:
+    """The lines of a text; those of a configuration without its comments, if it says the same without them."""
+    from lib.yamltext import Document, NotYamlError
+
+    lines = text.splitlines()
+    if not path.endswith(".yaml"):
+        return lines
+    telling = [line for line in lines if line.strip() and not line.startswith("#")]
+    try:
+        same = Document(text).values == Document("\n".join(telling)).values
+    except NotYamlError:
+        return lines
+    return telling if same else lines
 
 
 def _painted(line: str) -> str:

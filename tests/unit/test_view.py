@@ -48,6 +48,13 @@ def test_a_failure_offers_the_log_another_try_and_to_go_on_without() -> None:
     assert view.troubles == ()  # the message tells it
 
 
+def test_a_red_merged_tree_offers_a_builder_that_can_hear_of_it() -> None:
+    error = Problem(code="exit_nonzero", message="it fails", remedy="relay logs merged --failed")
+    asked = waiting("fix_failure", "it fails", phase="merge_build", next_action="merge_build", error=error)
+    view = view_of(asked, [builder("a", BuilderStatus.MERGED), builder("b", BuilderStatus.MERGED)])
+    assert texts(view)[1:3] == ['relay retry b "a hint"', "relay retry"]
+
+
 def test_a_question_of_a_phase_that_is_not_built_in_is_shown_whole() -> None:
     view = view_of(waiting("review_copy", "Read copy.md, then: relay approve", next_action="publish"))
     assert (view.headline, view.message) == ("Waiting for you: review copy", "Read copy.md, then: relay approve")
