@@ -102,7 +102,7 @@ class Relay:
     def _granted(self) -> dict[str, str]:
         """Jobs may write the test's own folder, outside of the project: there they tell tests what they did."""
         config = self.root / ".project" / "config.yaml"
-        if config.exists() and "sandbox_write" in config.read_text():
+        if config.is_file() and "sandbox_write" in config.read_text():
             return {}
         return {"RELAY_SANDBOX_WRITE": json.dumps([str(self.root.parent)])}
 
