@@ -65,7 +65,7 @@ class Choice(NamedTuple):
 def _of(name: str, job: Job) -> bool:
     spec = job.spec
     if name == MERGED and spec.builder is None:
-        return spec.worktree == MERGED
+        return spec.worktree == MERGED and spec.role != ROLES["design"]  # who had that folder before
     if name == BASE and spec.builder is None:
         return spec.worktree == BASE_WORKTREE
     return spec.builder == name or (name in ROLES and spec.role == ROLES[name])
