@@ -19,9 +19,10 @@ class PhaseView:
     """All that a handler may know: one instant of one run, read-only.
 
     `jobs` holds every job by id; `dispatch` counts how often the run was handed to a handler, and a job bears the
-    dispatch that it was started in. `read` gives the text of a file below the run's folder, or None. `answers` are the
-    questions that ci has handed back since the phase began, in order. `holds` are the assistants, by name, of which
-    nothing is launched for now; `budgets` counts how often the run's budget was granted.
+    dispatch that it was started in; that of a builder which was at work since, the newest. `read` gives the text of a
+    file below the run's folder, or None. `answers` are the questions that ci has handed back since the phase began, in
+    order. `holds` are the assistants, by name, of which nothing is launched for now; `budgets` counts how often the
+    run's budget was granted.
     """
 
     state: State

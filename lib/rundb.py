@@ -132,7 +132,8 @@ class RunDB:
             )
             db.executemany(
                 "INSERT INTO jobs (run, id, dispatch, ended, data) VALUES (?, ?, ?, ?, ?)"
-                " ON CONFLICT (run, id) DO UPDATE SET ended = excluded.ended, data = excluded.data",
+                " ON CONFLICT (run, id) DO UPDATE SET dispatch = excluded.dispatch, ended = excluded.ended,"
+                " data = excluded.data",
                 ((run, *row) for row in jobs),
             )
             if revision is not None:

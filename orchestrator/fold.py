@@ -184,6 +184,9 @@ def _advance(run: Run, event: Advanced) -> None:
     budgets = run.engine.budgets + (event.answered == EXTEND_BUDGET)
     _engine(run, budgets=budgets, dispatch=run.engine.dispatch + 1, begun=False, feedback="", answers=answers,
             asking=())  # fmt: skip
+    for builder in run.builders.values():
+        if builder.status in AT_WORK and (job := run.jobs.get(builder.job or "")):  # what it does goes on
+            run.jobs[job.id] = job.model_copy(update={"dispatch": run.engine.dispatch})
     _state(run, phase=event.phase, action_needed=event.action, action_owner=Owner.CODE, next_action=NO_ACTION,
            message=event.message or run.state.message, error=None)  # fmt: skip
 

@@ -8,6 +8,7 @@ import pytest
 from world import World, bad, new_run, ok
 
 from lib.answer import questions_of
+from lib.events import JobEnded
 from lib.model import Job, JobResult, Owner, RunOutcome
 
 ASKS = '{"questions": ["which currency?", "which year?"]}'
@@ -130,6 +131,20 @@ def test_a_question_stays_while_another_builder_is_skipped_or_tried_again() -> N
     assert len(turns(world, "build", "one")) == 1
     world.edit(action_owner=Owner.CODE, action_needed="skip one")
     assert world.run.state.outcome is RunOutcome.LANDED
+
+
+@pytest.mark.parametrize("action", ["skip one", "retry one", "retry"])
+def test_a_builder_that_fails_after_another_ones_question_is_settled_gets_no_round_of_it(action: str) -> None:
+    world = World(new_run(gates={"design": "none"}, assistant="codex", attempts=1), design=PARTS)
+    said = iter([ok(text=ASKS), ok(text="done")])
+    world.answers["build"] = lambda job: None if job.spec.builder == "two" else next(said)
+    world.settle()
+    world.edit(action_owner=Owner.CODE, action_needed=action, feedback="the euro")
+    (turn,) = turns(world, "build", "two")
+    world.settle(JobEnded(job=turn.id, result=bad("exit_nonzero")))
+    assert len(turns(world, "build", "two")) == 1
+    assert world.run.state.action_needed == "fix_failure"
+    assert world.statuses() == {"one": "skipped" if "skip" in action else "built", "two": "failed"}
 
 
 def test_nothing_goes_on_beside_a_question_while_the_run_is_paused() -> None:

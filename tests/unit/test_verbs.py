@@ -45,6 +45,17 @@ def test_a_builders_turn_goes_on_when_the_action_begins_again() -> None:
     assert world.stopped == []
 
 
+def test_a_builder_that_fails_after_the_action_began_again_gets_no_round_that_nobody_granted() -> None:
+    world = gated(attempts=1)
+    world.answers["build"] = None
+    world.settle()
+    (turn,) = [job for job in world.started if job.spec.name == "build"]
+    world.edit(action_needed="execution")
+    world.settle(JobEnded(job=turn.id, result=bad("exit_nonzero")))
+    assert world.run.state.action_needed == "fix_failure"
+    assert world.statuses()["one"] == "failed"
+
+
 def test_a_cancel_makes_a_checkpoint() -> None:
     world = gated()
     world.answers["build"] = lambda job: ok() if job.spec.builder == "one" else None
