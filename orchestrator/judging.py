@@ -218,7 +218,7 @@ def _printed(work: Work, result: JobResult) -> dict[str, Any]:
     out, error = ends_of(work.output / "output.log").strip(), ends_of(work.output / "stderr.log").strip()
     command = work.job.spec.command
     if work.job.spec.kind is not JobKind.COMMAND:
-        out = str(result.data.get("text", "")).strip()
+        out = _ends_of_words(str(result.data.get("text", "")).strip())
         return {"tail": "\n\n".join(part for part in (out, error) if part)}
     how = result.message if result.exit_status is None else f"exit status {result.exit_status}"
     parts = [f"$ {command}\n{how}"]
@@ -242,6 +242,18 @@ def ends_of(file: Path) -> str:
         head = stream.read(HEAD_BYTES)
         stream.seek(size - END_BYTES)
         end = stream.read(END_BYTES)
+    return _without_middle(head, end, size)
+
+
+def _ends_of_words(text: str) -> str:
+    """As `ends_of` a file."""
+    data = text.encode("utf-8", errors="replace")
+    if len(data) <= HEAD_BYTES + END_BYTES:
+        return text
+    return _without_middle(data[:HEAD_BYTES], data[-END_BYTES:], len(data))
+
+
+def _without_middle(head: bytes, end: bytes, size: int) -> str:
     head = head[: head.rfind(b"\n") + 1] or head
     end = end[end.find(b"\n") + 1 :] or end
     left_out = f"\n[… {size - len(head) - len(end)} bytes left out …]\n"

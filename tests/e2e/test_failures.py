@@ -116,6 +116,17 @@ def test_one_that_prints_without_end_is_stopped_with_the_reason(relay: Relay) ->
     assert "output_max_mb" in state["message"]
 
 
+def test_a_failed_turn_that_printed_much_sends_both_ends_of_it_back(relay: Relay, tmp_path: Path) -> None:
+    steps = [{"run": "echo first of all; seq 100000 119999; echo last of all; exit 1"}]
+    relay.begin(playbook(tmp_path / "book", {"one": steps}), "parts", "--yes", env={"RELAY_ATTEMPTS": "2"})
+    relay.asked("fix_failure")
+    _, again = [event["job"]["spec"]["prompt"] for event in relay.events("job_started")
+                if event["job"]["spec"]["name"] == "build"]  # fmt: skip
+    assert "first of all" in again["feedback"]
+    assert "last of all" in again["feedback"]
+    assert len(again["feedback"]) < 10_000
+
+
 def test_one_that_says_done_and_changed_nothing_is_not_done(relay: Relay) -> None:
     begin(relay, [{"say": "All done, everything works!"}], attempts=1)
     state = relay.asked("fix_failure")
