@@ -16,10 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Final
 
-#: Its descriptors: both streams, what closes when the program has ended, what it answers on, and both files.
-OUT, ERR, ENDED, ANSWER, OUT_FILE, ERR_FILE = range(3, 9)
-#: The variables that it knows secrets by; each has a name, `=` and the value.
-PREFIX: Final = "RELAY_MASKED_"
+#: Its descriptors: both streams, what closes when the program has ended, what it answers on, both files, and where it
+#: reads the secrets.
+OUT, ERR, ENDED, ANSWER, OUT_FILE, ERR_FILE, SECRETS = range(3, 10)
 #: Tells the shim that all is written.
 WRITTEN: Final = b"written\n"
 READ_BYTES: Final = 1 << 16
@@ -27,14 +26,15 @@ READ_BYTES: Final = 1 << 16
 PIPE_BYTES: Final = 1 << 20
 
 
-def told(known: Mapping[bytes, str]) -> dict[str, str]:
-    """The variables that make these values known to a scribe."""
-    return {f"{PREFIX}{number}": f"{name}={os.fsdecode(value)}" for number, (value, name) in enumerate(known.items())}
+def told(known: Mapping[bytes, str]) -> bytes:
+    """What makes these values known to a scribe, which reads it to its end; none holds a NUL."""
+    return b"".join(b"%s=%s\0" % (name.encode(), value) for value, name in known.items())
 
 
 def main() -> None:
     """Writes until the program has ended. Without an answer, the shim counts the job as killed."""
-    secrets = [value.partition(b"=") for name, value in os.environb.items() if name.startswith(PREFIX.encode())]
+    with os.fdopen(SECRETS, "rb") as stream:
+        secrets = [each.partition(b"=") for each in stream.read().split(b"\0")[:-1]]
     known = {value: name.decode() for name, _, value in secrets}
     streams = {OUT: MaskStream(known), ERR: MaskStream(known)}
     files = {OUT: OUT_FILE, ERR: ERR_FILE}

@@ -20,7 +20,7 @@ from typing import Final, NamedTuple
 from lib.masking import SECRET_NAME, Masker
 from lib.plainfile import NotPlainError, open_plain
 from lib.process.identity import mono_s
-from lib.scribe import ANSWER, ENDED, ERR, ERR_FILE, OUT, OUT_FILE, told
+from lib.scribe import ANSWER, ENDED, ERR, ERR_FILE, OUT, OUT_FILE, SECRETS, told
 
 OUTPUT: Final = ("output.log", "stderr.log")
 #: Descriptors from here on are none that are given to the scribe or to a shim.
@@ -58,7 +58,12 @@ def captured(folder: Path, environ: Mapping[str, str], not_passed: Iterable[int]
         # Held by the scribe with the file, until it ends.
         fcntl.flock(files[0], fcntl.LOCK_SH | fcntl.LOCK_NB)
         own = {OUT: out, ERR: err, ENDED: ended, ANSWER: answer_end, OUT_FILE: files[0], ERR_FILE: files[1]}
-        _start(own, errors=files[1], environ=_environ(environ), not_passed=not_passed)
+        with ExitStack() as both:
+            secrets, secrets_end = _pipe(both)
+            _start({**own, SECRETS: secrets}, errors=files[1], not_passed=not_passed)
+            writing = os.dup(secrets_end)
+        with os.fdopen(writing, "wb") as stream:  # no end to read is left here: that of a dead scribe breaks the pipe
+            stream.write(told(Masker.from_environ({**os.environ, **environ}).known()))
         yield Ends(out_end, err_end, ended_end, answer)
 
 
@@ -73,14 +78,9 @@ def await_written(folder: Path) -> None:
             time.sleep(_POLL_S)
 
 
-def _environ(of_job: Mapping[str, str]) -> dict[str, str]:
-    """Our own environment, in which secrets are named as `lib.scribe` wants them: ours and the job's."""
-    rest = {name: value for name, value in os.environ.items() if not SECRET_NAME.search(name)}
-    return rest | told(Masker.from_environ({**os.environ, **of_job}).known())
-
-
-def _start(own: Mapping[int, int], *, errors: int, environ: Mapping[str, str], not_passed: Iterable[int]) -> None:
+def _start(own: Mapping[int, int], *, errors: int, not_passed: Iterable[int]) -> None:
     argv = (*_ORPHAN, sys.executable, "-I", "-S", "-c", _MAIN, _ROOT)
+    environ = {name: value for name, value in os.environ.items() if not SECRET_NAME.search(name)}
     actions = [
         *((os.POSIX_SPAWN_CLOSE, number) for number in not_passed),
         *((os.POSIX_SPAWN_OPEN, number, os.devnull, os.O_RDWR, 0) for number in (0, 1)),

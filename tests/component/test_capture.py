@@ -56,11 +56,18 @@ def test_secrets_of_the_job_and_of_relay_are_masked_in_both_files(jobs: Jobs, mo
     assert job.errors == "a [masked RELAYS_TOKEN]\n"
 
 
+def test_a_secret_as_large_as_a_variable_can_be_is_masked(jobs: Jobs) -> None:
+    key = "".join(f'{number:07}"\n' for number in range(12_000))
+    job = jobs.sh('echo "$JOBS_KEY" | head -n 2; echo end', env=environment(os.environ, {"JOBS_KEY": key}))
+    assert (job.wait(), job.output) == (0, "[masked JOBS_KEY]\n[masked JOBS_KEY]\nend\n")
+
+
 def test_half_a_secret_is_not_in_the_file_and_a_prompt_is(jobs: Jobs) -> None:
     script = f'printf "Key? [y/N] {KEY[:9]}"; while [ ! -e go ]; do sleep 0.02; done; echo "{KEY[9:]}"'
     job = jobs.sh(script, env=environment(os.environ, {"JOBS_KEY": KEY})).says("[y/N]")
     assert job.output == "Key? [y/N] "
-    assert KEY.encode() not in Path(f"/proc/{scribe(job)}/cmdline").read_bytes()
+    shown = [Path(f"/proc/{scribe(job)}/{name}").read_bytes() for name in ("cmdline", "environ")]
+    assert not any(KEY.encode() in each for each in shown)
     (jobs.root / "go").touch()
     assert (job.wait(), job.output) == (0, "Key? [y/N] [masked JOBS_KEY]\n")
 
