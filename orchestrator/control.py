@@ -26,8 +26,7 @@ if TYPE_CHECKING:
     from orchestrator.fold import Run
 
 STOP_TIMEOUT_S = 30.0
-_LANDED = BuilderStatus.LANDED
-MERGED = frozenset({BuilderStatus.MERGED, _LANDED})
+MERGED = frozenset({BuilderStatus.MERGED, BuilderStatus.LANDED})
 
 
 def current(project: Project) -> State:
@@ -145,14 +144,23 @@ def verb(project: Project, word: str, builders: Sequence[str], feedback: str | N
     if unknown := [name for name in builders if name not in known]:
         message = f"there is no builder {unknown[0]}; there are: {', '.join(sorted(known)) or 'none yet'}"
         raise RelayError(message, remedy="relay status", code="unknown_builder")
-    reopens = word == "retry" and state.phase == "merge_build"
-    if late := [name for name in builders if known[name] in MERGED and not (reopens and known[name] is not _LANDED)]:
+    if word == "retry":
+        _check_retried(project, builders)
+    elif late := [name for name in builders if known[name] in MERGED]:
         message = f"{late[0]} is {known[late[0]].value} already"
         raise RelayError(message, remedy="relay cancel", code="too_late")
     if word != "cancel":
         _check_words(project, f"{word} ID" if builders else word, feedback or state.feedback)
     action = " ".join([word, *builders])
     return edit(project, Edit(action_owner=Owner.CODE, action_needed=action, feedback=feedback))
+
+
+def _check_retried(project: Project, builders: Sequence[str]) -> None:
+    from orchestrator.machine import nothing_to_retry
+
+    run = _run(project)
+    if vain := next((said for name in builders if (said := nothing_to_retry(run, name))), ""):
+        raise RelayError(vain, remedy="relay status", code="too_late")
 
 
 def retry(project: Project, builders: Sequence[str], words: str | None) -> None:

@@ -69,6 +69,8 @@ RETRY, SKIP = "retry", "skip"
 VERBS = (RETRY, SKIP, CANCEL)
 #: Their work is in the merged tree, or about to be.
 REOPENED = frozenset({BuilderStatus.BUILT, BuilderStatus.MERGED})
+#: What was built, or has never been begun.
+_NOT_RETRIED = SETTLED | {BuilderStatus.CANCELLED, BuilderStatus.PENDING}
 
 
 Reader = Callable[[str], str | None]
@@ -213,6 +215,14 @@ def _fails_merged(run: Run, name: str) -> bool:
     return is_red and run.builders[name].status in REOPENED
 
 
+def nothing_to_retry(run: Run, name: str) -> str:
+    """A sentence if a retry of the builder changes nothing as the run stands; empty if it gets another round."""
+    status = run.builders[name].status
+    if status not in _NOT_RETRIED or _fails_merged(run, name):
+        return ""
+    return f"{name} is {status.value}: there is nothing of it to try again"
+
+
 def _gave_up(run: Run) -> bool:
     """Whether builders remain that nobody decided on: a new dispatch would give them new attempts."""
     return any(builder.status is BuilderStatus.FAILED for builder in run.builders.values())
@@ -230,10 +240,12 @@ def _hand_to(turn: Turn, action: str, answered: str, phase: str = "") -> None:
 
 def _retry(turn: Turn, builder: Builder) -> None:
     """Another round of attempts, also for one that is at work or was skipped."""
-    if builder.status not in {*SETTLED, BuilderStatus.CANCELLED, BuilderStatus.PENDING}:
-        _end_job(turn, builder, "retry")
-        changes = another_round(builder, turn.run.state.feedback, turn.run.config)
-        turn.emit(BuilderChanged(builder=builder.id, changes=changes))
+    if vain := nothing_to_retry(turn.run, builder.id):
+        _warn(turn, [vain])
+        return
+    _end_job(turn, builder, "retry")
+    changes = another_round(builder, turn.run.state.feedback, turn.run.config)
+    turn.emit(BuilderChanged(builder=builder.id, changes=changes))
 
 
 def _reopen(turn: Turn, builder: Builder) -> None:

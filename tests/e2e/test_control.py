@@ -59,6 +59,17 @@ def test_an_unknown_builder_is_told_with_those_that_there_are(relay: Relay, tmp_
 # --- stopping and going on ---
 
 
+def test_words_for_a_builder_that_is_built_are_refused_and_not_lost(relay: Relay, tmp_path: Path) -> None:
+    wait = f"until test -e {tmp_path}/go; do sleep 0.05; done"
+    relay.begin(
+        playbook(tmp_path / "book", {**ONE, "two": [{"run": wait}, {"write": {"two.txt": "2"}}]}), "parts", "--yes"
+    )
+    relay.wait(lambda state: state["progress"].get("built"))
+    assert "one is built: there is nothing of it to try again" in relay.refused("retry", "one", "otherwise")
+    (tmp_path / "go").touch()
+    relay.over()
+
+
 @pytest.fixture
 def working(relay: Relay, tmp_path: Path) -> Relay:
     """A run whose builder works until the file `go` is there, and counts its starts in `starts`."""

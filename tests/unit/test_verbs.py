@@ -27,6 +27,20 @@ def test_one_whose_work_is_merged_can_not_be_skipped(status: BuilderStatus) -> N
     assert world.statuses()["one"] == status.value
 
 
+@pytest.mark.parametrize(("held", "name", "status"), [("build", "two", "pending"), ("merge", "one", "built")])
+def test_a_retry_of_one_that_was_built_or_never_begun_is_told_to_change_nothing(
+    held: str, name: str, status: str
+) -> None:
+    world = gated()
+    world.answers[held] = None
+    world.settle()
+    world.edit(action_needed=f"retry {name}", feedback="otherwise")
+    assert world.statuses()[name] == status
+    assert f"{name} is {status}: there is nothing of it to try again" in [
+        event.message for event in world.events if event.kind == "noted"
+    ]
+
+
 def test_what_belongs_to_no_builder_is_stopped_when_the_action_begins_again() -> None:
     world = gated(verify="true")
     world.answers["verify"] = lambda job: None if job.spec.worktree == "merged" else ok()
