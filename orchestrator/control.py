@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from orchestrator.fold import Run
 
 STOP_TIMEOUT_S = 30.0
+#: The command that answers nothing but this.
+_ONLY = {"approve_design": "reject", "answer_questions": "answer"}
 MERGED = frozenset({BuilderStatus.MERGED, BuilderStatus.LANDED})
 
 
@@ -75,7 +77,7 @@ def hand_back(project: Project, *, action: str | None = None, feedback: str | No
     state = current(project)
     answers = {state.action_needed, _failed_as(state)}
     if state.action_owner is not Owner.CI or (only and only not in answers):
-        message = _not_asked(state, only)
+        message = _not_asked(state, _ONLY.get(only) or action or "approve")
         raise RelayError(message, remedy="relay status", code="not_asked")
     _check_words(project, action or "", feedback or state.feedback)
     return edit(project, Edit(action_owner=Owner.CODE, action_needed=action, feedback=feedback))
@@ -104,8 +106,7 @@ def _failed_as(state: State) -> str:
     return "approve_design" if is_invalid and state.action_needed == "fix_failure" else ""
 
 
-def _not_asked(state: State, only: str) -> str:
-    what = "reject" if only else "approve"
+def _not_asked(state: State, what: str) -> str:
     if state.outcome is not None:
         return f"Nothing to {what}: the run is over ({state.outcome.value})"
     if state.action_owner is Owner.CI:

@@ -22,10 +22,11 @@ def landed(relay: Relay, tmp_path: Path) -> Relay:
 # --- handing back ---
 
 
-@pytest.mark.parametrize("args", [["approve"], ["reject", "no"], ["retry"], ["retry", "hint"]])
+@pytest.mark.parametrize("args", [["approve"], ["reject", "no"], ["answer", "May"], ["retry"], ["retry", "hint"]])
 def test_handing_back_what_nobody_asked_for_is_refused(landed: Relay, args: list[str]) -> None:
     before = landed.state_file.read_bytes()
     said = landed.refused(*args)
+    assert args[0] == "retry" or f"Nothing to {args[0]}: the run is over" in said
     assert "relay " in said
     assert landed.state_file.read_bytes() == before
 
@@ -66,6 +67,7 @@ def test_words_for_a_builder_that_is_built_are_refused_and_not_lost(relay: Relay
     )
     relay.wait(lambda state: state["progress"].get("built"))
     assert "one is built: there is nothing of it to try again" in relay.refused("retry", "one", "otherwise")
+    assert "Nothing to retry: Relay is at work" in relay.refused("retry", "otherwise")
     (tmp_path / "go").touch()
     relay.over()
 
