@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 from urllib.parse import unquote, urlsplit
 
-from lib.plainfile import NotPlainError, read_plain
+from lib.plainfile import OWN_FOLDERS, NotPlainError, read_plain
 
 _LIMIT_BYTES: Final = 1_000_000
 _PROGRAMS: Final = ("python", "python3", "pytest")
@@ -96,7 +96,7 @@ def _below(root: Path, path: str) -> str | None:
     if not real.is_relative_to(root) or not real.exists():
         return None
     parts = real.relative_to(root).parts
-    return None if parts[:1] == (".project",) else "/".join(parts) or "."
+    return None if parts[:1] and parts[0] in OWN_FOLDERS else "/".join(parts) or "."
 
 
 def _text(file: Path) -> str:

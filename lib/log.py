@@ -57,7 +57,7 @@ class Sinks:
 
         self._files: tuple[tuple[LogFile, _Lines], ...] = (
             (file("events.jsonl", _JSON_SEQ), _json_lines),
-            (file("workflow.log", _HUMAN_SEQ), _HumanLines().lines),
+            (file("workflow.log", _HUMAN_SEQ), _HumanLines(project.named).lines),
         )
 
     @property
@@ -108,7 +108,8 @@ def _json_lines(batch: Sequence[_Entry]) -> bytes:
 class _HumanLines:
     """The lines of workflow.log, by structlog: its import is late, as it takes 100 ms."""
 
-    def __init__(self) -> None:
+    def __init__(self, named: Callable[[str], str]) -> None:
+        self._named = named
         self._buffer = io.BytesIO()
         self._log: Any = None
 
@@ -124,7 +125,7 @@ class _HumanLines:
         self._buffer.truncate()
         for row, data in batch:
             self._log.msg(row.kind, seq=row.seq, at=row.at, data=data)
-        return self._buffer.getvalue()
+        return self._named(self._buffer.getvalue().decode()).encode()
 
 
 def _worded(_logger: object, _method: str, entry: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

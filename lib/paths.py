@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
+import stat
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from lib.errors import RelayError, UsageError
 from lib.names import quote
+from lib.plainfile import OWN_FOLDERS, NotPlainError, open_folder, read_plain
 
 DEFAULT_INSTANCE = "default"
+OWN, BESIDE = OWN_FOLDERS
+#: How the `.gitignore` in Relay's own folder begins, by which the folder is known.
+MARK = b"# Written by Relay."
+_MARKED_MAX_BYTES = 100_000
+_NAMED = re.compile(r"(?<![\w./-])\.project/")
 #: The worktree of the commit that a run starts from; no component can be called so.
 BASE_WORKTREE = "_base"
 #: Characters of an instance's name.
@@ -23,17 +31,22 @@ class Project:
     """A git work tree that Relay works for, and one named instance of Relay in it.
 
     `root` is the top of the user's work tree, `git_dir` that work tree's own git directory, and `common_dir` the
-    one that all linked work trees share. Nothing here touches the disk.
+    one that all linked work trees share. `own` is the name of Relay's folder in `root`. Nothing here touches the disk.
     """
 
     root: Path
     git_dir: Path
     common_dir: Path
     instance: str = DEFAULT_INSTANCE
+    own: str = OWN
 
     @property
     def dot(self) -> Path:
-        return self.root / ".project"
+        return self.root / self.own
+
+    def named(self, text: str) -> str:
+        """The text, which is written for `.project/`, with the folder's own name."""
+        return text if self.own == OWN else _NAMED.sub(f"{self.own}/", text)
 
     @property
     def home(self) -> Path:
@@ -131,12 +144,12 @@ def find_project(start: Path, instance: str = DEFAULT_INSTANCE) -> Project:
         entry = folder / ".git"
         if entry.is_dir():
             git_dir = entry.resolve()
-            return Project(folder, git_dir, git_dir, instance)
+            return Project(folder, git_dir, git_dir, instance, _own_folder(folder))
         if entry.is_file():
             git_dir = _pointed_to(entry, "gitdir: ")
             common = git_dir / "commondir"
             common_dir = _pointed_to(common, "") if common.is_file() else git_dir
-            return Project(folder, git_dir, common_dir, instance)
+            return Project(folder, git_dir, common_dir, instance, _own_folder(folder))
         if (folder / "HEAD").is_file() and (folder / "objects").is_dir() and (folder / "refs").is_dir():
             message = f"{folder} is a bare repository; Relay needs a work tree to land in"
             raise RelayError(message, remedy=f"git clone {quote(folder)} work && cd work", code="bare_repository")
@@ -154,11 +167,35 @@ def _begun(folder: Path) -> str:
 
 
 def _project_of_worktree(here: Path) -> Path:
-    """The top of the project where `here` is below its `.project/worktrees`; else `here`."""
+    """The top of the project where `here` is below the worktrees in its own folder; else `here`."""
     for folder in here.parents:
-        if folder.name == "worktrees" and folder.parent.name == ".project":
-            return folder.parent.parent
+        own, root = folder.parent.name, folder.parent.parent
+        if folder.name == "worktrees" and (own == OWN or (own == BESIDE and _own_folder(root) == BESIDE)):
+            return root
     return here
+
+
+def _own_folder(root: Path) -> str:
+    """The name of Relay's folder in `root`. A folder that is there and Relay's stays it, whatever is checked out."""
+    if _is_marked(root / BESIDE):
+        return BESIDE
+    with suppress(OSError):
+        if stat.S_ISREG((root / OWN).lstat().st_mode):
+            return BESIDE
+    return OWN
+
+
+def _is_marked(folder: Path) -> bool:
+    try:
+        descriptor = open_folder(folder)
+    except (OSError, NotPlainError):
+        return False
+    try:
+        return (read_plain(".gitignore", limit=_MARKED_MAX_BYTES, folder=descriptor) or b"").startswith(MARK)
+    except (OSError, NotPlainError):
+        return False
+    finally:
+        os.close(descriptor)
 
 
 def _check_instance(name: str) -> None:

@@ -9,6 +9,8 @@ from errno import ELOOP, ENOTDIR, ENXIO
 from pathlib import Path
 from typing import Final
 
+#: The name of Relay's own folder in a project's root, and the one where a file has that name, as Eclipse's does.
+OWN_FOLDERS: Final = (".project", ".relay")
 _KINDS: Final = (
     (stat.S_ISDIR, "a folder"),
     (stat.S_ISLNK, "a symbolic link"),
@@ -70,8 +72,8 @@ def open_plain(path: Path | str, flags: int = os.O_RDONLY, *, folder: int | None
 
 
 def read_own(path: Path, *, limit: int) -> bytes | None:
-    """As `read_plain`, for a file of a project's `.project`, which may be a link to another file of the project."""
-    top = next((folder.parent for folder in path.parents if folder.name == ".project"), path.parent)
+    """As `read_plain`, for a file in a project's own folder, which may be a link to another file of the project."""
+    top = next((folder.parent for folder in path.parents if folder.name in OWN_FOLDERS), path.parent)
     try:
         target = Path(os.path.realpath(path, strict=True))  # Path.resolve raises RuntimeError for a loop before 3.13
     except FileNotFoundError:

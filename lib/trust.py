@@ -26,9 +26,8 @@ if TYPE_CHECKING:
 
     from lib.paths import Project
 
-_FILES: Final = (".project/config.yaml", ".worktreeinclude")
-_TREES: Final = tuple(f".project/{name}" for name in ("phases", "workflows", "prompts", "playbooks", "skills"))
-_CONFIG: Final = _FILES[0]
+#: Folders in Relay's own whose files decide it, beside its config.yaml.
+_TREES: Final = ("phases", "workflows", "prompts", "playbooks", "skills")
 _NAMED: Final = 5
 #: What is kept of a trusted file, to show later what changed in it.
 _TEXT_BYTES: Final = 200_000
@@ -60,10 +59,10 @@ def pending(project: Project) -> list[Pending]:
     """What waits to be trusted, by path; nothing if the project brings nothing that decides what is run."""
     record = _record(project)
     found = []
-    for path in sorted(_candidates(project.root)):
+    for path in sorted(_candidates(project)):
         name = path.relative_to(project.root).as_posix()
         try:
-            seen = _seen(path, project.root)
+            seen = _seen(path, project)
         except (OSError, _RefusedError) as error:
             found.append(Pending(name, "refused", reason=getattr(error, "strerror", None) or str(error)))
             continue
@@ -117,7 +116,7 @@ def trust_file(project: Project, path: Path) -> None:
     """Trusts one file that Relay itself wrote. Raises `RelayError` (`trust_refused`, `trust_not_kept`)."""
     name = path.relative_to(project.root).as_posix()
     try:
-        if seen := _seen(path, project.root):
+        if seen := _seen(path, project):
             _keep(project, {name: (seen.digests[0], seen.text)})
     except (OSError, _RefusedError) as error:
         _refuse([Pending(name, "refused", reason=str(error))], project)
@@ -131,13 +130,13 @@ def _refuse(items: Iterable[Pending], project: Project) -> None:
             raise RelayError(message, remedy=escaped(remedy), code="trust_refused")
 
 
-def _candidates(root: Path) -> Iterator[Path]:
-    if (root / ".project").is_symlink():
-        yield root / ".project"
+def _candidates(project: Project) -> Iterator[Path]:
+    if project.dot.is_symlink():
+        yield project.dot
         return
-    for name in (*_FILES, *_TREES):
-        path = root / name
-        if path.is_dir() and not path.is_symlink() and name in _TREES:
+    trees = [project.dot / name for name in _TREES]
+    for path in (project.config_file, project.root / ".worktreeinclude", *trees):
+        if path.is_dir() and not path.is_symlink() and path in trees:
             yield from _below(path)
         elif os.path.lexists(path):
             yield path
@@ -158,7 +157,7 @@ class _Seen(NamedTuple):
     text: str | None
 
 
-def _seen(path: Path, root: Path) -> _Seen | None:
+def _seen(path: Path, project: Project) -> _Seen | None:
     """What must stay the same: content, executable bit, and where a link leads; of the configuration, its bound part.
 
     None where nothing needs trust. Raises `OSError`, `_RefusedError`.
@@ -166,13 +165,13 @@ def _seen(path: Path, root: Path) -> _Seen | None:
     target = path
     if path.is_symlink():
         target = Path(os.path.realpath(path, strict=True))  # Path.resolve raises RuntimeError for a loop before 3.13
-        if not target.is_relative_to(root.resolve()):
+        if not target.is_relative_to(project.root.resolve()):
             raise _RefusedError("it is a link that leaves the project")
     content, executable = _content(target)
     digest = f"{'x' if executable else '-'} {hashlib.sha256(content).hexdigest()}"
     whole = f"link {digest} {path.readlink()}" if target != path else f"file {digest}"
     text = _text(content)
-    if text is not None and path == root / _CONFIG:
+    if text is not None and path == project.config_file:
         bound = _bound(text)
         if bound is not None:
             kept = json.dumps(bound, sort_keys=True)

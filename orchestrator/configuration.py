@@ -60,7 +60,7 @@ def change(project: Project, key: str, text: str) -> None:
     Raises `RelayError`: `unknown_setting`, `config_invalid`, `config_not_editable`, or what kept it from being written.
     """
     path, file = _path(key), project.config_file
-    template = (shipped("project") / "config.yaml").read_text()
+    template = project.named((shipped("project") / "config.yaml").read_text())
     trusted = is_trusted(project, file)
     while True:
         raw = file.read_bytes() if file.exists() else None

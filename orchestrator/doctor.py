@@ -117,8 +117,8 @@ def _imports(project: Project) -> Finding:
         return Finding("imports", ok=False, detail=error.message, remedy=error.remedy)
     if found is None:
         return Finding("imports", ok=True, detail="no Python here imports this project from your checkout")
-    return Finding("imports", ok=False, detail=found.sentence(), remedy=f"$EDITOR {quote(str(project.config_file))}",
-                   optional=True)  # fmt: skip
+    remedy = f"$EDITOR {quote(str(project.config_file))}"
+    return Finding("imports", ok=False, detail=project.named(found.sentence()), remedy=remedy, optional=True)
 
 
 def _database(project: Project) -> Finding:

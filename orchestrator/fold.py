@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -269,8 +269,8 @@ def _pause_clock(run: Run, now: Now) -> None:
             run.jobs[job.id] = job.model_copy(update={"started_mono_s": moved})
 
 
-def present(run: Run) -> State:
-    """state.json as it is to be written: the run's state with its builders in short."""
+def present(run: Run, named: Callable[[str], str] = str) -> State:
+    """state.json as it is to be written: the run's state with its builders in short, its texts as `named` has them."""
     counts = Counter(builder.status.value for builder in run.builders.values())
     usage = run.state.usage
     for builder in run.builders.values():
@@ -278,9 +278,14 @@ def present(run: Run) -> State:
     for job in run.live_jobs():
         usage = usage.plus(job.progress.usage)
     delays = (job.delay.problem for job in run.live_jobs() if job.delay)
+    error = run.state.error or next(delays, None)
+    if error:
+        error = error.model_copy(update={"message": named(error.message), "remedy": named(error.remedy)})
+    lines = (_line(run, builder) for builder in run.builders.values())
     return run.state.model_copy(
-        update={"builders": tuple(_line(run, b) for b in run.builders.values()), "progress": dict(counts),
-                "error": run.state.error or next(delays, None),
+        update={"builders": tuple(line.model_copy(update={"worktree": named(line.worktree), "note": named(line.note)})
+                                  for line in lines),
+                "progress": dict(counts), "message": named(run.state.message), "error": error,
                 "usage": usage if usage != Usage() else Usage()}
     )  # fmt: skip
 

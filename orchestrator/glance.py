@@ -21,6 +21,7 @@ from orchestrator.asking import state_file
 from orchestrator.hold import standing
 from orchestrator.lastline import last_line
 from orchestrator.view import FROZEN, GONE, View, status_view
+from orchestrator.whereabouts import Place, seen_from
 
 if TYPE_CHECKING:
     from lib.paths import Project
@@ -42,6 +43,16 @@ def look(project: Project, run: str = "") -> View | None:
     Where the run database can't be read, it is what state.json tells. Raises `RelayError`, and `StoreError` where that
     tells nothing either.
     """
+    view = _looked(project, run)
+    if view is None:
+        return None
+    named = project.named
+    builders = tuple(each._replace(worktree=named(each.worktree)) for each in view.builders)
+    view = view._replace(state_file=named(view.state_file), folder=named(view.folder), builders=builders)
+    return seen_from(view, Place(project, project.root))
+
+
+def _looked(project: Project, run: str) -> View | None:
     pid = running(project)  # first: one that ends after this has committed the end before the database is read
     try:
         db = RunDB.open_readonly(project.database)

@@ -50,7 +50,7 @@ class Handover:
         self._seen: bytes | None = None
         self._written = stored.file_bytes or b""
         self._published = False
-        self._shown = present(run)
+        self._shown = present(run, project.named)
         self._earlier = {
             row.rev: Footprint(row.sha256, row.phase, row.owner, row.action, row.feedback, row.paused)
             for row in stored.revisions
@@ -143,7 +143,7 @@ class Handover:
         found = read_raw(self._path)
         if self._seen is not None and not (isinstance(found, Raw) and found.data == self._seen):
             return None
-        shown = present(run)
+        shown = present(run, self._project.named)
         if shown == self._shown and self._seen in {None, self._written}:
             return Draft(run, None, shown)
         stamped = {"rev": self._shown.rev + 1, "updated_at": instant.wall}

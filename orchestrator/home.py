@@ -1,15 +1,15 @@
-"""The folders of `.project/`, made and remade whenever they are missing."""
+"""The folders in Relay's own one, `.project/`, made and remade whenever they are missing."""
 
 from __future__ import annotations
 
 from lib.atomic import replace_file, sweep_temporaries
 from lib.errors import RelayError
-from lib.paths import Project
+from lib.paths import MARK, Project
 
 REPOSITORY_GONE = "repository_gone"
 #: Run-time files stay out of git; configuration, workflows, prompts and handlers may be committed.
-GITIGNORE = """\
-# Written by Relay. What is not named here (config.yaml, phases/, prompts/) can be committed.
+GITIGNORE = f"""\
+{MARK.decode()} What is not named here (config.yaml, phases/, prompts/) can be committed.
 /.gitignore
 /state.json
 /state.json.*

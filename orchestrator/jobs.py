@@ -137,6 +137,7 @@ def _launch_of(work: Work, site: Site) -> Launch:
 
     skills = read_skills(work.config.skills, work.project.dot / "skills")
     values = {**spec.prompt, "worktree": str(work.worktree), "skills": skills, "contained": site.contained,
+              "own": work.project.own,
               "guides": [name for name in GUIDES if os.path.lexists(work.worktree / name)]}  # fmt: skip
     adapter = adapter_of(work)
     if not getattr(adapter, "resumes", True):  # its line takes no session, and begins a new conversation each time

@@ -9,7 +9,6 @@ from lib.git import rescue, worktrees
 from lib.git.diff import changes, count_files
 from lib.git.objects import move_ref, value
 from lib.git.run import Repo, git
-from lib.git.snapshot import OWN_FOLDER
 from lib.globs import matcher
 from lib.model import JobResult, Reach
 from lib.scope import is_emptied, judge
@@ -35,7 +34,7 @@ def look(work: Work, commit: str) -> Seen:
     repo, base = Repo.of(work.project), work.job.spec.args["base"]
     found = changes(repo, base, commit)
     added, deleted = (sum(status == letter for status, _ in found.files) for letter in "AD")
-    total = count_files(repo, base, OWN_FOLDER) if deleted else 0
+    total = count_files(repo, base, repo.own) if deleted else 0
     owned = work.builder.component.files if work.builder else ()
     reach = judge(found.files, owned, moved=found.moved, total=total)
     owns = matcher(owned or ["**"])

@@ -1,6 +1,7 @@
 """Texts and commands of a project as they are right in the folder where they are read.
 
-What Relay stores names paths from the project's root, and commands as they are typed there for the default instance.
+What Relay stores names paths from the project's root, below `.project/`, and commands as they are typed there for the
+default instance.
 """
 
 from __future__ import annotations
@@ -12,37 +13,38 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from lib.names import quote
 from lib.paths import Project, working_folder
+from lib.plainfile import OWN_FOLDERS
 from orchestrator.spelling import for_instance
 
 if TYPE_CHECKING:
     from orchestrator.view import View
 
-_PATH: Final = re.compile(r"(?<![\w./-])\.project(?:/[\w.@+-]*\w)*")
+_PATH: Final = {own: re.compile(rf"(?<![\w./-])\{own}(?:/[\w.@+-]*\w)*") for own in OWN_FOLDERS}
 #: Commands of git that work on what is checked out, unless they say where.
 _GIT: Final = re.compile(r"(?<![\w./-])git (?=(?:merge|switch) )")
 
 
 class Place(NamedTuple):
-    """The folder `here` in the work tree `root`, in which people read of an instance."""
+    """The folder `here` in the project's work tree, in which people read of its instance."""
 
-    root: Path
+    project: Project
     here: Path
-    instance: str
 
     @classmethod
     def of(cls, project: Project) -> Place:
         """The place that a command about `project` was typed in."""
-        return cls(project.root, working_folder(project.root), project.instance)
+        return cls(project, working_folder(project.root))
 
     def told(self, text: str) -> str:
         """The text with its paths as they are from here, and its commands as they are typed here."""
-        text = for_instance(text, self.instance)
-        if self.here == self.root:
+        project = self.project
+        text = project.named(for_instance(text, project.instance))
+        if self.here == project.root:
             return text
-        if self.here.is_relative_to(self.root / ".project" / "worktrees"):  # there git works on a builder's branch
-            text = _GIT.sub(lambda _: f"git -C {quote(self.root)} ", text)
-        up = os.path.relpath(self.root, self.here)
-        return _PATH.sub(lambda path: f"{up}/{path[0]}", text)
+        if self.here.is_relative_to(project.worktrees):  # there git works on a builder's branch
+            text = _GIT.sub(lambda _: f"git -C {quote(project.root)} ", text)
+        up = os.path.relpath(project.root, self.here)
+        return _PATH[project.own].sub(lambda path: f"{up}/{path[0]}", text)
 
 
 def seen_from(view: View, place: Place) -> View:

@@ -56,14 +56,14 @@ def origin() -> Origin:
 class Relay:
     """One project. Every command runs as a process of its own, from the checkout's code."""
 
-    def __init__(self, root: Path, instance: str = "default") -> None:
+    def __init__(self, root: Path, instance: str = "default", own: str = ".project") -> None:
         self.root = root
         self.instance = instance
+        self.dot = root / own
 
     @property
     def home(self) -> Path:
-        dot = self.root / ".project"
-        return dot if self.instance == "default" else dot / "instances" / self.instance
+        return self.dot if self.instance == "default" else self.dot / "instances" / self.instance
 
     @property
     def state_file(self) -> Path:
@@ -101,7 +101,7 @@ class Relay:
 
     def _granted(self) -> dict[str, str]:
         """Jobs may write the test's own folder, outside of the project: there they tell tests what they did."""
-        config = self.root / ".project" / "config.yaml"
+        config = self.dot / "config.yaml"
         if config.is_file() and "sandbox_write" in config.read_text():
             return {}
         return {"RELAY_SANDBOX_WRITE": json.dumps([str(self.root.parent)])}

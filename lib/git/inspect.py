@@ -109,7 +109,7 @@ def changed_paths(repo: Repo, old: str, new: str) -> list[tuple[str, str]]:
 def uncommitted(repo: Repo) -> dict[str, int]:
     """How much of the work tree is in no commit: changed files, and untracked ones or folders of them."""
     listing = ("status", "--porcelain", "-z", "--no-renames", "--untracked-files=normal")
-    marks = [line[:2] for line in git(repo, *listing).fields() if not line[3:].startswith(".project/")]
+    marks = [line[:2] for line in git(repo, *listing).fields() if not line[3:].startswith(f"{repo.own}/")]
     untracked = marks.count("??")
     return {"changed": len(marks) - untracked, "untracked": untracked}
 

@@ -18,7 +18,7 @@ from lib.errors import GitError, RelayError
 from lib.git.locks import remove_if_stale, remove_leftovers
 from lib.names import quote
 from lib.passing import DISK_FULL, is_full
-from lib.paths import Project
+from lib.paths import OWN, Project
 from lib.process.environ import GIT_IDENTITY
 
 TIMEOUT_S: Final = 120.0
@@ -72,15 +72,16 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Repo:
-    """A work tree, its own git directory, and the one that it shares with the others."""
+    """A work tree, its own git directory, the one that it shares with others, and the name of Relay's folder in it."""
 
     root: Path
     git_dir: Path
     common_dir: Path
+    own: str = OWN
 
     @classmethod
     def of(cls, project: Project) -> Repo:
-        return cls(project.root, project.git_dir, project.common_dir)
+        return cls(project.root, project.git_dir, project.common_dir, project.own)
 
 
 @dataclass(frozen=True, slots=True)

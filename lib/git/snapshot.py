@@ -24,7 +24,6 @@ from lib.git.whole import believed, sound_index, whole_until
 from lib.syncing import sync_filesystems
 
 NOREPLY: Final = "noreply@relay.invalid"
-OWN_FOLDER: Final = ".project"
 _GITLINK: Final = b"160000 "
 
 
@@ -108,7 +107,7 @@ def _commit(repo: Repo, checkout: Checkout, ref: str, base: str, message: str, a
     content = take(repo, checkout.path, checkout.index, parent)
     tree, left = without(repo, checkout, content.tree)
     changed = differing(repo, base, tree)
-    own = {path: was for path, (was, _) in changed.items() if path.partition("/")[0] == OWN_FOLDER}
+    own = {path: was for path, (was, _) in changed.items() if path.partition("/")[0] == repo.own}
     links = filled(repo, checkout, tree, content.hollow, parent) | out_of_reach(repo, checkout, changed)
     if own or links:
         tree = with_entries(repo, checkout.path, checkout.index, tree, {**own, **links})

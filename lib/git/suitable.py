@@ -54,7 +54,7 @@ def fit_to_start(repo: Repo, ref: str) -> str:
     branch = ref.removeprefix("refs/heads/")
     if not commit or tree in _EMPTY_TREES:
         listed = git(repo, "ls-files", "--cached", "--others", "--exclude-standard", "--directory", "-z").fields()
-        files = [name for name in listed if not name.startswith(".project")]
+        files = [name for name in listed if not name.startswith(f"{repo.own}/")]
         remedy = f"git {'add -A && git commit' if files else 'commit --allow-empty'} -m start"
         if not commit:
             raise RelayError(f"the branch {branch} has no commits yet", remedy=remedy, code="no_commits")

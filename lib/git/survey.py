@@ -79,5 +79,5 @@ def _uncommitted(repo: Repo) -> list[str]:
     told: list[str] = []
     with suppress(RelayError):  # a filter that is missing, say: what is landed over is looked at again by then
         told = git(repo, "status", "--porcelain=v1", "-z", "--untracked-files=normal", "--no-renames").fields()
-    paths = [shown(line[3:]) for line in told if not line[3:].startswith(".project/")]
+    paths = [shown(line[3:]) for line in told if not line[3:].startswith(f"{repo.own}/")]
     return [*paths[:_UNCOMMITTED], *([f"… and {len(paths) - _UNCOMMITTED} more"] if len(paths) > _UNCOMMITTED else [])]

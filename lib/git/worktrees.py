@@ -212,7 +212,7 @@ def _include(repo: Repo, source: Path, target: Path) -> bool:
         message = f"{file} is {error.what}, not a plain file"
         raise RelayError(message, remedy=f"ls -ld {quote(file)}", code="include_refused") from error
     listing = ("ls-files", "--others", "--ignored", "-z", f"--exclude-from={source / INCLUDE_FILE}")
-    wanted = [name for name in git(repo, *listing, work_tree=source).fields() if not name.startswith(".project/")]
+    wanted = [name for name in git(repo, *listing, work_tree=source).fields() if not name.startswith(f"{repo.own}/")]
     found = ignored(repo, target, wanted)
     for name in found:
         _copy(source / name, target / name, target)

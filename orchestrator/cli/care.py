@@ -9,7 +9,7 @@ import typer
 
 from lib.paths import working_folder
 from orchestrator.cli.formats import Format, Json, Output, for_machines, print_json, tell
-from orchestrator.cli.project import Instance, project_of
+from orchestrator.cli.project import Instance, project_of, tell_of_folder
 
 
 def register(app: typer.Typer) -> None:
@@ -36,7 +36,8 @@ def init(
         return
     project = project_of("default")
     found = proposals(project.root)
-    file = setting_up.write_config(project, with_proposals(text, found))
+    tell_of_folder(project)
+    file = setting_up.write_config(project, project.named(with_proposals(text, found)))
     typer.echo(f"Wrote {file}. Every line of it is a default; change what you like.")
     if found:
         typer.echo(f"It proposes `verify: {found[0].command}` (from {found[0].source}). Nothing is verified before you "

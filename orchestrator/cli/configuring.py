@@ -95,7 +95,7 @@ def set_(key: Key, value: Annotated[str, typer.Argument(help="Lists as A,B or [A
 
     project = project_of("default")
     configuration.change(project, key, value)
-    typer.echo(f"Set {escaped(key)} in .project/config.yaml, from the next run on.")
+    typer.echo(f"Set {escaped(key)} in {project.own}/config.yaml, from the next run on.")
     origin = _settings(project, {}).origins.of(key.split("."))
     if origin.kind == "variable":
         typer.echo(f"But {origin.where} is set, and wins over the file: unset {origin.where}", err=True)

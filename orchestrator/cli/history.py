@@ -70,6 +70,7 @@ def show(
         print_json({**_as_dict(stored.row), "builders": builders, "events": told})
         return
     import sys
+    from dataclasses import replace
 
     from lib.display import escaped
     from lib.wording import is_story, sentence
@@ -77,7 +78,7 @@ def show(
     from orchestrator.whereabouts import Place
 
     row, look = stored.row, Look.of(sys.stdout)
-    place = Place.of(project)._replace(instance=row.instance)
+    place = Place.of(replace(project, instance=row.instance))
     typer.echo(
         f"{row.id}\n  {escaped(row.requirement)}\n"
         f"  {row.outcome or row.phase}, on {escaped(stored.header['base']['branch'])}\n"

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from lib.paths import Project, find_project, working_folder
+from lib.paths import BESIDE, OWN, Project, find_project, working_folder
 
 Instance = Annotated[str, typer.Option("--instance", help="Name of the instance of Relay in this project.")]
 
@@ -14,3 +14,9 @@ Instance = Annotated[str, typer.Option("--instance", help="Name of the instance 
 def project_of(instance: str) -> Project:
     """The project of the current folder. Raises `RelayError`."""
     return find_project(working_folder(), instance)
+
+
+def tell_of_folder(project: Project) -> None:
+    """Says where Relay's files go, before they are there, if that is not where they go as a rule."""
+    if project.own == BESIDE and not project.dot.exists():
+        typer.echo(f"{OWN} is a file here (of Eclipse?): Relay keeps its files in {BESIDE}/", err=True)

@@ -11,7 +11,7 @@ from lib.errors import RelayError
 from lib.names import quote
 from lib.paths import working_folder
 from orchestrator.cli.formats import Format, Json, Output, for_machines, tell
-from orchestrator.cli.project import Instance, project_of
+from orchestrator.cli.project import Instance, project_of, tell_of_folder
 
 
 def register(app: typer.Typer) -> None:
@@ -67,7 +67,8 @@ def _started(
 
     project = project_of(instance)
     refuse_home(project, working_folder())
-    refuse_links(project)  # before anything below .project is read
+    refuse_links(project)  # before anything in Relay's own folder is read
+    tell_of_folder(project)
     config = configured(project, flags)
     if not as_json and sys.stdin.isatty() and sys.stdout.isatty():
         from orchestrator.cli.trusting import ask_for_trust

@@ -69,15 +69,15 @@ def _announce(project: Project, run: Run, *, as_json: bool, wait: bool) -> None:
     if as_json:
         typer.echo(json.dumps({"run": name, "project": str(project.root), "state_file": str(project.state_file)}))
         return
-    state_file = str(project.state_file.relative_to(project.root))
+    told = Place.of(project).told
     typer.echo(f"Started {name}")
     typer.echo(f"  project    {escaped(str(project.root))}")
     typer.echo(f"  assistant  {_chains(run.config)}")
-    typer.echo(f"  state      {Place.of(project).told(state_file)}")
+    typer.echo(f"  state      {told(str(project.state_file.relative_to(project.root)))}")
     if unseen := _unseen(project):
         typer.echo(f"  unseen     {unseen}")
     for warning in run.engine.warnings:
-        typer.echo(f"  warning    {warning}")
+        typer.echo(f"  warning    {told(warning)}")
     if not wait:
         tell("\nWatch it with:  ", "relay status --watch", project.instance)
 

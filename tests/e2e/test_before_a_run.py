@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -138,11 +139,18 @@ def test_nothing_is_said_of_files_where_all_are_committed(relay: Relay, tmp_path
     relay.asked("approve_design")
 
 
-def test_a_file_where_relays_folder_is_to_be_is_refused_by_what_needs_it_and_stays(repo: Path) -> None:
+@pytest.mark.parametrize("name", [".project", ".relay"])
+def test_what_is_no_folder_where_relays_is_to_be_is_refused_by_what_needs_it_and_stays(repo: Path, name: str) -> None:
     relay = Relay(repo)
-    file = relay.root / ".project"
-    file.write_text("<projectDescription/>\n")
-    assert f"mv {file} {file}.aside" in relay.refused("start", "--assistant", "scripted:calculator", "parts")
-    for command in ("status", "logs", "runs", "clean", "doctor", "approve"):
-        assert "Traceback" not in relay(command, code=None)
-    assert file.read_text() == "<projectDescription/>\n"
+    if name == ".relay":
+        (repo / ".project").write_text("<projectDescription/>\n")
+    for put, remedy in ((os.mkfifo, f"mv {repo}/{name} {repo}/{name}.aside"), (_dangle, f"rm {repo}/{name}")):
+        put(repo / name)
+        assert remedy in relay.refused("start", "--assistant", "scripted:calculator", "parts")
+        for command in ("status", "logs", "runs", "clean", "doctor", "approve"):
+            assert "Traceback" not in relay(command, code=None)
+        (repo / name).unlink()
+
+
+def _dangle(path: Path) -> None:
+    path.symlink_to("elsewhere")
