@@ -16,6 +16,7 @@ from lib.names import quote, shown
 from lib.paths import Project
 from lib.plainfile import NotPlainError
 from lib.process import detach
+from orchestrator.home import make_home
 
 STARTED = b"started"
 
@@ -30,6 +31,7 @@ def start_detached(project: Project, run_name: str, lock: InstanceLock, *, confi
     hear, tell = os.pipe()
     with os.fdopen(hear, "rb") as answer:
         try:
+            make_home(project)
             if detach(log) == 0:
                 code = EXIT_BUG
                 try:

@@ -344,6 +344,13 @@ def test_a_command_puts_back_the_state_json_of_a_run_that_is_under_way(gated: Re
     gated.over()
 
 
+def test_a_run_is_resumed_without_its_folder_which_is_made_again(gated: Relay) -> None:
+    gated("stop")
+    shutil.rmtree(gated.root / ".project")
+    gated("resume")
+    gated.asked("approve_design")
+
+
 # --- machines that have not enough ---
 
 
