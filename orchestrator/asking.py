@@ -103,7 +103,7 @@ def _to_ci(header: Record, builders: Mapping[str, str]) -> Iterator[Command]:
             yield Command(remedy, effect(remedy))
         if header["phase"] == "merge_build" and merged:
             yield Command(f'relay retry {merged[-1]} "a hint"', "has that builder fix it")
-        is_read = failed or header["phase"] in {"init", "design"}
+        is_read = failed or header["next_action"] == "design"
         yield Command('relay retry "a hint"' if is_read else "relay retry", "tries again")
         if failed:
             yield Command(f"relay skip {' '.join(failed)}", "goes on without")

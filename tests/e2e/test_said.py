@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from driver import COMMAND, QUICK, Relay, environ
-from eventually import WAIT_S
+from eventually import WAIT_S, eventually
 
 from lib.display import escaped
 from lib.errors import EXIT_FAILED
@@ -71,6 +71,7 @@ def foreign(relay: Relay) -> list[str]:
     if os.geteuid():
         (relay.root / ".git" / "relay").chmod(0)
         return []
+    eventually(lambda: not list(relay.root.glob(".project/worktrees/.removed-*")))
     for path in (relay.root, *relay.root.rglob("*")):
         os.chown(path, 65534, 65534, follow_symlinks=False)
     return ["setpriv", "--bounding-set=-dac_override,-dac_read_search,-fowner"]

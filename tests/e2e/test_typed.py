@@ -162,6 +162,7 @@ PROMISED: Mapping[str, Callable[[Relay, Done], Any]] = {
     "ends it here; branches are kept": lambda run, _: run.state()["outcome"] == "cancelled",
     "goes on without": lambda run, _: run.events("finished") or "skipped" in str(run.state()["builders"]),
     "tries again": lambda run, _: len(run.events("asked")) > 1 or run.events("action_started")[-1]["feedback"],
+    "has that builder fix it": lambda run, _: run.events("state_edited")[-1]["edit"]["action_needed"] == "retry two",
     "goes on": _went_on,
     "goes on where it stopped": _went_on,
     "allows as much again": lambda run, _: run.events("state_edited"),
@@ -230,7 +231,7 @@ MISTAKES = (
 @pytest.mark.timeout(600)
 def test_every_remedy_of_a_command_that_is_refused_can_be_typed_there(run: Relay, tmp_path: Path) -> None:
     landed(run, tmp_path)
-    run("init")
+    Relay(run.root)("init")
     reader, _ = readers(run)
     snapshot = Snapshot(run)
     assert not troubles(run, snapshot, reader, [each for line in MISTAKES for each in reader.remedies(*line.split())])
