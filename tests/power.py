@@ -73,13 +73,17 @@ class Disk:
         self.mount()
 
     def _all_killed(self) -> bool:
-        """Whether nothing runs any more of what the test has started: a job's environment names its worktree."""
+        """Whether nothing runs any more of what the test has started.
+
+        A job's environment names its worktree; a command that was forked has its origin's, but works on the disk.
+        """
         marks = (f"{MARK}={os.environ[MARK]}".encode(), b"=" + os.fsencode(self.path) + b"/")
         found = False
         for entry in os.scandir("/proc"):
             with suppress(OSError):  # it has ended, or is another user's
                 environ = Path(entry.path, "environ").read_bytes() if entry.name.isdigit() else b""
-                if any(mark in environ for mark in marks):
+                works_here = entry.name.isdigit() and Path(entry.path, "cwd").readlink().is_relative_to(self.path)
+                if works_here or any(mark in environ for mark in marks):
                     os.kill(int(entry.name), signal.SIGKILL)
                     found = True
         return not found
