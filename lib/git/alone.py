@@ -6,7 +6,7 @@ import fcntl
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -56,14 +56,12 @@ def _taken(file: Path) -> int | None:
     except OSError as error:
         message = f"{file} can't be used: {error.strerror}"
         raise RelayError(message, remedy=f"ls -l {quote(str(file))}", code="lock_failed") from error
+    held = False
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if os.path.samestat(os.fstat(descriptor), file.lstat()):
-            return descriptor
-    except (BlockingIOError, FileNotFoundError):  # held, or deleted just now
-        pass
-    except BaseException:
-        os.close(descriptor)
-        raise
-    os.close(descriptor)
-    return None
+        with suppress(BlockingIOError, FileNotFoundError):  # somebody has it, or deleted it just now
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            held = os.path.samestat(os.fstat(descriptor), file.lstat())
+    finally:
+        if not held:
+            os.close(descriptor)
+    return descriptor if held else None
