@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from lib.config import Config
+from lib.display import counted
 from lib.failures import digest, last_lines, report, without_command
 from lib.model import Builder, BuilderStatus, Job, JobResult, Now, Problem
 from lib.passing import DISK_FULL, pause_s
@@ -150,10 +151,9 @@ def retry_is_due(builder: Builder, now: Now) -> bool:
 def gave_up(builder: Builder) -> str:
     """One sentence on why a builder failed."""
     why = builder.error.message if builder.error else "no reason recorded"
-    times = "attempt" if builder.attempt == 1 else "attempts"
     printed = builder.error is not None and builder.error.action in COMMANDS
     lines = f". Its last lines: {last_lines(builder.feedback)}" if printed and builder.feedback else ""
-    return f"{why} ({builder.attempt} {times}){lines}"
+    return f"{why} ({counted(builder.attempt, 'attempt')}){lines}"
 
 
 def another_round(builder: Builder, words: str, config: Config) -> dict[str, Any]:

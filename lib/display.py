@@ -36,6 +36,11 @@ def escaped(text: str, *, keep_newlines: bool = False) -> str:
     return _NOT_ASCII_PRINTABLE.sub(shown, text)
 
 
+def counted(number: int, what: str) -> str:
+    """A number of things in words: `1 file`, `3 files`."""
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
 def width(text: str) -> int:
     """How many terminal columns the text takes: wide East Asian characters two, combining ones none."""
     if text.isascii():

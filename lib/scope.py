@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from lib.config import Scope
-from lib.display import clip, escaped
+from lib.display import clip, counted, escaped
 from lib.globs import matcher
 from lib.model import Reach
 
@@ -90,8 +90,7 @@ def sentence(builder: str, reach: Reach) -> str:
     if reach.outside:
         gone = f", {reach.deleted} of them deleted" if reach.deleted else ""
         more = f" and {reach.outside - SHOWN} more" if reach.outside > SHOWN else ""
-        files = "1 file" if reach.outside == 1 else f"{reach.outside} files"
-        parts.append(f"{files} outside its own{gone} ({', '.join(reach.names[:SHOWN])}{more})")
+        parts.append(f"{counted(reach.outside, 'file')} outside its own{gone} ({', '.join(reach.names[:SHOWN])}{more})")
     if _is_loss(reach) and reach.lost > reach.deleted:
         names = f" ({', '.join(reach.gone)}, …)" if reach.gone else ""
         parts.append(f"{reach.lost} of {reach.total} files deleted in all{names}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from lib.display import clip, escaped
+from lib.display import clip, counted, escaped
 
 _Data = Mapping[str, Any]
 
@@ -44,8 +44,9 @@ def sentence(kind: str, data: _Data) -> str | None:
 
 def beyond(outside: int, deleted: int) -> str:
     """That a builder changed so many files outside its own, in a few words; nothing for none."""
-    files = "1 file" if outside == 1 else f"{outside} files"
-    return f"{files} outside its own" + (f", {deleted} deleted" if deleted else "") if outside else ""
+    return (
+        f"{counted(outside, 'file')} outside its own" + (f", {deleted} deleted" if deleted else "") if outside else ""
+    )
 
 
 def is_story(kind: str, data: _Data) -> bool:

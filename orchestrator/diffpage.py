@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
-from lib.display import escaped
+from lib.display import counted, escaped
 from orchestrator.screen import Look, columns, paint
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def head(comparison: Comparison) -> str:
     facts = [
         comparison.builder or ("merged so far" if comparison.partial else "all that is merged"),
         f"{comparison.old[:10]}..{comparison.new[:10]}",
-        f"{len(files)} files" if len(files) != 1 else "1 file",
+        counted(len(files), "file"),
         f"+{sum(file.added or 0 for file in files)} -{sum(file.removed or 0 for file in files)}",
         *([f"{outside} outside their component"] if outside else []),
     ]

@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Final
 
+from lib.display import counted
+
 _DEPTH: Final = 3
 _FOLDERS: Final = 60
 _ROOT_FILES: Final = 60
@@ -73,7 +75,7 @@ def _counted(paths: Sequence[str]) -> Counter[str]:
 
 
 def _folder(name: str, count: int) -> str:
-    return f"{name}/ ({count} {'file' if count == 1 else 'files'})"
+    return f"{name}/ ({counted(count, 'file')})"
 
 
 def _named(paths: Sequence[str], requirement: str) -> list[str]:

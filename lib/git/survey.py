@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import Final
 
+from lib.display import counted
 from lib.errors import RelayError
 from lib.git.outline import commands, tree, without_badges
 from lib.git.run import Repo, git
@@ -38,7 +39,7 @@ class Survey:
 
     def __str__(self) -> str:
         kinds = ", ".join(f"{suffix} {count}" for suffix, count in self.suffixes.items())
-        total = f"{self.files_total} {'file' if self.files_total == 1 else 'files'} ({kinds})"
+        total = f"{counted(self.files_total, 'file')} ({kinds})"
         parts = {"": [total, self.tree], "Commands by which it checks itself:": self.checks}
         parts |= {"Recent commits:": self.subjects, _UNSEEN: self.uncommitted, "README:": [self.readme]}
         filled = {head: lines for head, lines in parts.items() if any(lines)}
