@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import re
 from collections.abc import Callable, MutableMapping, Sequence
 from contextlib import suppress
@@ -49,7 +48,7 @@ class Sinks:
         `masker` knows the secrets (by default those of the environment). `newest_seq` is the newest of the database:
         a log that is ahead of it belongs to a database that was deleted, and is put aside.
         """
-        self._masker = masker or Masker.from_environ(os.environ)
+        self._masker = masker or Masker.from_environ()
 
         def file(name: str, number: re.Pattern[bytes]) -> LogFile:
             path = project.logs / name

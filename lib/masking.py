@@ -38,8 +38,9 @@ class Masker:
         self._marks = (*self._values, *MARKS, AFTER)
 
     @classmethod
-    def from_environ(cls, environ: Mapping[str, str]) -> Masker:
-        """A masker of what `environ` names as secret."""
+    def from_environ(cls, added: Mapping[str, str] | None = None) -> Masker:
+        """A masker of what the variables of this process name as secret, and those that are `added` for its jobs."""
+        environ = {**os.environ, **(added or {})}
         return cls({name: value for name, value in environ.items() if SECRET_NAME.search(name)})
 
     def masked(self, text: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from textwrap import indent
 from typing import Any, NamedTuple, get_origin
 
@@ -39,7 +38,7 @@ def entry(settings: Settings, key: str) -> Entry:
     """Raises `UsageError` (`unknown_setting`)."""
     path = _path(key)
     values = settings.config.model_dump(mode="json")
-    masker = Masker.from_environ({**os.environ, **settings.config.env})
+    masker = Masker.from_environ(settings.config.env)
     return Entry(
         key=key,
         value=masker.masked_data(_at(values, path)),

@@ -7,7 +7,6 @@ orchestrator does it.
 from __future__ import annotations
 
 import json
-import os
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -76,7 +75,7 @@ def _view(project: Project, stored: Stored, pid: int | None) -> View:
     header, problem = (stored.header, standing(project)) if pid is not None else _as_edited(project, stored)
     builders = [json.loads(row.data) for row in stored.builders]
     jobs = [json.loads(row.data) for row in stored.jobs if not row.ended]
-    masked = Masker.from_environ({**os.environ, **stored.options.get("env", {})}).masked_data
+    masked = Masker.from_environ(stored.options.get("env", {})).masked_data
     lines = {job["id"]: last_line(_output(project, header["run"], job)) for job in jobs}
     problem = stored.row.problem or problem
     header = {**header, "sandbox": SANDBOXES.get(stored.options.get("sandbox", ""))}
@@ -107,7 +106,7 @@ def _from_file(project: Project, pid: int | None, error: StoreError) -> View | N
     problem = {"code": error.code, "message": error.message, "remedy": error.remedy}
     try:
         header = json.loads(read_plain(project.state_file, limit=_STATE_MAX_BYTES) or b"null")
-        masked = Masker.from_environ(os.environ).masked_data(header)
+        masked = Masker.from_environ().masked_data(header)
         return status_view(masked, masked["builders"], [], problem, pid, datetime.now(UTC), {})
     except (OSError, NotPlainError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return None

@@ -184,7 +184,7 @@ def _told(work: Work) -> dict[str, str]:
 
 def masker_of(config: Config) -> Masker:
     """Knows the secrets that jobs may have: those of Relay's own environment, and of the configuration."""
-    return Masker.from_environ({**os.environ, **config.env})
+    return Masker.from_environ(config.env)
 
 
 def adapter_of(work: Work) -> Assistant:

@@ -137,7 +137,7 @@ class _Events:
         self._run = run
         self._place = Place.of(project)
         self._look = Look.of(sys.stdout)
-        self._masker = Masker.from_environ(os.environ)
+        self._masker = Masker.from_environ()
         self._seq = 0
 
     def tell(self) -> set[str]:

@@ -15,7 +15,7 @@ from lib.errors import RelayError, UsageError
 from lib.masking import Masker
 from lib.model import Job, JobKind
 from lib.names import from_json
-from lib.paths import BASE_WORKTREE
+from lib.paths import BASE_WORKTREE, MERGED_WORKTREE
 from lib.plainfile import NotPlainError, open_plain
 from lib.rundb import RunDB
 from orchestrator.screen import Look
@@ -31,7 +31,7 @@ FOLLOW_S = 0.3
 SHOWN_BYTES = 20_000_000
 #: Names that are no builder's, and the role whose turns they stand for.
 ROLES: Final = {"design": "architect", "reviewer": "reviewer", "resolver": "resolver"}
-MERGED, BASE = "merged", "base"
+BASE: Final = "base"
 Echo = Callable[[str], object]
 
 
@@ -64,8 +64,8 @@ class Choice(NamedTuple):
 
 def _of(name: str, job: Job) -> bool:
     spec = job.spec
-    if name == MERGED and spec.builder is None:
-        return spec.worktree == MERGED and spec.role != ROLES["design"]  # who had that folder before
+    if name == MERGED_WORKTREE and spec.builder is None:
+        return spec.worktree == MERGED_WORKTREE and spec.role != ROLES["design"]  # who had that folder before
     if name == BASE and spec.builder is None:
         return spec.worktree == BASE_WORKTREE
     return spec.builder == name or (name in ROLES and spec.role == ROLES[name])
@@ -78,7 +78,7 @@ def show_jobs(project: Project, choice: Choice, *, lines: int, follow: bool, ech
     """
     run, stored = _stored(project)
     _check(choice, stored)
-    masker = Masker.from_environ({**os.environ, **stored.options.get("env", {})})
+    masker = Masker.from_environ(stored.options.get("env", {}))
     settings = stored.options.get("assistants", {})
     shown: dict[str, Transcript] = {}
     before = _before(choice, _chosen(choice, stored))
@@ -122,9 +122,9 @@ def _stored(project: Project, run: str = "") -> tuple[str, Stored]:
 
 def _check(choice: Choice, stored: Stored) -> None:
     known = [row.id for row in stored.builders]
-    if choice.name not in {*known, *ROLES, MERGED, BASE}:
+    if choice.name not in {*known, *ROLES, MERGED_WORKTREE, BASE}:
         message = f"there is no builder {choice.name}; there are: {', '.join(known) or 'none yet'}"
-        message += f"; and {', '.join([*ROLES, BASE, MERGED])}"
+        message += f"; and {', '.join([*ROLES, BASE, MERGED_WORKTREE])}"
         raise RelayError(message, remedy="relay status", code="unknown_builder")
 
 

@@ -111,7 +111,7 @@ def try_out(name: str, config: Config, timeout_s: float = TRIAL_S) -> Trial:
         end, events, stderr = _run(adapter, turn, config, timeout_s)
         seconds = time.monotonic() - began
     result = _with_reason(adapter.verdict(end, events, stderr), events)
-    masker = Masker.from_environ({**os.environ, **config.env})
+    masker = Masker.from_environ(config.env)
     return Trial(name, seconds, JobResult.model_validate(masker.masked_data(result.model_dump())))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import secrets
 import unicodedata
@@ -68,7 +67,7 @@ def create_run(project: Project, requirement: str, config: Config) -> Run:
         instant = now()
         state = State(
             rev=1,
-            run=run_id(Masker.from_environ({**os.environ, **config.env}).masked(requirement), instant.wall),
+            run=run_id(Masker.from_environ(config.env).masked(requirement), instant.wall),
             instance=project.instance,
             requirement=requirement,
             phase="init",

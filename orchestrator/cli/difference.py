@@ -33,7 +33,7 @@ def diff(
     project = project_of(instance)
     stored = stored_run(project, run)
     found = differing.compare(project, stored, builder)
-    masker = Masker.from_environ({**_environ(), **stored.options.get("env", {})})
+    masker = Masker.from_environ(stored.options.get("env", {}))
     if for_machines(output, as_json):
         print_json(masker.masked_data(found.as_dict()))
         return
@@ -42,9 +42,3 @@ def diff(
     lines = diffpage.table(found, look) if stat else diffpage.patch(differing.patch(project, found), look)
     for line in lines:
         say(masker.masked(line))
-
-
-def _environ() -> dict[str, str]:
-    import os
-
-    return dict(os.environ)
