@@ -22,11 +22,10 @@ from lib.errors import RelayError
 from lib.globs import overlap
 from lib.model import Component, Design
 from lib.names import shown_data
+from lib.paths import RESERVED
 
 #: The code of a design that can't be built.
 DESIGN_INVALID: Final = "design_invalid"
-#: Names of branches and worktrees that Relay itself makes beside those of the builders.
-RESERVED: Final = frozenset({"merged", "architect"})
 MAX_WARNINGS: Final = 20
 
 _SLUG_RULE: Final = "lower-case letters, digits, - and _, beginning with a letter or digit, at most 63 characters"
@@ -97,7 +96,7 @@ def _last_object(text: str) -> dict[str, Any]:
 
 
 def _invalid(problems: str) -> RelayError:
-    return RelayError(problems, remedy='relay reject "what to do differently"', code="design_invalid")
+    return RelayError(problems, remedy='relay reject "what to do differently"', code=DESIGN_INVALID)
 
 
 def _without_blanks(found: Mapping[str, Any]) -> dict[str, Any]:

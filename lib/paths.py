@@ -20,8 +20,12 @@ OWN, BESIDE = OWN_FOLDERS
 MARK = b"# Written by Relay."
 _MARKED_MAX_BYTES = 100_000
 _NAMED = re.compile(r"(?<![\w./-])\.project/")
+#: The worktree in which the work of all builders comes together.
+MERGED_WORKTREE = "merged"
 #: The worktree of the commit that a run starts from; no component can be called so.
 BASE_WORKTREE = "_base"
+#: Names below a run that are no builder's: of branches, and of logs.
+RESERVED = frozenset({MERGED_WORKTREE, "architect", "base"})
 #: Characters of an instance's name.
 LONGEST = 63
 

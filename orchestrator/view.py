@@ -114,7 +114,7 @@ class View(NamedTuple):
     `commands` are what to type next, each with what it does. `progress` counts builders by status; `built` and
     `active` are how many of them are built at least, and how many are at work; `halted` counts
     those whose processes are frozen or stopped. `report` is that of the failure which ci is asked about: the command,
-    its exit and its last lines. `troubles` are what stands in the way, each with its remedy. `doing` is what runs for
+    its exit and its last lines. `troubles` are problems of it, each with its remedy. `doing` is what runs for
     the run as a whole, since `doing_s`, and `line` the last that it printed. `holds` are the assistants that a limit
     holds. Ages are seconds, stamps ISO 8601, cost US dollars; `orchestrator_pid` is null while none is running, and 0
     where its pid can't be told. Texts are not escaped.

@@ -14,6 +14,7 @@ from lib.chain import Choice, choose, nobody, program
 from lib.config import Conflicts, Role
 from lib.contracts import AskCi, Fail, Outcome, PhaseView, Proceed, Wait
 from lib.model import Builder, Job, JobKind, JobSpec, Problem
+from lib.paths import MERGED_WORKTREE
 from lib.reports import report_of
 from lib.resolution import RESOLVABLE, read_account
 from lib.verification import of_merged
@@ -21,7 +22,6 @@ from phases._again import again as repeat
 from phases._again import left_failed
 from phases._base import as_before
 
-MERGED_WORKTREE: Final = "merged"
 BRIEF, RESOLVE, JUDGE, REOPEN = "brief_resolver", "resolve", "judge_resolution", "reopen_conflict"
 _COMMANDS: Final = ("setup", "verify")
 #: Paths, and characters of reasons, that a message to a person has.

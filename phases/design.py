@@ -6,14 +6,15 @@ from lib.answer import questions_of
 from lib.chain import ANSWER, choose, nobody, to_answer
 from lib.config import Gate
 from lib.contracts import Advance, AskCi, Fail, Outcome, PhaseView, Proceed, Wait
-from lib.design import as_json, as_markdown, check, parse_design
+from lib.design import DESIGN_INVALID, as_json, as_markdown, check, parse_design
+from lib.display import counted
 from lib.errors import RelayError
 from lib.failures import report
 from lib.model import Design, Job, JobKind, JobResult, JobSpec, Problem
+from lib.paths import MERGED_WORKTREE
 from lib.verification import warning
 from phases._again import again, left_failed
 from phases._base import beside, is_known, red
-from phases._resolve import MERGED_WORKTREE
 
 ARCHITECT = "architect"
 DESIGN_FILE = "design.json"
@@ -71,7 +72,7 @@ def _designed(view: PhaseView, prepared: Job, turns: list[Job], text: str) -> Ou
         if len(turns) <= view.config.design_repairs:
             return _ask(view, prepared, turns[-1], tuple(errors), f"The design is invalid and goes back: {what}")
         remedy = 'relay reject "what to do differently"'
-        return Fail(Problem(code="design_invalid", message=f"The design is still invalid: {what}", remedy=remedy))
+        return Fail(Problem(code=DESIGN_INVALID, message=f"The design is still invalid: {what}", remedy=remedy))
     files = {DESIGN_FILE: as_json(design), DESIGN_PAGE: as_markdown(design, view.state.requirement)}
     spec = JobSpec(kind=JobKind.EFFECT, name="write_files", args={"files": files})
     return _write(view, design, spec, tuple(warnings))
@@ -94,7 +95,7 @@ def _gate(view: PhaseView, design: Design) -> Outcome:
         return Wait()
     names = [component.id for component in design.components]
     doubts = [doubt for doubt in (warning(view.config, design.components), red(view)) if doubt]
-    what = "; ".join([f"{len(names)} components: {', '.join(names)}", *doubts])
+    what = "; ".join([f"{counted(len(names), 'component')}: {', '.join(names)}", *doubts])
     if view.config.gates.design is Gate.NONE:
         return Advance("design", "design_build", what)
     folder = f".project/runs/{view.state.run}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 
 from lib.contracts import Advance, Fail, Outcome, PhaseView, Proceed, Wait
-from lib.design import check, parse_design
+from lib.design import DESIGN_INVALID, check, parse_design
 from lib.errors import RelayError
 from lib.model import Builder, Component, Problem
 
@@ -33,7 +33,7 @@ class DesignBuildHandler:
             errors = [error.message]
         if errors:
             message = f"{file} can't be built as it is: {'; '.join(errors)}. For another design: {_REJECT}"
-            return Fail(Problem(code="design_invalid", message=message, remedy=f"$EDITOR {file} && relay retry"))
+            return Fail(Problem(code=DESIGN_INVALID, message=message, remedy=f"$EDITOR {file} && relay retry"))
         builders = tuple(_builder(view, index, part) for index, part in enumerate(design.components))
         return Proceed(added=builders, notes=tuple(warnings))
 

@@ -14,10 +14,11 @@ from lib.contracts import AskCi, Change, Fail, Finish, Outcome, PhaseView, Proce
 from lib.failures import report
 from lib.lineage import tips
 from lib.model import Builder, BuilderStatus, Component, Job, JobKind, JobResult, JobSpec, Problem, RunOutcome
+from lib.paths import MERGED_WORKTREE
 from lib.verification import HINT, of_merged, unverified, verdict
 from phases._base import AS_BEFORE, as_before
 from phases._gate import reasons, remarks
-from phases._resolve import MERGED_WORKTREE, is_news, resolve, unjudged
+from phases._resolve import is_news, resolve, unjudged
 
 TAKEN = "branch_taken"
 VACATE = "vacate"
@@ -114,9 +115,9 @@ def _shadow(done: Mapping[str, Job]) -> str:
 
 
 def _as_before(view: PhaseView, done: Mapping[str, Job]) -> str:
-    """That a command fails on the merged tree as it did before."""
-    failed = [name for name in ("setup", "verify") if (job := done.get(name)) and as_before(view, job)]
-    return f"{' and '.join(failed)} {AS_BEFORE}" if failed else ""
+    """That verify fails on the merged tree as it did before."""
+    verified = done.get("verify")
+    return f"verify {AS_BEFORE}" if verified and as_before(view, verified) else ""
 
 
 def _known(view: PhaseView, doubt: str) -> str:

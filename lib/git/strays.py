@@ -18,11 +18,10 @@ from lib.git.objects import move_ref, refs_below, value
 from lib.git.reflog import checked_out, read_log
 from lib.git.run import Repo, git
 from lib.names import quote
+from lib.paths import RESERVED
 
 #: Begins the reason of every move that Relay makes, in git's log of the ref.
 _OURS: Final = "relay: "
-#: Names below a run that are no builder's; what is merged there may well be the user's own.
-_NO_BUILDERS: Final = frozenset({"merged", "architect", "base"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,9 +107,9 @@ def _made_by_builders(repo: Repo, run: str, base: str, tips: Collection[str]) ->
     roots = set(tips)
     for prefix in (f"refs/heads/relay/{run}/", f"{rescue.PREFIX}{run}/"):
         found = refs_below(repo, prefix)
-        roots |= {commit for ref, commit in found if ref.removeprefix(prefix).partition("/")[0] not in _NO_BUILDERS}
+        roots |= {commit for ref, commit in found if ref.removeprefix(prefix).partition("/")[0] not in RESERVED}
     for place in worktrees(repo):
-        if place.path.parent.name == run and place.path.name not in _NO_BUILDERS:
+        if place.path.parent.name == run and place.path.name not in RESERVED:
             roots.update(checked_out(place.git_dir))
     known = git(repo, "rev-list", "--ignore-missing", *sorted(roots), f"^{base}", "--").text.split() if roots else []
     return set(known)
