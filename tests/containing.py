@@ -64,7 +64,7 @@ class World:
         return Places(**{**fields, **changes})
 
     def variables(self) -> dict[str, str]:
-        """Where an attack finds what it is after."""
+        """Environment variables that name what an attack is after."""
         project = self.project
         return {
             "ROOT": str(project.root),

@@ -28,7 +28,7 @@ COMMAND = [sys.executable, "-c", "from orchestrator.cli import main; main()"]
 
 
 def environ(more: dict[str, str] | None) -> dict[str, str]:
-    """What a command is started with, from this checkout whatever its folder."""
+    """The environment of a command that runs this checkout's code, whatever its folder."""
     return {**os.environ, "PYTHONPATH": str(ROOT), **(more or {})}
 
 
@@ -41,7 +41,7 @@ def process_state(pid: int) -> str:
 
 
 def running(pid: int) -> bool:
-    """Whether it still does anything; a zombie does not."""
+    """True if the process still does anything; a zombie does not."""
     return process_state(pid) not in {"", "Z"}
 
 
@@ -76,7 +76,7 @@ class Relay:
         return done.stdout if done.returncode == 0 else done.stdout + done.stderr
 
     def refused(self, *args: str, code: int = EXIT_REFUSED, env: dict[str, str] | None = None) -> str:
-        """What was said, in one line: an error without a traceback."""
+        """The output, in one line, of a command that must be refused: an error without a traceback."""
         said = self(*args, code=code, env=env)
         assert "Traceback" not in said
         return " ".join(said.split())
@@ -134,7 +134,7 @@ class Relay:
             raise AssertionError(f"{error}\n{self.told()}") from error
 
     def told(self) -> str:
-        """What a person would look at when something is wrong."""
+        """The ends of the state file and the logs, for a person to look at when something is wrong."""
         logs = (self.home / "logs" / name for name in ("workflow.log", "orchestrator.log"))
         return "\n".join(file.read_text()[-4000:] for file in (self.state_file, *logs) if file.exists())
 
@@ -173,7 +173,7 @@ class Relay:
             self.process("stop", "--builders")
 
     def is_over(self) -> bool:
-        """Whether nothing was started here, or what was has come to its end."""
+        """True if nothing was started here, or what was has come to its end."""
         try:
             return self.state()["outcome"] is not None
         except (OSError, ValueError):
@@ -186,7 +186,7 @@ class Relay:
             stream.write(json.dumps(state, indent=2))
 
     def events(self, kind: str = "") -> list[dict[str, Any]]:
-        """What the run database has of the newest run, oldest first: of one kind, or all."""
+        """The events of the newest run in the run database, oldest first: of one kind, or all."""
         project = find_project(self.root, self.instance)
         db = RunDB.open_readonly(project.database)
         run = db.latest_run(project.instance_dir.name) if db else None

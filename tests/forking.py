@@ -38,7 +38,7 @@ class Origin:
             )  # fmt: skip
 
     def fits(self, env: dict[str, str]) -> bool:
-        """Whether a process started with `env` would have begun in the same way."""
+        """True if a process started with `env` would have had the same settings at its start."""
         return _read_at_start(env) == self._settings
 
     def run(

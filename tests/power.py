@@ -73,7 +73,7 @@ class Disk:
         self.mount()
 
     def _all_killed(self) -> bool:
-        """Whether nothing runs any more of what the test has started.
+        """Kills what the test has started; true if nothing of it still ran.
 
         A job's environment names its worktree; a command that was forked has its origin's, but works on the disk.
         """

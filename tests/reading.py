@@ -96,7 +96,7 @@ class Reader:
         return found + [replace(each, past=True) for each in past]
 
     def remedies(self, *args: str) -> list[Printed]:
-        """What to try, where `relay ARGS` is refused."""
+        """The commands that Relay says to try, where `relay ARGS` is refused."""
         said = self.relay(*args).said
         lines = [line.removeprefix("  try: ") for line in said.splitlines() if line.startswith("  try: ")]
         assert lines, f"relay {args} was not refused: {said}"

@@ -46,7 +46,7 @@ def traced(command: Sequence[str], *faults: str) -> Iterator[subprocess.Popen[st
 
 
 def output(command: Sequence[str], *faults: str) -> str:
-    """What the command prints with these faults; to be killed by one of them is no failure."""
+    """The output of the command with these faults; to be killed by one of them is no failure."""
     with traced(command, *faults) as process:
         said, errors = process.communicate()
     assert process.returncode in {0, -signal.SIGKILL}, errors

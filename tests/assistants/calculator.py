@@ -21,7 +21,7 @@ def _book() -> dict[str, Any]:
 
 
 def files_of(component: str) -> Mapping[str, str]:
-    """What its builder writes, by path."""
+    """Texts of the files that its builder writes, by path."""
     steps = _book()["builders"][component]
     return {path: text for step in steps for path, text in step.get("write", {}).items()}
 

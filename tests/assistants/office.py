@@ -57,7 +57,7 @@ class Office:
         self.start(assistant, "parts")
 
     def ends(self, part: str) -> list[tuple[str, str]]:
-        """How the turns of a builder ended: the assistant, and the code, empty for a good end. Oldest first."""
+        """The ends of a builder's turns: the assistant, and the code, empty for a good end. Oldest first."""
         turns = {
             event["job"]["id"]: event["job"]["spec"]["assistant"]
             for event in self.relay.events("job_started")
@@ -79,6 +79,6 @@ class Office:
         return state
 
     def builder(self, name: str) -> dict[str, Any]:
-        """What state.json says of one builder."""
+        """The record of one builder in state.json."""
         found: dict[str, Any] = next(each for each in self.relay.state()["builders"] if each["id"] == name)
         return found

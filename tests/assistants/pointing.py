@@ -1,4 +1,4 @@
-"""How each real program is told to ask our model on loopback: as a user would for a provider of their own."""
+"""Settings that make each real program ask our model on loopback: as a user would for a provider of their own."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def settings(url: str) -> dict[str, dict[str, Any]]:
 
 
 def log_in(home: Path) -> None:
-    """What gemini has asked its user before: with an address of one's own, a key alone does not tell it how."""
+    """Sets how gemini logs in, as if its user had been asked: with one's own address, a key alone does not tell it."""
     file = home / ".gemini" / "settings.json"
     file.parent.mkdir(exist_ok=True)
     file.write_text(json.dumps({"security": {"auth": {"selectedType": "gemini-api-key"}}}))

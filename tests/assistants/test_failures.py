@@ -1,4 +1,4 @@
-"""What goes wrong with a model's service, and how a run with real programs comes through it."""
+"""Failures of a model's service, and how a run with real programs comes through them."""
 
 from __future__ import annotations
 

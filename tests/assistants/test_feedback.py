@@ -1,4 +1,4 @@
-"""What a verify command says goes back into the conversation in which the work was done."""
+"""Output of a verify command goes back into the conversation in which the work was done."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ def interrupted(task: Task) -> Sequence[Step]:
 
 
 def commands() -> dict[int, list[str]]:
-    """What every process on the machine was started as."""
+    """Command lines of all running processes on the machine, by process id."""
     found = {}
     for entry in os.scandir("/proc"):
         if entry.name.isdigit() and running(int(entry.name)):

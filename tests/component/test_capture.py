@@ -1,4 +1,4 @@
-"""What a job prints on its way to its files: secrets masked, nothing else changed, nothing lost that can be kept."""
+"""Output of a job on its way to its files: secrets masked, nothing else changed, nothing lost that can be kept."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the orchestrator says of itself in orchestrator.log."""
+"""Lines that the orchestrator writes about itself to orchestrator.log."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ def project(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def venv(tmp_path: Path) -> Path:
-    """What an environment consists of, as far as it is looked at."""
+    """A virtual environment, with only the parts of it that are looked at."""
     folder = tmp_path / "venv"
     (folder / PACKAGES).mkdir(parents=True)
     (folder / "bin").mkdir()

@@ -1,4 +1,4 @@
-"""What differs between two commits, file by file, whatever the files are and are called."""
+"""Differences between two commits, file by file, whatever the files are and are called."""
 
 from __future__ import annotations
 

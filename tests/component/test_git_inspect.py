@@ -1,4 +1,4 @@
-"""Where a run may start, and where it is refused before anything is made."""
+"""Repositories in which a run may start, and those in which it is refused before anything is made."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What setup and verify leave in a worktree is told apart from what was built there, and is never in the way."""
+"""Leftovers of setup and verify in a worktree are told apart from what was built there, and never block anything."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is kept can be listed and brought back, and never replaces anything."""
+"""Rescued work can be listed and brought back, and never replaces anything."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is read of refs and commits without git is what git says, and the rest is left to it."""
+"""Refs and commits that are read without git are as git has them, and the rest is left to it."""
 
 from __future__ import annotations
 

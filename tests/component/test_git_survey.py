@@ -1,4 +1,4 @@
-"""What the architect is told of a repository."""
+"""The description of a repository that the architect gets."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ def eclipse(root: Path) -> None:
 
 
 def relays(root: Path) -> None:
-    """What Relay has made where `.project` was a file; another branch may be checked out since."""
+    """Makes what Relay makes where `.project` is a file, and removes the file, as on another branch."""
     eclipse(root)
     make_home(find_project(root))
     (root / ".project").unlink()

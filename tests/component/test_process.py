@@ -1,4 +1,4 @@
-"""Who a process is, how its end is awaited, and what the environment of a job is."""
+"""Identity of a process, the wait for its end, and the environment of a job."""
 
 from __future__ import annotations
 

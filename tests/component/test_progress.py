@@ -1,4 +1,4 @@
-"""How a running turn is doing, read from its output as it grows."""
+"""Progress of a running turn, read from its output as it grows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is renamed aside is removed later, by whoever sweeps; and nothing but that."""
+"""Removal of what was renamed aside, later, by whoever sweeps; and of nothing but that."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a contained program can do: its work, as if nothing were around it."""
+"""A contained program can do its work, as if nothing were around it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the processes of a job take, measured on real ones."""
+"""Memory and processes that a job takes, measured on real ones."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ def orchestrator(project: Project) -> Iterator[int]:
 
 
 def status(folder: Path, *args: str, code: int = 0, env: dict[str, str] | None = None) -> str:
-    """What it prints in `folder`; standard error, if it exits with another code than 0."""
+    """The output of status.py in `folder`; standard error, if it exits with another code than 0."""
     done = subprocess.run(
         [sys.executable, str(SCRIPT), *args], cwd=folder, capture_output=True, check=False,
         env={**os.environ, **(env or {})},

@@ -1,4 +1,4 @@
-"""What a job printed, in words a person can read."""
+"""Output of a job, in words a person can read."""
 
 from __future__ import annotations
 

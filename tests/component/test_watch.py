@@ -40,7 +40,7 @@ def ready(watch: Watch) -> bool:
 
 
 def noticed(watch: Watch) -> bool:
-    """Whether it becomes ready, tells of a change, and then of no more."""
+    """True if the watch becomes ready, tells of a change, and then of no more."""
     return ready(watch) and watch.drain() and not watch.drain()
 
 

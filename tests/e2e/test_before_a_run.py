@@ -1,4 +1,4 @@
-"""Where a run can't start, or would not start as its user thinks: told before anything is made, with what to type."""
+"""Runs that can't start, or would not start as their user thinks: told before anything is made, with what to type."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ def failures(relay: Relay, name: str) -> list[str]:
 
 
 def feedback(relay: Relay) -> list[str]:
-    """What the turns of the builder `bad` were told of those before."""
+    """The feedback that each turn of the builder `bad` was given on those before."""
     turns = [event["job"]["spec"] for event in relay.events("job_started")]
     return [turn["prompt"]["feedback"] for turn in turns if (turn["builder"], turn["name"]) == ("bad", "build")]
 

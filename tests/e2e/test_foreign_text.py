@@ -1,4 +1,4 @@
-"""What people and assistants write is data: never run, no template, unable to forge a line or carry a secret."""
+"""Text that people and assistants write is data: never run, no template, unable to forge a line or carry a secret."""
 
 from __future__ import annotations
 

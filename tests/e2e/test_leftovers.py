@@ -1,4 +1,4 @@
-"""What setup and verify write into worktrees never lands, and keeps no worktree from being cleaned."""
+"""Files that setup and verify write into worktrees never land, and keep no worktree from being cleaned."""
 
 from __future__ import annotations
 

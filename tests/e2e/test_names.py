@@ -43,7 +43,7 @@ def names(root: Path, commit: str = "HEAD") -> set[bytes]:
 
 
 def told(relay: Relay, *more: str) -> str:
-    """What is said of the run, on every kind of terminal; what is not UTF-8 fails."""
+    """The output of commands about the run, on every kind of terminal; what is not UTF-8 fails."""
     said = "".join(relay(*command.split(), env=TERMINALS[0]) for command in ("show -v", "runs", "logs", *more))
     for env in TERMINALS:
         said += relay("status", env=env)
@@ -52,7 +52,7 @@ def told(relay: Relay, *more: str) -> str:
 
 
 def whole(relay: Relay) -> None:
-    """What others read of the run is UTF-8, line by line JSON where it is for machines."""
+    """Checks that what others read of the run is UTF-8, line by line JSON where it is for machines."""
     relay.state_file.read_bytes().decode().encode()
     for file in (relay.home / "logs").iterdir():
         text = file.read_bytes().decode()

@@ -1,4 +1,4 @@
-"""What is installed is what is in the repository, and it runs beside a project that has packages of the same names."""
+"""Installed packages are those of the repository, and run beside a project that has packages of the same names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What commands print when nobody reads it, when it can't be written, and when they are not let in."""
+"""Output of commands when nobody reads it, when it can't be written, and when they are not let in."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_what_is_piped_is_never_cut(relay: Relay) -> None:
 
 @pytest.fixture
 def foreign(relay: Relay) -> list[str]:
-    """What to put before a command so that the finished run's project is another user's, who lets nobody in."""
+    """Words to put before a command so that the finished run's project is another user's, who lets nobody in."""
     relay.begin("scripted:calculator", LONG, "--yes", "--wait", env=QUICK)
     (relay.root / ".git" / "relay").chmod(0o700)
     if os.geteuid():

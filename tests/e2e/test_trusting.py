@@ -25,7 +25,7 @@ def changed(relay: Relay) -> Relay:
 
 
 def on_terminal(relay: Relay, *args: str, answer: str) -> tuple[str, int]:
-    """What is shown on a terminal of its own, where `answer` is typed, and the exit code."""
+    """The output on a terminal of its own, where `answer` is typed, and the exit code."""
     pid, terminal = pty.fork()
     if pid == 0:
         os.chdir(relay.root)

@@ -267,7 +267,7 @@ READING = re.compile(r"\S*relay (logs|show|status|diff|runs|recover|config expla
 
 
 def troubles(run: Relay, snapshot: Snapshot, reader: Reader, commands: list[Printed]) -> list[str]:
-    """What is wrong with the commands, each typed in the project as it was."""
+    """Problems with the commands, each typed in the project as it was."""
     found = []
     for command in {
         each.text: each for each in sorted(commands, key=lambda each: (bool(each.label), not each.past))

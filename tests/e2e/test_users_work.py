@@ -1,4 +1,4 @@
-"""What the user has lying about is, after a run, byte for byte what it was."""
+"""The user's uncommitted work is, after a run, byte for byte what it was."""
 
 from __future__ import annotations
 

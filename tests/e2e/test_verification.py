@@ -1,4 +1,4 @@
-"""What is verified is told from what is only built, and a verification that looked at other code is none."""
+"""Verified work is told from what is only built, and a verification that looked at other code is none."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ def begin(relay: Relay, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def expected() -> str:
-    """What an undisturbed run makes of the repository's tree."""
+    """The repository's tree after an undisturbed run."""
     lines = [f"parts/b{number}.txt all of b{number}" for number in range(BUILDERS)]
     return "\n".join(lines)
 

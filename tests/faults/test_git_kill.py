@@ -55,7 +55,7 @@ class Killer:
         (self.folder / "once").touch()
 
     def run(self, task: Callable[[], object], victim: int, call: int) -> bool:
-        """Whether the task came to its end because it has no such run of git."""
+        """True if the task runs git fewer than `victim` times, so that none of its runs was killed."""
         (self.folder / "dead").unlink(missing_ok=True)
         (self.folder / "runs").write_text("0\n")
         (self.folder / "victim").write_text(f"{victim} {call}\n")

@@ -166,7 +166,7 @@ def before_hard(pid: int) -> int:
 
 
 def waits_of(pid: int) -> int:
-    """How often a process has waited for something."""
+    """The number of times that a process has waited for something."""
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("voluntary_ctxt_switches"))
 

@@ -63,7 +63,7 @@ def put(path: Path, make: Callable[[Path], None]) -> None:
 
 
 def run(relay: Relay, *args: str) -> str:
-    """What a command said. It must end in time, without a traceback."""
+    """The output of a command. It must end in time, without a traceback."""
     done = relay.process(*args, env=QUICK)
     said = done.stdout + done.stderr
     assert "Traceback" not in said, said

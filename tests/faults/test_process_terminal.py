@@ -45,7 +45,7 @@ print("two", flush=True)
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Iterator[Path]:
-    """Where the daemon runs; it is ended with the test."""
+    """The folder in which the daemon runs; it is ended with the test."""
     yield tmp_path
     pid = pid_in(tmp_path / "pid")
     os.kill(pid, signal.SIGKILL)
@@ -68,7 +68,7 @@ def is_locked(folder: Path) -> bool:
 
 
 def goes_on(folder: Path) -> bool:
-    """Whether the daemon still holds its lock, and answers."""
+    """True if the daemon still holds its lock; fails if it does not answer."""
     pid = pid_in(folder / "pid")
     eventually(lambda: f"one {pid} False\n" in (folder / "log").read_text())
     locked = is_locked(folder)

@@ -70,7 +70,7 @@ def commit_all(db: RunDB, numbers: Iterable[int]) -> None:
 
 
 def committed(db: RunDB) -> int:
-    """How many commits there are; each must be there as a whole."""
+    """The number of commits; each must be there as a whole."""
     stored = db.load("run")
     count = len(stored.jobs)
     assert stored.file_bytes == b"%d" % count

@@ -1,4 +1,4 @@
-"""What a builder that means harm tries, each without the sandbox, where it works, and in it, where it does not."""
+"""Attacks by a malicious builder, each without the sandbox, where it works, and in it, where it does not."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ def printed(relay: Relay, name: str) -> str:
 
 @pytest.fixture
 def followed(begun: Relay, tmp_path: Path) -> Iterator[Path]:
-    """What `relay logs -f one` prints."""
+    """The file to which `relay logs -f one` prints."""
     file = tmp_path / "followed"
     with file.open("w") as stream:
         shown = subprocess.Popen([*COMMAND, "logs", "-f", "one"], cwd=begun.root, env=environ(None), stdout=stream)

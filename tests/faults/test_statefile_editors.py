@@ -62,7 +62,7 @@ def file(tmp_path: Path) -> Path:
 
 
 def follow(file: Path, is_busy: Callable[[], bool]) -> list[object]:
-    """What the orchestrator would be told, in order, until the editor is no longer busy."""
+    """Verdicts that the orchestrator would get, in order, until the editor is no longer busy."""
     told: list[object] = []
     settling = Settling()
     deadline_mono_s = time.monotonic() + WAIT_S

@@ -73,7 +73,7 @@ def content(file: Path) -> bytes | None:
 
 @pytest.fixture(scope="module")
 def calls(tmp_path_factory: pytest.TempPathFactory) -> Calls:
-    """What a write does between its two lines, by the way in which it is made; looked at once each."""
+    """System calls of a write between its two lines, by the way in which it is made; each way is traced once."""
     folder = tmp_path_factory.mktemp("calls")
 
     @cache
@@ -106,7 +106,7 @@ def test_a_kill_at_any_moment_leaves_the_old_or_the_new(file: Path, calls: Calls
 
 
 def recovered(file: Path) -> None:
-    """What the next start does: nothing is left over, and writing goes on."""
+    """Recovers as the next start does: nothing is left over, and writing goes on."""
     late = late_write(file)
     if late is not None:
         assert late.data == NEW  # was committed to the run database before

@@ -1,4 +1,4 @@
-"""What holds for every assistant, how one is chosen, and what each makes of its settings."""
+"""Properties of every assistant, the choice of one, and what each makes of its settings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the real programs printed, read and judged. Of each in `tests/captures`: standard output, and for some the file
+"""Output of the real programs, read and judged. Of each in `tests/captures`: standard output, and for some the file
 that they write beside it. The exit status is the one that was seen, as a shell counts it.
 """
 

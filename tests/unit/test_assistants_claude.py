@@ -1,4 +1,4 @@
-"""What claude printed in real runs, read and judged. `tests/captures/claude-*.jsonl` are its standard output."""
+"""Output of claude in real runs, read and judged. `tests/captures/claude-*.jsonl` are its standard output."""
 
 from __future__ import annotations
 

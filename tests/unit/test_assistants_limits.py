@@ -1,4 +1,4 @@
-"""When a limit is lifted, in the wordings that programs and services were seen to use."""
+"""Times at which a limit is lifted, in the wordings that programs and services were seen to use."""
 
 from __future__ import annotations
 

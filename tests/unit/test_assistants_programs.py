@@ -1,4 +1,4 @@
-"""How each program is launched, what it reports of the machine, and what a configured command makes of its settings."""
+"""The launch of each program, what it reports of the machine, and what a configured command makes of its settings."""
 
 from __future__ import annotations
 

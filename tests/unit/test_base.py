@@ -1,4 +1,4 @@
-"""Whether the tests pass before anything is built: looked at once, and told to whoever decides and builds."""
+"""Check of the tests before anything is built: made once, and its result told to whoever decides and builds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the machine refuses is done again by itself: no turn is repeated for it, no attempt is counted."""
+"""Retries of what the machine refuses: Relay makes them by itself, repeats no turn and counts no attempt."""
 
 from __future__ import annotations
 

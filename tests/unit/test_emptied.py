@@ -1,4 +1,4 @@
-"""What a builder is told of files that a power cut emptied in its worktree."""
+"""Messages to a builder about files that a power cut emptied in its worktree."""
 
 from __future__ import annotations
 

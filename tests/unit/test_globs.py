@@ -1,4 +1,4 @@
-"""Whether two patterns can name the same file, and whether a path is named by one."""
+"""Overlap of two patterns, which can name the same file or not, and paths that a pattern names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What events say to people."""
+"""Words in which events are told to people."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is made of the file as somebody else left it."""
+"""Verdicts on the state file as somebody else left it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a person's retry, skip, cancel and answers do, and what they leave alone. Pure."""
+"""Effects of a person's retry, skip, cancel and answers, and what they leave alone. Pure."""
 
 from __future__ import annotations
 

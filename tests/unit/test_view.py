@@ -1,4 +1,4 @@
-"""What a view says of a run: who acts next, with which command, and how far the builders are."""
+"""Views of a run: who acts next, with which command, and how far the builders are."""
 
 from __future__ import annotations
 

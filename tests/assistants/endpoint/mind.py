@@ -1,4 +1,4 @@
-"""What answers behind every wire protocol: it takes the steps of a script, one a request.
+"""The model that answers behind every wire protocol: it takes the steps of a script, one a request.
 
 It remembers nothing of a conversation: how far it is, is counted in what the program sends. So it shows whether a
 resumed session came with its history, and goes on wherever a program was killed.
@@ -45,7 +45,7 @@ Step = Write | Run | Say | Refuse | Hang
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What a prompt of Relay's asks for. `calls` counts the tools called since, `wire` is how it was asked."""
+    """A task that a prompt of Relay's sets. `calls` counts the tools called since, `wire` is how it was asked."""
 
     role: str
     component: str
@@ -124,7 +124,7 @@ def _in_one(steps: Sequence[Step]) -> Say:
 
 
 def has_history(messages: Sequence[Message]) -> bool:
-    """Whether a conversation holds an earlier task that was answered before the newest one."""
+    """True if a conversation holds an earlier task that was answered before the newest one."""
     tasks = [
         at for at, message in enumerate(messages)
         if message.role == "user" and any(pattern.search(message.text) for pattern in _ROLES.values())

@@ -57,7 +57,7 @@ class Endpoint:
         self._thread.join()
 
     def tasks(self, role: str, component: str = "") -> list[Asked]:
-        """What was asked in that role, for that component; oldest first."""
+        """The requests in that role, for that component; oldest first."""
         return [each for each in self.asked if each.task and (each.task.role, each.task.component) == (role, component)]
 
 

@@ -1,4 +1,4 @@
-"""What a wire protocol makes of an answer: one JSON body, or server-sent events."""
+"""Forms that an answer has in a wire protocol: one JSON body, or server-sent events."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """What the program offers. `schema` is the JSON schema of its arguments; empty for one that takes plain text."""
+    """A tool of the program. `schema` is the JSON schema of its arguments; empty for one that takes plain text."""
 
     name: str
     schema: Mapping[str, Any]
@@ -26,7 +26,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Talk:
-    """What a request holds. `wire` is the protocol: anthropic, responses, chat or gemini."""
+    """The contents of a request. `wire` is the protocol: anthropic, responses, chat or gemini."""
 
     wire: str
     system: str
