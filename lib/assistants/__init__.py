@@ -126,7 +126,7 @@ def resolve(spec: str, settings: Settings) -> Assistant:
 
 
 def chosen(spec: str, settings: Settings, requirement: str) -> str:
-    """What a run keeps to from its start: `auto` and a variant left open are settled, and it can be launched here.
+    """The assistant of a run from its start: `auto` and a variant left open are settled, and it can be launched here.
 
     Raises `RelayError` (`unknown_assistant`, `not_available`, `no_playbook` …).
     """
@@ -141,7 +141,7 @@ def chosen(spec: str, settings: Settings, requirement: str) -> str:
 
 
 def chain_of(chain: Sequence[str], settings: Settings, requirement: str) -> tuple[str, ...]:
-    """What of a chain a run keeps to: those that can be launched here, settled like `chosen`, each once.
+    """The part of a chain that a run keeps to: those that can be launched here, settled like `chosen`, each once.
 
     Raises `RelayError`: that of the first one if there are none, and that of any one which does not exist.
     """

@@ -74,7 +74,7 @@ def delay_of(text: str) -> float | None:
 
 
 def moment_of(text: str) -> datetime | None:
-    """When (UTC) it may be tried again, if the words name an instant: seconds since 1970, or a date with its time."""
+    """Time (UTC) to try it again, if the words name an instant: seconds since 1970, or a date with its time."""
     if found := _EPOCH.search(text):
         return from_epoch(int(found[1]))
     try:
@@ -104,8 +104,8 @@ def from_epoch(value: object) -> datetime | None:
 
 
 def lifted_at(text: str, now: datetime) -> datetime | None:
-    """When (UTC) it may be tried again, if the words name a time of day, a day of the week or a date. `now` is aware:
-    times without a zone are of its zone.
+    """Time (UTC) to try it again, if the words name a time of day, a day of the week or a date. `now` is aware: times
+    without a zone are of its zone.
     """
     for found in _CLOCK.finditer(text):
         if _names_a_time(found) and (when := _resolved(found, now)):

@@ -1,4 +1,4 @@
-"""What the end of any assistant means, whatever it printed: who ended it, what it said, what it used."""
+"""Meaning of the end of any assistant, whatever it printed: who ended it, what it said, what it used."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ def ends_of(stderr: str) -> str:
 
 
 class Tally:
-    """What a turn has used, by its events so far: a cumulative one replaces all before it, one with a `part` those of
+    """Usage of a turn, by its events so far: a cumulative one replaces all before it, one with a `part` those of
     the same part, others are added.
     """
 
@@ -161,7 +161,7 @@ class Tally:
 
 
 def usage_of(events: Sequence[AssistantEvent]) -> Usage:
-    """What a turn used in all."""
+    """The whole usage of a turn."""
     tally = Tally()
     for event in events:
         tally.add(event)
@@ -169,7 +169,7 @@ def usage_of(events: Sequence[AssistantEvent]) -> Usage:
 
 
 def asks(partial_line: str) -> bool:
-    """Whether the end of an output, without a line feed after it, is a question to whoever sits at the terminal."""
+    """True if the end of an output, without a line feed after it, is a question to whoever sits at the terminal."""
     return _QUESTION.search(partial_line[-200:]) is not None
 
 
@@ -191,5 +191,5 @@ def check_settings(settings: Mapping[str, Any], name: str, known: Mapping[str, t
 
 
 def invalid(problem: str) -> UsageError:
-    """What is wrong with the configuration, as an error."""
+    """The error that names a problem in the configuration."""
     return UsageError(f"configuration: {problem}", remedy="$EDITOR .project/config.yaml", code="config_invalid")

@@ -1,4 +1,4 @@
-"""What the programs that tell their events have in common. Each is a record of what differs, and a parser."""
+"""Parts shared by the programs that tell their events. Each is a record of what differs, and a parser."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ _VERSION = re.compile(r"\d+(?:\.\d+)+")
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """What was found of a program on this machine. `logged_in` is None where that can't be told without asking it."""
+    """Findings about a program on this machine. `logged_in` is None where that can't be told without asking it."""
 
     version: str | None
     supported: bool

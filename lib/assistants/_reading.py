@@ -39,7 +39,7 @@ def parse_object(line: str) -> Mapping[str, Any]:
 
 
 def at(data: object, path: str) -> object:
-    """What is at a dotted path, as `usage.input_tokens`, or None."""
+    """The value at a dotted path, as `usage.input_tokens`, or None."""
     for name in path.split("."):
         data = mapping(data).get(name)
     return data

@@ -126,7 +126,7 @@ def _code_of(wrong: AssistantEvent, end: Exit, exits: Mapping[int, str]) -> str:
 
 
 def _lifted(events: Sequence[AssistantEvent], said: str, now: datetime) -> dict[str, Any]:
-    """When the limit is lifted: as an event tells it, else as its words, or those that it printed beside, do."""
+    """Reads when the limit is lifted: from an event, else from its words, or from those that it printed beside."""
     told = [event for event in reversed(events) if event.error == "rate_limit" or event.kind == "finished"]
     final = next((event for event in told if event.kind == "finished"), None)
     at = next((event.retry_at for event in told if event.retry_at), None)

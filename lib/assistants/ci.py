@@ -12,7 +12,7 @@ from lib.model import JobResult
 
 
 class Ci:
-    """What it prints is its answer, and its exit status its verdict; it learns its role from the environment."""
+    """A program with its output as answer and its exit status as verdict; it learns its role from the environment."""
 
     name = "ci"
     install = "ln -s YOUR_ASSISTANT ~/.local/bin/ci"

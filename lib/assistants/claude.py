@@ -98,7 +98,7 @@ def _read_limit(data: Mapping[str, Any]) -> Iterator[AssistantEvent]:
 
 
 def _used(data: Mapping[str, Any]) -> Usage:
-    """What this turn used. On a resumed session `total_cost_usd` counts from its start, this turn's share does not."""
+    """Usage of this turn. On a resumed session `total_cost_usd` counts from its start, this turn's share does not."""
     share = data.get("model_usage_since_last_result")
     total = Usage()
     for model in mapping(share).values():

@@ -21,7 +21,7 @@ PLAYER = Path(__file__).resolve().parent.parent / "player.py"
 
 
 class Scripted:
-    """What a turn does is settled at its launch and handed to `lib.player`, after the prompt."""
+    """Settles at the launch of a turn what it does, and hands that to `lib.player`, after the prompt."""
 
     name = "scripted"
     install = "relay --version"

@@ -25,7 +25,7 @@ Sides = Mapping[str, tuple[Entry | None, Entry | None]]
 
 
 class Is(Enum):
-    """What a file is, between an old and a new version of it."""
+    """State of a file, between an old and a new version of it."""
 
     OLD = "old"
     NEW = "new"
@@ -64,7 +64,7 @@ def with_entries(repo: Repo, root: Path, index: Path, tree: str, wanted: Mapping
 
 
 def judge(repo: Repo, root: Path, path: str, old: Entry | None, new: Entry | None) -> Is:
-    """What lies at `path` of the work tree `root`.
+    """Judges the file at `path` of the work tree `root`.
 
     TORN is the beginning of the new content, or all of it with the old permission: git was killed while it wrote.
     Zeros are TORN too, as a power cut may leave them. A directory counts as MISSING: what is in it is judged by itself.
@@ -96,7 +96,7 @@ def judge(repo: Repo, root: Path, path: str, old: Entry | None, new: Entry | Non
 def foreign(
     repo: Repo, root: Path, tree: str, known: Sequence[str], besides: Mapping[str, Entry | None] | None = None
 ) -> bool:
-    """Whether `tree`, taken from the work tree `root`, holds what a cut-short checkout of `known` would not leave.
+    """True if `tree`, taken from the work tree `root`, holds what a cut-short checkout of `known` would not leave.
 
     Files of `besides` are known, too.
     """
@@ -109,7 +109,7 @@ def foreign(
 
 
 def _same(repo: Repo, root: Path, path: str, data: bytes, entry: Entry) -> bool:
-    """Whether `data` would be stored as that object, also after end-of-line conversion and filters."""
+    """True if `data` would be stored as that object, also after end-of-line conversion and filters."""
     algorithm = hashlib.sha1 if len(entry.oid) == 40 else hashlib.sha256  # noqa: PLR2004 - git's object formats
     if algorithm(b"blob %d\0" % len(data) + data).hexdigest() == entry.oid:
         return True
@@ -119,7 +119,7 @@ def _same(repo: Repo, root: Path, path: str, data: bytes, entry: Entry) -> bool:
 
 
 def _content(repo: Repo, root: Path, path: str, entry: Entry) -> bytes:
-    """What a checkout writes for that object."""
+    """The bytes that a checkout writes for that object."""
     filters = () if entry.mode == "120000" else ("--filters", f"--path={path}")
     kind = () if filters else ("blob",)
     return git(repo, "cat-file", *filters, *kind, entry.oid, work_tree=root).out

@@ -1,4 +1,4 @@
-"""How Relay's worktrees hang together: the folder, its `.git` file, and git's own record of it under `worktrees/`."""
+"""Parts of Relay's worktrees and their links: folder, `.git` file, and git's own record of it under `worktrees/`."""
 
 from __future__ import annotations
 
@@ -53,27 +53,27 @@ class Checkout:
 
     @property
     def look(self) -> Path:
-        """Where it is noted what commands left in the worktree."""
+        """The file that notes what commands left in the worktree."""
         return self._beside("look")
 
     @property
     def work(self) -> Path:
-        """Where it is noted what is work, though no commit has it, while a command runs beside it."""
+        """The file that notes the work that is in no commit, while a command runs beside it."""
         return self._beside("work")
 
     @property
     def ignored(self) -> Path:
-        """Where it is noted who made which ignored files of the worktree."""
+        """The file that notes who made which ignored files of the worktree."""
         return self._beside("ignored")
 
     @property
     def inside(self) -> Path:
-        """Where it is noted what commands changed inside of submodules."""
+        """The file that notes what commands changed inside of submodules."""
         return self._beside("inside")
 
     @property
     def whole(self) -> Path:
-        """Where it is noted up to when the worktree is durable."""
+        """The file that notes up to when the worktree is durable."""
         return self._beside("whole")
 
     def _beside(self, kind: str) -> Path:
@@ -85,7 +85,7 @@ class Checkout:
 
     @property
     def complete(self) -> bool:
-        """Whether it was once made as a whole, and is not gone: the private index is the last thing made."""
+        """True if it was once made as a whole, and is not gone: the private index is the last thing made."""
         return self.present and self.index.is_file()
 
 
@@ -109,7 +109,7 @@ def head_of(repo: Repo, checkout: Checkout) -> str | None:
 
 
 def in_merge(repo: Repo, checkout: Checkout) -> bool:
-    """Whether a merge was begun in the worktree and not ended."""
+    """True if a merge was begun in the worktree and not ended."""
     record = record_of(repo, checkout)
     return record is not None and (record / "MERGE_HEAD").exists()
 
@@ -143,7 +143,7 @@ def mend(repo: Repo, checkout: Checkout, head: str) -> bool:
 
 
 def intact(repo: Repo, checkout: Checkout) -> bool:
-    """Whether git would find its way from the worktree to its record, and a commit and an index there."""
+    """True if git would find its way from the worktree to its record, and a commit and an index there."""
     record = record_of(repo, checkout)
     if record is None or not _points(checkout, record):
         return False

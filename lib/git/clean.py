@@ -29,7 +29,7 @@ UNCLEAR: Final = "it can't be cleaned"
 
 @dataclass(slots=True)
 class Cleaned:
-    """What was removed, and what was kept with the reason of each; folders and branches by the names users know.
+    """Folders and branches that were removed, and those kept with the reason of each, by the names users know.
 
     `told` are sentences on what became of ignored files.
     """
@@ -103,14 +103,14 @@ def _clean_worktree(
 
 
 def _no_worktree(checkout: Checkout, head: str | None) -> str:
-    """Why what is there can't be judged as a worktree; empty if it can, or if nothing is there."""
+    """The reason why what is there can't be judged as a worktree; empty if it can, or if nothing is there."""
     if checkout.path.is_symlink() or (checkout.path.exists() and not checkout.path.is_dir()):
         return "it is no folder"
     return "its HEAD can't be read" if checkout.present and head is None else ""
 
 
 def _held(repo: Repo, checkout: Checkout, head: str) -> str:
-    """What the worktree holds, as a commit: `head` if nothing differs from it."""
+    """The content of the worktree, as a commit: `head` if nothing differs from it."""
     try:
         tree = "" if holds_just(repo, checkout, head) else _work_in(repo, checkout, head)
     except GitError:  # the private index may be torn, or name objects that were pruned

@@ -55,7 +55,7 @@ def stage(repo: Repo, path: Path, head: str, theirs: str, *, label: str = "", in
 
 
 def unresolved(repo: Repo, path: Path, head: str, theirs: str, *, staging_counts: bool = True) -> list[str]:
-    """What is still open of the merge of `theirs` into `head` in the worktree at `path`, a line each.
+    """Lists what is still open of the merge of `theirs` into `head` in the worktree at `path`, a line each.
 
     Text is resolved when no conflict marker is left in it; what has no markers (a binary file, a deletion, a link)
     when it was changed, staged with `git add` or `git rm`, or committed. With `staging_counts` False that is not asked
@@ -181,6 +181,6 @@ def _lines(repo: Repo, entry: Entry) -> list[bytes]:
 
 
 def _untouched(there: Repo, name: str, left: Entry | None) -> bool:
-    """Whether the file is as git left it."""
+    """True if the file is as git left it."""
     state = judge(there, there.root, name, left, None)
     return state is (Is.OLD if left else Is.MISSING)

@@ -1,4 +1,4 @@
-"""What a power cut took of a worktree: told from work, kept, and put right.
+"""Damage of a power cut to a worktree: told from work, kept, and put right.
 
 Linux writes a file out half a minute after it was changed. Until then a cut leaves it empty, or full of zeros, while
 its name, and even the index and the commit that a builder made of it, may be there.

@@ -1,4 +1,4 @@
-"""What changed between two commits, for reviewers, people and judgements; nothing that the tree asks for is run."""
+"""Changes between two commits, for reviewers, people and judgements; nothing that the tree asks for is run."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Difference:
 
 
 def difference(repo: Repo, old: str, new: str) -> Difference:
-    """What `new` changes of `old`, each a commit."""
+    """The changes from the commit `old` to the commit `new`."""
     stat = git(repo, *_BIG, "diff", *_PLAIN, "--stat=120,90", f"--stat-count={MAX_FILES}", old, new).text
     names = git(repo, "diff", *_PLAIN, "--no-renames", "--name-only", "-z", old, new).fields()
     parts: list[str] = []
@@ -68,7 +68,7 @@ def changes(repo: Repo, old: str, new: str) -> Changes:
 
 
 def count_files(repo: Repo, commit: str, besides: str) -> int:
-    """How many files a commit holds, those below the folder `besides` left out."""
+    """The number of files that a commit holds, those below the folder `besides` left out."""
     names = git(repo, "ls-tree", "-r", "-z", "--name-only", commit).fields()
     return sum(not name.startswith(f"{besides}/") for name in names)
 

@@ -16,7 +16,7 @@ from lib.git.submodules import declared, plain_name
 
 
 def note_inside(repo: Repo, checkout: Checkout) -> None:
-    """What is changed inside of submodules now was made by a command."""
+    """Notes that what is changed inside of submodules now was made by a command."""
     found = dict(_changed(repo, checkout))
     if found:
         replace_file(checkout.inside, json.dumps(found).encode())

@@ -71,7 +71,7 @@ def starting_point(repo: Repo) -> Base:
 
 
 def in_progress(git_dir: Path) -> str | None:
-    """What a user of that work tree has begun and not ended: `rebase`, `merge`, `cherry-pick`, `revert`, `bisect`."""
+    """The command that a user has begun there and not ended: `rebase`, `merge`, `cherry-pick`, `revert`, `bisect`."""
     return next((what for name, what in _IN_PROGRESS.items() if (git_dir / name).exists()), None)
 
 
@@ -86,7 +86,7 @@ def resolve(repo: Repo, ref: str) -> str | None:
 
 
 def is_ancestor(repo: Repo, ancestor: str, commit: str) -> bool:
-    """Whether all of `ancestor` is in `commit`, which a commit is in itself."""
+    """True if all of `ancestor` is in `commit`; a commit is in itself."""
     if ancestor == commit:
         return True
     with suppress(UnreadError):
@@ -107,7 +107,7 @@ def changed_paths(repo: Repo, old: str, new: str) -> list[tuple[str, str]]:
 
 
 def uncommitted(repo: Repo) -> dict[str, int]:
-    """How much of the work tree is in no commit: changed files, and untracked ones or folders of them."""
+    """Counts what of the work tree is in no commit: changed files, and untracked ones or folders of them."""
     listing = ("status", "--porcelain", "-z", "--no-renames", "--untracked-files=normal")
     marks = [line[:2] for line in git(repo, *listing).fields() if not line[3:].startswith(f"{repo.own}/")]
     untracked = marks.count("??")
@@ -169,5 +169,5 @@ def _main_tree(repo: Repo) -> Path | None:
 
 
 def _has_files(git_dir: Path) -> bool:
-    """Whether something was ever checked out there: core.bare may say otherwise."""
+    """True if something was ever checked out there: core.bare may say otherwise."""
     return (git_dir / "index").exists()

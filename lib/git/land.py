@@ -143,7 +143,7 @@ def _land_there(there: Repo, branch: str, tip: str, new: str) -> Landed | MovedO
 
 
 def _marker(there: Repo) -> Path:
-    """Where it is written what is landing in a work tree, for as long as it is; nothing was in its way then."""
+    """The file that says what is landing in a work tree, for as long as it is; written once nothing blocks that."""
     return there.git_dir / "relay-landing"
 
 

@@ -1,4 +1,4 @@
-"""Whether work is in a branch, in whatever way it got there."""
+"""Tells if work is in a branch, however it got there."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from lib.git.snapshot import tree_of
 
 
 def is_landed(repo: Repo, tip: str, target: str) -> bool:
-    """Whether all that `tip` brings is in `target`, also when it got there by a squash or a rebase."""
+    """True if all that `tip` brings is in `target`, also when it got there by a squash or a rebase."""
     if is_ancestor(repo, tip, target):
         return True
     base = git(repo, "merge-base", tip, target, ok=(0, 1)).text

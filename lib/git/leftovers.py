@@ -29,7 +29,7 @@ def note(checkout: Checkout, sides: Sides) -> None:
 
 
 def noted(checkout: Checkout) -> Sides:
-    """What the last look has found."""
+    """The leftovers that the last look has found."""
     with suppress(FileNotFoundError):
         rows = json.loads(checkout.look.read_bytes())
         return {path: (_entry(was), _entry(left)) for path, was, left in rows}
@@ -83,7 +83,7 @@ class _Places:
         self._folders = {str(parent) for file in files for parent in PurePosixPath(file).parents}
 
     def free(self, path: str, entry: Entry | None) -> bool:
-        """Whether `entry` can be put at `path` beside them."""
+        """True if `entry` can be put at `path` beside them."""
         parents = {str(parent) for parent in PurePosixPath(path).parents}
         return entry is None or not (path in self._folders or parents & self._files)
 

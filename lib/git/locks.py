@@ -111,7 +111,7 @@ def _places(git_dir: Path) -> set[Path]:
 
 
 def _works_in(pid: str, words: list[str], places: set[Path]) -> bool:
-    """Whether that git may work in one of `places`; one that can't be looked into might."""
+    """True if that git may work in one of `places`; one that can't be looked into might."""
     try:
         cwd = (_PROC / pid / "cwd").readlink()
         named = [entry for entry in (_PROC / pid / "environ").read_bytes().split(b"\0") if entry.startswith(b"GIT_")]

@@ -47,7 +47,7 @@ def _differing(repo: Repo, checkout: Checkout, head: str) -> Sides:
 
 
 def holds_just(repo: Repo, checkout: Checkout, head: str) -> bool:
-    """Whether nothing differs from the commit `head`, by looks that store nothing; not said of one with submodules."""
+    """True if nothing differs from the commit `head`, by looks that store nothing; never true with submodules."""
     if not checkout.index.is_file():
         return False
     listing = ("ls-files", "-t", "--stage", "--others", "--exclude-standard", "-z")
@@ -59,7 +59,7 @@ def holds_just(repo: Repo, checkout: Checkout, head: str) -> bool:
 
 
 def _tree(repo: Repo, checkout: Checkout, head: str) -> str:
-    """What the worktree holds, taken with a copy of the private index: that one names no object that may vanish."""
+    """The worktree's content, taken with a copy of the private index: that one names no object that may vanish."""
     index = checkout.index.with_name(f"{checkout.name}.looking")
     copy_index(checkout.index, index)
     try:

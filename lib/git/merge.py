@@ -65,7 +65,7 @@ class Conflict:
 
 @dataclass(frozen=True, slots=True)
 class Merged:
-    """How far merging came: the ref's commit, the builders in it, and who stands in the way with what."""
+    """Result of merging: the ref's commit, the builders in it, and the one that conflicts, with its conflict."""
 
     head: str
     merged: list[str]

@@ -30,7 +30,7 @@ def commit_tree(repo: Repo, tree: str, parents: Sequence[str], message: str, env
 
 
 def dated(repo: Repo, parents: Sequence[str]) -> dict[str, str]:
-    """Who makes a merge, and when: as its newest parent, so that merging again gives the same commit."""
+    """The author and date of a merge: the date of its newest parent, so that merging again gives the same commit."""
     stamps = git(repo, "rev-list", "--no-walk", "--timestamp", *parents).text.splitlines()
     newest = max(int(line.split()[0]) for line in stamps)
     return identity_env(repo) | at(newest)
@@ -79,7 +79,7 @@ def value(repo: Repo, ref: str) -> str | None:
 
 
 def lasting(repo: Repo, ref: str, known: str, make: Callable[[int], T]) -> T:
-    """What `make` gives, which writes objects and moves `ref` to them.
+    """Calls `make`, which writes objects and moves `ref` to them, and gives its result.
 
     No ref names a new object at first, and a `git gc --prune=now` that the user runs just then removes it. So once the
     ref has moved, those that were under way are waited for, and if anything is gone the ref goes back and `make`, with
@@ -104,7 +104,7 @@ def lasting(repo: Repo, ref: str, known: str, make: Callable[[int], T]) -> T:
 
 
 def _settled(repo: Repo, ref: str, before: str | None, known: str) -> bool:
-    """Whether all that the ref has come to name is there; else it is put back."""
+    """True if all that the ref has come to name is there; else the ref is put back."""
     head = value(repo, ref)
     if head is None or head == before or complete(repo, head, before or known):
         return True
@@ -121,7 +121,7 @@ def _put_back(repo: Repo, ref: str, head: str, before: str | None) -> None:
 
 
 def complete(repo: Repo, commit: str, known: str) -> bool:
-    """Whether the commit and all that it adds to the commit `known` is there."""
+    """True if the commit and all objects that it adds to the commit `known` are there."""
     command = ("rev-list", "--objects", "--quiet", commit, f"^{known}")
     return git(repo, *command, ok=(0, 1, 128)).status == 0
 

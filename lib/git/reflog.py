@@ -17,7 +17,7 @@ def checked_out(git_dir: Path) -> list[str]:
 
 
 def read_log(file: Path) -> list[tuple[str, str]]:
-    """Where the ref was and why it was moved there, the newest first; nothing if git keeps no log of it.
+    """Commits that the ref was moved to, each with the reason, the newest first; nothing if git keeps no log of it.
 
     Lines that a power cut left empty or full of zeros are passed over.
     """

@@ -85,6 +85,6 @@ def _listed(repo: Repo, folder: str) -> list[tuple[str, str, str, str]]:
 
 
 def _files(repo: Repo, commit: str) -> int:
-    """How many files the commit changes, against its first parent."""
+    """The number of files that the commit changes, against its first parent."""
     command = ("show", "--format=", "--name-only", "--first-parent", "-m", "-z")
     return len(git(repo, *command, commit).fields())

@@ -86,7 +86,7 @@ class Repo:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """How a git command ended: what it wrote, and an exit status that the caller expects."""
+    """Result of a git command: what it wrote, and an exit status that the caller expects."""
 
     status: int
     out: bytes
@@ -114,7 +114,7 @@ class GitKilledError(GitError):
 
 
 def again(task: Callable[[], T]) -> T:
-    """What `task` gives, which can be done again from any half-done state, and is when a git of its is killed.
+    """Gives the result of `task`, which can be done again from any half-done state, and is when a git of its is killed.
 
     A machine without memory does that. Raises `GitKilledError` when it happens each time.
     """
@@ -173,7 +173,7 @@ def _held(index: Path, said: bytes) -> Path | None:
 
 
 def environment(index: Path | None = None) -> dict[str, str]:
-    """What git is started with: nothing inherited that chooses a repository, no prompt, no translation."""
+    """The environment of git: nothing inherited that chooses a repository, no prompt, no translation."""
     inherited = {name: value for name, value in os.environ.items() if name in _KEPT or not name.startswith("GIT_")}
     private = {"GIT_INDEX_FILE": str(index)} if index else {}
     return inherited | _VARIABLES | private
@@ -214,7 +214,7 @@ def _words(args: Sequence[str]) -> str:
 
 
 def explained(repo: Repo, args: Sequence[str], done: Done, lock: Path | None = None) -> RelayError:
-    """What stands behind a failure, found by asking the system rather than from git's wording."""
+    """The cause of a failure, as an error, found by asking the system rather than from git's wording."""
     said = os.fsdecode(done.err or done.out).strip()[:2000]
     message = f"{_words(args)} failed ({done.status}): {said}"
     if lock is not None:

@@ -41,7 +41,7 @@ class Content:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What a builder left, as a commit on its branch.
+    """The work that a builder left, as a commit on its branch.
 
     `changed` are the paths that differ from the base. `nested` are folders that had been made repositories of their
     own: their files are in the commit, their history is not. `left_out` are changes of Relay's own folder, which are
@@ -126,7 +126,7 @@ def _commit(repo: Repo, checkout: Checkout, ref: str, base: str, message: str, a
 
 
 def filled(repo: Repo, checkout: Checkout, tree: str, hollow: list[str], parent: str) -> dict[str, Entry | None]:
-    """What makes submodules what they are in `parent` whose folder was filled with plain files.
+    """The entries that restore, as in `parent`, the submodules whose folder was filled with plain files.
 
     The files are rescued, as a commit of nothing but them, which is the same one each time.
     """
@@ -152,7 +152,7 @@ def _committed(repo: Repo, parent: str, left: Left) -> list[str]:
 
 
 def _goes_on(repo: Repo, commit: str, base: str, tip: str | None, head: str | None) -> bool:
-    """Whether a commit can be the parent: it continues the base, and what is checked out also the branch."""
+    """True if a commit can be the parent: it continues the base, and what is checked out also the branch."""
     on_branch = commit != head or tip is None or is_ancestor(repo, tip, commit)
     return on_branch and is_ancestor(repo, base, commit)
 
@@ -203,7 +203,7 @@ def _ignored_but_committed(repo: Repo, path: Path, index: Path, start: str) -> l
 
 
 def _is_file_of(path: Path, name: str) -> bool:
-    """Whether a file or a link is at `name`, and no link led there."""
+    """True if a file or a link is at `name`, and no link led there."""
     file = path / name
     plain = file.is_symlink() or file.is_file()
     return plain and file.parent.resolve() == Path(os.path.normpath(path.resolve() / name)).parent

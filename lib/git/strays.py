@@ -74,7 +74,7 @@ def put_back_own(repo: Repo, run: str, ref: str, path: Path | None = None) -> li
 def taken(
     repo: Repo, run: str, branch: str, base: str, tips: Collection[str], landed: Collection[str] = ()
 ) -> Taken | None:
-    """Whether `branch`, which was at `base` when the run began, has commits that builders of the run made.
+    """Finds the commits on `branch`, which was at `base` when the run began, that builders of the run made.
 
     Those of a commit `landed` that Relay was about to move it to, and that it has, are no builder's doing.
     """
@@ -120,7 +120,7 @@ def _count(repo: Repo, tip: str, base: str, theirs: set[str]) -> int:
 
 
 def _remedy(repo: Repo, ref: str, before: str, tip: str) -> str:
-    """What moves the branch back, also in a work tree whose files went along."""
+    """The command that moves the branch back, also in a work tree whose files went along."""
     for place in worktrees(repo):
         there = Repo(place.path, place.git_dir, repo.common_dir)
         if place.branch == ref and git(there, "diff-index", "--cached", "--quiet", tip, ok=(0, 1)).status == 0:
@@ -134,5 +134,5 @@ def _moved_in(repo: Repo, path: Path) -> set[str]:
 
 
 def _log(repo: Repo, ref: str) -> list[tuple[str, str]]:
-    """Where the ref was and why it was moved there, the newest first; nothing if git keeps no log of it."""
+    """Commits that the ref was moved to, each with the reason, the newest first; nothing if git keeps no log of it."""
     return read_log(repo.common_dir / "logs" / ref)

@@ -43,7 +43,7 @@ def out_of_reach(repo: Repo, checkout: Checkout, changed: Sides) -> dict[str, En
 def put_aside(
     found: Mapping[str, Entry], before: Mapping[str, Entry], hollow: Collection[str]
 ) -> dict[str, Entry | None]:
-    """What makes the submodules `hollow`, whose folder was filled with plain files, what they were `before`."""
+    """Entries that make the submodules `hollow`, whose folder was filled with plain files, what they were `before`."""
     wanted: dict[str, Entry | None] = {}
     for name in hollow:
         link = before.get(name)
@@ -53,17 +53,17 @@ def put_aside(
 
 
 def plain_name(name: str) -> bool:
-    """Whether the name of a submodule, which is a path below `modules/`, leads nowhere else."""
+    """True if the name of a submodule, which is a path below `modules/`, does not lead out of it."""
     return ".." not in PurePosixPath(name).parts and not PurePosixPath(name).is_absolute()
 
 
 def has_commit(module: Path, oid: str) -> bool:
-    """Whether the git directory of a submodule has the commit."""
+    """True if the git directory of a submodule has the commit."""
     return _asked(module, "cat-file", "-e", f"{oid}^{{commit}}") is not None
 
 
 def _reachable(repo: Repo, checkout: Checkout, name: str | None, entry: Entry) -> bool:
-    """Whether the project has the commit; or a remote, by what the worktree's own copy has last seen of it."""
+    """True if the project has the commit, or a remote has, by what the worktree's own copy has last seen of it."""
     if not name or not plain_name(name):
         return False
     if any(has_commit(place / "modules" / name, entry.oid) for place in {repo.git_dir, repo.common_dir}):

@@ -1,4 +1,4 @@
-"""Whether a run can start here, and whether git and Relay mean the same work tree: asked before anything is made."""
+"""Checks, before anything is made, that a run can start here, and that git and Relay mean the same work tree."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a repository looks like, in a page: for the architect's prompt. The only user of GitPython."""
+"""Overview of a repository, in a page, for the architect's prompt. The only user of GitPython."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ def vacate(repo: Repo, path: Path, branch: str, base: str, ignored: Path) -> lis
 
 
 def _is_as_made(repo: Repo, checkout: Checkout, ref: str, base: str) -> bool:
-    """Whether the worktree differs in nothing from a new one of `base`, by what git's record and the files say."""
+    """True if the worktree differs in nothing from a new one of `base`, by what git's record and the files say."""
     record = record_of(repo, checkout)
     return (
         record is not None

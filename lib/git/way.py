@@ -1,4 +1,4 @@
-"""What stands in the way of landing, told apart so that its owner can clear it."""
+"""Obstacles to landing, sorted by kind so that their owner can clear them."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def busy(git_dir: Path) -> str | None:
 
 
 def in_the_way(there: Repo, tip: str, new: str) -> Blocked | None:
-    """What of the user's would be lost if the work tree `there` went from `tip` to `new`."""
+    """The user's changes and files that would be lost if the work tree `there` went from `tip` to `new`."""
     unmerged = {line.partition("\t")[2] for line in git(there, "ls-files", "--unmerged", "-z").fields()}
     if unmerged:
         message = f"{there.root} has unresolved conflicts: {some(unmerged)}"
@@ -92,7 +92,7 @@ def _as_wholes(paths: Iterable[str], folders: set[str]) -> set[str]:
 
 
 def _found_at(root: Path, path: str) -> Iterable[str]:
-    """What is there where a new file is to be: the file, a file where its folder is to be, or all files of a folder."""
+    """Paths that take the place of a new file: the file, a file where its folder is to be, or all files of a folder."""
     for part in [*reversed(PurePosixPath(path).parents)][1:]:
         if os.path.lexists(root / part) and ((root / part).is_symlink() or not (root / part).is_dir()):
             return [str(part)]

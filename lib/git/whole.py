@@ -35,7 +35,7 @@ def believe(checkout: Checkout) -> None:
 
 
 def believed(checkout: Checkout) -> bool:
-    """Whether the worktree was whole once since its file system was mounted: no power cut can have taken anything."""
+    """True if the worktree was whole once since its file system was mounted: no power cut can have taken anything."""
     with suppress(OSError):
         return checkout.whole.read_text(errors="replace") == mounted(checkout.path)
     return False
@@ -63,7 +63,7 @@ def forget(checkout: Checkout) -> None:
 
 
 def sound_index(index: Path) -> bool:
-    """Whether that is an index as Relay's git writes it, with the checksum at its end (gitformat-index(5))."""
+    """True if that is an index as Relay's git writes it, with the checksum at its end (gitformat-index(5))."""
     with suppress(OSError):
         data = index.read_bytes()
         closed = any(made(data[:-size]).digest() == data[-size:] for made, size in _CHECKSUMS)

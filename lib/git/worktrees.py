@@ -35,7 +35,7 @@ _INCLUDE_MAX_BYTES: Final = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """What was found where a worktree was made ready.
+    """Findings from making a worktree ready.
 
     `damage` is what a power cut had emptied, which is put right; `missing` are the submodules of a new worktree that
     can't be checked out, as nobody here has them.

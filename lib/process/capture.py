@@ -1,4 +1,4 @@
-"""What a job prints, on its way to its files: through a process that masks secrets (`lib.scribe`).
+"""Output of a job, on its way to its files: through a process that masks secrets (`lib.scribe`).
 
 It belongs to nobody: no child of ours, and no process of the job's, so that it outlives both for as long as there is
 something to write.
@@ -34,7 +34,7 @@ _POLL_S: Final = 0.01
 
 
 class Ends(NamedTuple):
-    """What a shim gets: both streams, what it closes when its program has ended, and where it then reads the answer."""
+    """Pipe ends of a shim: both streams, one to close when its program has ended, and one to then read the answer."""
 
     out: int
     err: int

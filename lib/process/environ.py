@@ -62,7 +62,7 @@ _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 def environment(
     base: Mapping[str, str], additions: Mapping[str, str], *, passed: Iterable[str] = (), root: Path | None = None
 ) -> dict[str, str]:
-    """What a job's programs get: of `base` the ordinary variables and those that `passed` (fnmatch) names, then
+    """Variables that a job's programs get: of `base` the ordinary ones and those that `passed` (fnmatch) names, then
     `additions`.
 
     Ordinary ones are `ORDINARY`, unless their name is that of a secret. Never passed are: `RELAY_*`; `GIT_*` but for

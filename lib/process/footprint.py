@@ -1,4 +1,4 @@
-"""How much memory the processes of a job take, and how many they are."""
+"""Memory that the processes of a job take, and their number."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Footprint(NamedTuple):
 
 
 def footprint(targets: Targets, *, exact_above_bytes: float = float("inf")) -> dict[str, Footprint]:
-    """What the jobs take now, by their marks, their shims and what contains them not counted.
+    """The footprints of the jobs now, by their marks; their shims and what contains them are not counted.
 
     Memory that processes share after a fork is counted once for each, unless that makes more than `exact_above_bytes`:
     then it is divided among them, which takes the kernel longer to find out. Without /proc all is 0. Raises `OSError`.

@@ -1,4 +1,4 @@
-"""Who a process is, how long it has run, and how its end is awaited. A pid alone is somebody else's sooner or later."""
+"""Identity of a process, its running time, and the wait for its end. A pid alone is somebody else's sooner or later."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def now() -> Now:
 
 
 def identify(pid: int) -> ProcessIdentity | None:
-    """Who has that pid now, also if it has ended and was not reaped. Raises `OSError` without a free descriptor."""
+    """The process with that pid now, also if ended and not reaped. Raises `OSError` without a free descriptor."""
     from lib.model import ProcessIdentity
 
     found = row(pid)
@@ -46,7 +46,7 @@ def identify(pid: int) -> ProcessIdentity | None:
 
 
 def alive(identity: ProcessIdentity) -> bool:
-    """Whether that very process runs (or stands still); one that has ended and was not reaped does not."""
+    """True if that very process runs (or is suspended); one that has ended and was not reaped does not."""
     return is_running(identity.pid, identity.start_ticks) and identity.boot_id == boot_id()
 
 

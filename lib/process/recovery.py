@@ -1,4 +1,4 @@
-"""What became of a job whose orchestrator is gone."""
+"""Finds what became of a job whose orchestrator is gone."""
 
 from __future__ import annotations
 

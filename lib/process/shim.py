@@ -65,7 +65,7 @@ class SpawnFailed(RelayError):  # noqa: N818 - what happened
 
 @dataclass(frozen=True, slots=True)
 class SpawnSpec:
-    """What to start. `job_id` becomes RELAY_JOB, the mark that its processes are found by: unique on the machine.
+    """A job to start. `job_id` becomes RELAY_JOB, the mark that its processes are found by: unique on the machine.
 
     `env` is the whole environment (see `environment`), `folder` the job's own for claim and exit, `output` that of
     `output.log` and `stderr.log`, which are added to. `cwd` is absolute.
@@ -103,7 +103,7 @@ def spawn(spec: SpawnSpec) -> ProcessIdentity:
 
 
 def exit_status(folder: Path) -> int | None:
-    """What the shim recorded: the exit status as a shell counts it (128 and the signal's number if killed)."""
+    """The exit status that the shim recorded, as a shell counts it (128 and the signal's number if killed)."""
     try:
         recorded = _STATUS.fullmatch(read_plain(folder / EXIT, limit=_EXIT_MAX_BYTES) or b"")
     except NotPlainError:  # no shim makes that

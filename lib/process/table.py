@@ -86,7 +86,7 @@ def _pids(since_pid: int, age_s: float) -> set[int]:
 
 
 def _pids_only_rose(since_pid: int, age_s: float) -> bool:
-    """Whether all that was started later has a higher pid: they are given out in rising order, and then start over."""
+    """True if all that was started later has a higher pid: they are given out in rising order, and then start over."""
     pids = int(read("/proc/sys/kernel/pid_max"))
     last = int(read("/proc/loadavg").split()[-1])
     return age_s < pids / MAX_FORKS_PER_S and last >= since_pid
@@ -121,7 +121,7 @@ def environ_of(process: Row) -> bytes | None:
 
 
 def _is_bare(pid: int) -> bool:
-    """Whether its environment is really empty, by `env_start` and `env_end` of proc_pid_stat(5).
+    """True if its environment is really empty, by `env_start` and `env_end` of proc_pid_stat(5).
 
     They differ if it was read as empty because its program was just being replaced. While that lasts they may be the
     same, but `startcode` is 0: Linux sets it after them (fs/binfmt_elf.c).

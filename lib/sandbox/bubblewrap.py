@@ -51,7 +51,7 @@ _FORBIDDING: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """Whether jobs can be contained here: `version`, or why not and what to type."""
+    """Result of a check that jobs can be contained here: `version`, or why not and what to type."""
 
     works: bool
     version: str = ""

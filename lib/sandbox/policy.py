@@ -1,4 +1,4 @@
-"""What a contained program sees and may write: decided here from the paths of a job, carried out by bubblewrap.
+"""Files that a contained program sees and may write: decided here from the paths of a job, carried out by bubblewrap.
 
 All is read-only but what a job needs. Hidden are temporary folders and sockets, through which it could reach other
 programs of the user, files whose only content are keys to elsewhere, and Relay's locks and run database.
@@ -20,8 +20,8 @@ from lib.paths import Project, user_state_dir
 
 
 class Access(Enum):
-    """What a place is inside. TEMPORARY is the scratch folder under another name, MEMORY an empty file system of
-    `memory_max`; an EMPTY folder and a file that holds NOTHING stand in for what is hidden.
+    """Kinds of places in the sandbox. TEMPORARY is the scratch folder under another name, MEMORY an empty file
+    system of `memory_max`; an EMPTY folder and a file that holds NOTHING stand in for what is hidden.
     """
 
     READ = auto()
@@ -34,7 +34,7 @@ class Access(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What one job may do. `access` has real paths that exist, of which the innermost counts for a file.
+    """The rights of one job. `access` has real paths that exist, of which the innermost counts for a file.
 
     `folder` is where it starts. `memory_max` (bytes) bounds what it may put into /dev/shm, `tasks_max` the processes
     and threads that it may have where the kernel counts them for each sandbox. `is_root`: then it may do to its own
@@ -51,7 +51,7 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Where a job works. It may write `worktree` unless `reviews`, `scratch`, `keep`, `files`, and of its user's files
+    """Paths of a job. It may write `worktree` unless `reviews`, `scratch`, `keep`, `files`, and of its user's files
     those that `own` (its program's) and `granted` (the configuration's) name, `~` standing for `home`.
 
     `is_assistant`: then it sees the logins of assistants. `programs` are folders that must be seen wherever they lie.
@@ -154,7 +154,7 @@ def _guard(own: Path, home: Path) -> None:
 
 
 def relays_own(project: Project) -> list[Path]:
-    """What no job may ever write: the records and the state of Relay, and the repository itself."""
+    """The paths that no job may ever write: the records and the state of Relay, and the repository itself."""
     return list(_real((project.dot, project.common_dir, project.git_dir, user_state_dir())))
 
 
@@ -189,7 +189,7 @@ def _hidden(places: Places, seen: Iterable[Path]) -> Iterator[tuple[Path, Access
 
 
 def _resolver() -> Iterator[Path]:
-    """Where names of hosts are looked up: the folder, as the file in it is replaced when the network changes."""
+    """The configuration of the resolver: its folder, as the file in it is replaced when the network changes."""
     for path in _real([_RESOLVER]):
         yield path if path.parent in SOCKETS else path.parent
 

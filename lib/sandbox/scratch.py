@@ -60,7 +60,7 @@ def _is_private(folder: Path) -> bool:
 
 
 def scratch_of(records: Path) -> Path | None:
-    """Where the scratch folder of a job is that has not been removed yet; None for what no `make_scratch` wrote."""
+    """The scratch folder of a job, if it has not been removed yet; None for what no `make_scratch` wrote."""
     try:
         written = read_plain(records / RECORD, limit=_MAX_BYTES)
     except NotPlainError:  # nothing that was written here
