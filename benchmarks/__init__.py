@@ -1,1 +1,1 @@
-"""What Relay promises about time and memory, measured against the plainest thing that does the same, side by side."""
+"""Relay's promises about time and memory, measured against the plainest thing that does the same, side by side."""

@@ -1,4 +1,4 @@
-"""What an orchestrator costs while a person thinks."""
+"""The cost of an orchestrator while a person thinks."""
 
 from __future__ import annotations
 

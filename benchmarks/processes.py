@@ -1,4 +1,4 @@
-"""How many git processes a builder takes, those that git starts itself included, by git's own trace of each."""
+"""Number of git processes that a builder takes, those that git starts itself included, by git's own trace of each."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def measure(folder: Path, runs: int) -> list[Row]:
 
 
 def _each(root: Path, few: tuple[str, ...], many: tuple[str, ...], settings: dict[str, str]) -> float:
-    """What each further builder adds, so that what a run takes once is left out."""
+    """The processes that each further builder adds, so that what a run takes once is left out."""
     runs = ((FEW, few), (MANY, many))
     less, more = (_traced(root / str(parts), parts, command, settings) for parts, command in runs)
     return (more - less) / (MANY - FEW)

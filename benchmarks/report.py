@@ -1,4 +1,4 @@
-"""What was measured, against what, and the table that shows it."""
+"""The figures measured, those of their floors, and the table that shows them."""
 
 from __future__ import annotations
 

@@ -97,7 +97,7 @@ class Scratch:
         return done.stdout
 
     def seconds(self, *command: str) -> float:
-        """How long the command takes from its start to its end. Raises `RuntimeError` if it fails."""
+        """Seconds that the command takes from its start to its end. Raises `RuntimeError` if it fails."""
         begun = time.perf_counter()
         self.run(*command)
         return time.perf_counter() - begun

@@ -1,4 +1,4 @@
-"""How long the commands take that a person or an assistant types most."""
+"""The duration of the commands that a person or an assistant types most."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What Relay stands on: it knows no particular phase and never imports the layers above it."""
+"""The foundation of Relay: it knows no particular phase and never imports the layers above it."""

@@ -1,4 +1,4 @@
-"""What a failed attempt leads to: another one after a pause, or giving up. Pure."""
+"""Consequences of a failed attempt: another one after a pause, or giving up. Pure."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ def backoff_s(config: Config, attempt: int, salt: str) -> float:
 
 
 def retry_is_due(builder: Builder, now: Now) -> bool:
-    """Whether the pause is over; after a reboot the clock that it was counted on is gone, and so is the pause."""
+    """True if the pause is over; after a reboot the clock that it was counted on is gone, and so is the pause."""
     if builder.retry_at_mono_s is None or builder.retry_boot_id != now.boot_id:
         return True
     return now.mono_s >= builder.retry_at_mono_s
@@ -172,7 +172,7 @@ def another_round(builder: Builder, words: str, config: Config) -> dict[str, Any
 
 
 def _feedback(step: str, result: JobResult) -> str:
-    """What the next attempt is told: the end of what a failed command printed, or how the turn failed."""
+    """Feedback for the next attempt: the step and how it failed, then the end of what a command printed, if any."""
     tail = str(result.data.get("tail", "")).strip()
     said = f"{step} failed: {result.message}"
     return f"{said}\n\n{tail}" if tail else said

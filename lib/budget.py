@@ -1,4 +1,4 @@
-"""What may be spent, by a run and by a builder, and whether it is spent. Pure.
+"""Budgets of a run and of a builder, and whether they are used up. Pure.
 
 Cost counts as far as assistants tell it, or as the configuration prices their tokens.
 """
@@ -31,7 +31,7 @@ def run_budget(
 
 
 def builder_budget(config: Config, builder: Builder, running: Usage = Usage()) -> str:  # noqa: B008 - a frozen value
-    """How much of a builder's own budget is used, in words, if that is all of it; else nothing.
+    """The amount used of a builder's own budget, in words, if that is all of it; else an empty string.
 
     `running` is what its turn that runs has used so far.
     """

@@ -1,4 +1,4 @@
-"""Which assistant takes the next turn: the first of its chain that no limit holds, within what may be spent. Pure."""
+"""The assistant for the next turn: the first of its chain that no limit holds, within the run's budget. Pure."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ANSWERING = 'relay answer "words"'
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Who takes the turn; None while nobody can, `why` in words.
+    """The assistant that takes the turn; None while none can, `why` in words.
 
     It can be asked for again at `until_mono_s`, or when a turn ends; never by itself if there is a `problem`.
     """
@@ -30,7 +30,7 @@ class Choice:
 
 
 def program(assistant: str) -> str:
-    """What a limit is shared by: the name of `NAME` or `NAME:VARIANT`."""
+    """The program, `NAME`, of `NAME` or `NAME:VARIANT`: its variants share a limit."""
     return assistant.partition(":")[0]
 
 
@@ -68,7 +68,7 @@ def choose(
 
 
 def nobody(choice: Choice, next_action: str) -> Outcome:
-    """What a handler answers that can't go on without an assistant: it waits, or asks ci."""
+    """The outcome for a handler that can't go on without an assistant: it waits, or asks ci."""
     if choice.problem is None:
         return Wait(choice.until_mono_s)
     action = EXTEND_BUDGET if choice.problem.code == "run_budget" else "fix_failure"
@@ -90,14 +90,14 @@ def _ended(sentence: str) -> str:
 
 
 def is_held(hold: Hold, now: Now) -> bool:
-    """Whether it is in force; when it is over, one turn may be tried."""
+    """True if the hold is in force; when it is over, one turn may be tried."""
     if hold.until is None or hold.until_mono_s is None:
         return True
     return now.mono_s < hold.until_mono_s if hold.boot_id == now.boot_id else now.wall < hold.until
 
 
 def is_later(job: Job, hold: Hold, now: Now) -> bool:
-    """Whether a job that runs, or has just ended, was started after the hold began: in another boot, or later in it."""
+    """True if a job that runs, or has just ended, was started after the hold began: in another boot, or later in it."""
     return hold.boot_id != now.boot_id or job.started_mono_s > hold.since_mono_s
 
 
@@ -129,7 +129,7 @@ def _refusal(view: PhaseView, assistant: str, name: str, builder: str | None) ->
 
 
 def _tried(view: PhaseView, name: str, hold: Hold, starting: Iterable[JobSpec]) -> bool:
-    """Whether a turn of the assistant is being tried since its hold ran out, and has not been answered."""
+    """True if a turn of the assistant is being tried since its hold ran out, and has not been answered."""
     if any(program(spec.assistant) == name for spec in starting):
         return True
     return any(

@@ -137,7 +137,7 @@ class PhaseHandler(Protocol):
     phases: tuple[str, ...]
 
     def step(self, view: PhaseView) -> Outcome:
-        """What is to be done now. Called at every tick; has no side effects; same view, same answer."""
+        """Decides what is to be done now. Called at every tick; has no side effects; same view, same answer."""
         ...
 
 
@@ -175,7 +175,7 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """How to start it: `argv`, additions to the environment, what goes to standard input, and the session's id if
+    """A turn's command: `argv`, additions to the environment, what goes to standard input, and the session's id if
     the caller chooses it.
 
     `folders` are the program's own, `~` standing for the home directory: it may write them in the sandbox. `variables`
@@ -217,7 +217,7 @@ class AssistantEvent:
 
 @dataclass(frozen=True, slots=True)
 class Exit:
-    """How the process ended: `status` None when nobody recorded it; `stopped` is the reason if Relay ended it."""
+    """The end of the process: `status` None when nobody recorded it; `stopped` is the reason if Relay ended it."""
 
     status: int | None
     stopped: str = ""
@@ -241,7 +241,7 @@ class Assistant(Protocol):
         ...
 
     def launch(self, turn: Turn) -> Launch:
-        """How to start this turn so that it never waits for a permission. Raises `RelayError` if it can't be."""
+        """The command for this turn, which never waits for a permission. Raises `RelayError` if there can't be one."""
         ...
 
     def read(self, line: str) -> Sequence[AssistantEvent]:
@@ -249,7 +249,7 @@ class Assistant(Protocol):
         ...
 
     def verdict(self, end: Exit, events: Sequence[AssistantEvent], stderr: str) -> JobResult:
-        """What its end means, from the exit and all that it said. `data["text"]` is its final message."""
+        """The result of the turn, from the exit and all that it said. `data["text"]` is its final message."""
         ...
 
 

@@ -51,7 +51,7 @@ def parse_design(text: str) -> Design:
 
 
 def check(design: Design) -> tuple[list[str], list[str]]:
-    """What keeps the design from being built, and what only deserves a look: errors and warnings, as sentences."""
+    """Errors, which keep the design from being built, and warnings, which only deserve a look, as sentences."""
     ids = [component.id for component in design.components]
     errors = [
         f'two components have the id "{name}"; give each its own' for name in dict.fromkeys(ids) if ids.count(name) > 1

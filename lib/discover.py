@@ -141,7 +141,7 @@ def _module_of(file: Path) -> ModuleType:
 
 
 def _mismatch(plugin: object, name: str, protocol: Callable[..., object], attribute: str) -> str | None:
-    """What keeps the object from satisfying the protocol, with the fix, or None."""
+    """The reason why the object does not satisfy the protocol, with the fix, or None."""
     for member, is_method in _members(protocol).items():
         if not hasattr(plugin, member):
             kind = f"def {member}(self, …)" if is_method else f"{member} = …"

@@ -23,7 +23,7 @@ MAX_BYTES: Final = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Late:
-    """What was saved into a displaced file; whoever took it up, or set it aside, removes `path`."""
+    """Data that was saved into a displaced file; whoever took it up, or set it aside, removes `path`."""
 
     path: Path
     data: bytes
@@ -87,7 +87,7 @@ def _is_as_it_was(slot: str, name: str, data: bytes) -> bool:
 
 
 def _is_open_for_writing(folder: int, name: str) -> bool | None:
-    """Whether any process has it open for that: then, and only then, a read lease is refused (fcntl(2)).
+    """True if any process has it open for writing: then, and only then, a read lease is refused (fcntl(2)).
 
     None where that can't be told: on other systems, on file systems without leases, and of somebody else's file.
     """

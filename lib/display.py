@@ -1,4 +1,4 @@
-"""What others wrote, made fit to be shown: control sequences visible, widths counted. `lib.masking` hides secrets.
+"""Text that others wrote, made fit to be shown: control sequences visible, widths counted. `lib.masking` hides secrets.
 
 Output of assistants, names in a repository and words of a requirement all reach terminals and logs. None of them may
 move the cursor, set a clipboard, reverse the reading direction, or forge a line.
@@ -42,7 +42,7 @@ def counted(number: int, what: str) -> str:
 
 
 def width(text: str) -> int:
-    """How many terminal columns the text takes: wide East Asian characters two, combining ones none."""
+    """Number of terminal columns that the text takes: wide East Asian characters two, combining ones none."""
     if text.isascii():
         return len(text)
     return sum(_char_width(char) for char in text)

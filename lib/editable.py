@@ -33,7 +33,7 @@ class Editable(NamedTuple):
         return f"env: {{PYTHONPATH: {json.dumps(self.folder) if self.folder != '.' else '.'}}}"
 
     def sentence(self) -> str:
-        """What it means, and what to do."""
+        """The effect of the record, and what to do about it, in words."""
         return (
             f"{self.record} makes Python import this project from your checkout ({self.folder}) in every worktree, so "
             f"tests there do not see what was built. Add to .project/config.yaml: {self.remedy}"

@@ -33,7 +33,7 @@ class RelayError(Exception):
 
 
 class UsageError(RelayError):
-    """What was typed, or written in a configuration file, is off."""
+    """Something typed, or written in a configuration file, is wrong."""
 
     exit_code = EXIT_USAGE
 

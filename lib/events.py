@@ -178,7 +178,7 @@ class JobDelayed(Value):
 
 
 class JobResumed(Value):
-    """What was delayed is tried again."""
+    """A job's delayed effect, or the delayed judging of its end, is tried again."""
 
     kind: Literal["job_resumed"] = "job_resumed"
     job: str

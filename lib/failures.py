@@ -49,5 +49,5 @@ def report(data: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def without_command(data: Mapping[str, Any]) -> str:
-    """What a failed job printed, after how it ended."""
+    """The report of a failed job without its command: how it ended, then what it printed."""
     return str(data.get("tail", "")).removeprefix(f"$ {data.get('command', '')}\n")

@@ -42,7 +42,7 @@ _RUNS: Final = re.compile(r"^[^#\n]*\s(filter|diff|merge)=", re.MULTILINE)
 
 
 def kind_of(path: str) -> str | None:
-    """What a file of that path, or a pattern of paths, steers; None for ordinary ones."""
+    """The kind of thing that a file of that path, or a pattern of paths, steers; None for ordinary ones."""
     parts = path.casefold().strip("/").split("/")
     if parts[-1] in _EXAMPLES:
         return None
@@ -57,7 +57,7 @@ def flagged(paths: Iterable[str], owned: Sequence[str]) -> dict[str, str]:
 
 
 def runs_programs(attributes: str) -> bool:
-    """Whether a `.gitattributes` of that content can make git run something that is configured."""
+    """True if a `.gitattributes` of that content can make git run something that is configured."""
     return bool(_RUNS.search(attributes))
 
 

@@ -50,7 +50,7 @@ def _below(pattern: str) -> list[str]:
 
 
 def _names(pattern: Sequence[str], path: Sequence[str]) -> bool:
-    """Whether the folders and the name of `path` are those of `pattern`; only the last `**` is ever tried again."""
+    """True if the folders and the name of `path` match `pattern`; only the last `**` is ever tried again."""
     at = here = again = 0
     star = -1
     while here < len(path):
@@ -83,7 +83,7 @@ def _chars_meet(left: str, right: str) -> bool:
 
 
 def _meet(left: Sequence[str], right: Sequence[str], star: str, same: Callable[[str, str], bool]) -> bool:
-    """Whether two sequences with wildcards have a common expansion; `star` stands for any number of items.
+    """True if two sequences with wildcards have a common expansion; `star` matches any number of items.
 
     `row[j]` says that the rest of `left` and `right[j:]` meet; rows are filled from the end.
     """

@@ -1,4 +1,4 @@
-"""What is made of state.json as somebody else left it: an edit to take up, or what is wrong with it. Pure.
+"""Judgement of state.json as somebody else left it: an edit to take up, or what is wrong with it. Pure.
 
 Of an edit only the fields in `EDITABLE` count, compared with the revision that its author had before them, by the `rev`
 in the file. On an older revision it still means what its author meant if the run has the same phase, owner and action
@@ -33,7 +33,7 @@ _NEEDS_BUILDERS: Final = {"retry": False, "skip": True}
 
 @dataclass(frozen=True, slots=True)
 class Footprint:
-    """What an older revision of the file said, as far as an edit of it is judged by that."""
+    """The parts of an older revision of the file by which an edit of it is judged."""
 
     sha256: str
     phase: str
@@ -61,7 +61,7 @@ def asked_with(action: str | None) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What an edit is judged by.
+    """The facts by which an edit is judged.
 
     `written` are the bytes of the newest revision, `published` says whether they ever stood in the file (a crash or a
     full disk comes between). `earlier` has recent older revisions by `rev`, `actions` those that code can be asked for
@@ -110,7 +110,7 @@ Verdict = Same | Behind | Edited | Bad
 
 
 def judge(raw: bytes, known: Known) -> Verdict:
-    """What the file means when it holds `raw`."""
+    """The verdict on the file when it holds `raw`."""
     if raw == known.written:
         return Same()
     try:

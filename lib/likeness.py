@@ -1,4 +1,4 @@
-"""Whether a line still says what another one said: two imports joined, a call with a new name. Pure.
+"""Judges whether a line still says what another one said: two imports joined, a call with a new name. Pure.
 
 Words and operators have to be there in their order, in code as in code: what became a comment or a string says nothing.
 """
@@ -38,7 +38,7 @@ class Likeness:
         return cls(list(_runs(result, old)), before - (ours & theirs), brought | _GLUE)
 
     def still_said(self, lost: str) -> bool:
-        """Whether something that is new in the result says what `lost` said."""
+        """True if something that is new in the result says what `lost` said."""
         wanted = self._wanted(lost)
         longest = _SPLIT if len(wanted) >= _TELLING else 1
         return not _tokens(lost) or any(
@@ -50,7 +50,7 @@ class Likeness:
         )
 
     def accounted_for(self, line: str, lost: Iterable[str]) -> bool:
-        """Whether the new line only says what one of the lines `lost` said: joined, split or with other names."""
+        """True if the new line only says what one of the lines `lost` said: joined, split or with other names."""
         return not _TELLS.search(line) or any(self._made_of(line, each) for each in lost)
 
     def _made_of(self, line: str, lost: str) -> bool:

@@ -1,4 +1,4 @@
-"""Which builders a builder stands on, and in which order their work is merged. Pure."""
+"""The builders that a builder depends on, and the order in which their work is merged. Pure."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def ancestors(builder: Builder, builders: Mapping[str, Builder]) -> list[Builder
 
 
 def tips(builders: Iterable[Builder]) -> list[dict[str, Any]]:
-    """What is to be merged: `id`, `tip` and `title` of each that has work, after those that it depends on.
+    """The work to be merged: `id`, `tip` and `title` of each builder that has any, after those that it depends on.
 
     Merging is deterministic, so what a dependent builder starts from are the commits that the run's branch gets too.
     """

@@ -1,4 +1,4 @@
-"""Who may write: one orchestrator an instance for its lifetime, and one writer of state.json at a time.
+"""Locks for writing: one orchestrator an instance for its lifetime, and one writer of state.json at a time.
 
 The orchestrator's lock is a flock(2) on a folder, so there is no lock file to delete. On Linux it also binds an
 abstract unix(7) socket named after the repository, so that not even `rm -rf .git/relay` lets a second one in. Both
@@ -126,7 +126,7 @@ class InstanceLock:
 
     @property
     def descriptors(self) -> tuple[int, ...]:
-        """What a child made by fork must not close as long as it is to hold the lock."""
+        """Descriptors that a child made by fork must not close as long as it is to hold the lock."""
         folder = () if self._folder is None else (self._folder,)
         return folder if self._socket is None else (*folder, self._socket.fileno())
 
@@ -162,7 +162,7 @@ class InstanceLock:
             self._socket = None
 
     def still_ours(self) -> bool:
-        """Whether the folder that is locked is still the one that others would lock."""
+        """True if the folder that is locked is still the one that others would lock."""
         return self._folder is not None and _is_at(self._folder, self._project.instance_dir)
 
     def keep(self) -> None:
@@ -294,7 +294,7 @@ def holder(project: Project) -> int | None:
 
 
 def _has_only_jobs(project: Project) -> bool:
-    """Whether no orchestrator has the instance, but a job of one that was killed has taken its locks."""
+    """True if no orchestrator has the instance, but a job of one that was killed has taken its locks."""
     record = _record(project)
     alive = record is not None and _is_alive(record)
     return sys.platform == "linux" and not alive and is_taken_by_jobs(project, _socket_inode(project))

@@ -60,7 +60,7 @@ class Masker:
         return data
 
     def known(self) -> dict[bytes, str]:
-        """What is replaced, as bytes, each with its name."""
+        """The values that are replaced, as bytes, each with its name."""
         return {os.fsencode(value): name for value, name in self._names.items()}
 
     @cached_property

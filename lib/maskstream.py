@@ -106,7 +106,7 @@ def named(shapes: Mapping[str, str]) -> str:
 
 
 def label(name: str) -> str:
-    """What is shown in place of a secret."""
+    """The text shown in place of a secret."""
     return f"[masked {name}]"
 
 
@@ -149,7 +149,7 @@ def _pattern(text: str) -> re.Pattern[bytes]:
 
 
 def _begun(data: bytes, value: bytes) -> int:
-    """How long the longest end of `data` is that `value` begins with, and which is not all of it."""
+    """Length of the longest end of `data` that `value` begins with, and which is not all of `value`."""
     size = len(data)
     at = data.find(value[:1], max(0, size - len(value) + 1))
     while at >= 0:

@@ -59,14 +59,14 @@ class RunOutcome(StrEnum):
 
 
 class Base(Value):
-    """Where the run started from: a branch of the user's and its commit."""
+    """The starting point of the run: a branch of the user's and its commit."""
 
     branch: str
     commit: str
 
 
 class Usage(Value):
-    """What assistants consumed: tokens and US dollars, as far as they tell."""
+    """Tokens and US dollars that assistants consumed, where they are known."""
 
     input_tokens: int = 0
     output_tokens: int = 0
@@ -148,7 +148,7 @@ EDITABLE: Final = ("action_owner", "action_needed", "feedback", "paused")
 
 
 class Edit(Value):
-    """What a hand other than the orchestrator's changed in state.json: only the fields that differ are set."""
+    """An edit of state.json by a hand other than the orchestrator's: only the fields that differ are set."""
 
     action_owner: Owner | None = None
     action_needed: Action | None = None
@@ -180,7 +180,7 @@ class Component(BaseModel):
 
 
 class Design(BaseModel):
-    """What the architect hands over."""
+    """The design that the architect hands over."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -206,7 +206,7 @@ class JobKind(StrEnum):
 
 
 class JobSpec(Value):
-    """What a job is to do. `name` says what it is for (`design`, `build`, `verify`, `merge` …).
+    """The task of a job. `name` says what it is for (`design`, `build`, `verify`, `merge` …).
 
     An assistant's job: `role`, `assistant` and `prompt` (the template's values). A command's: `command`, a shell line,
     and `env`, what is added to its environment. Without a `worktree` it runs in the user's own folder.
@@ -229,7 +229,7 @@ class JobSpec(Value):
 
 
 class JobResult(Value):
-    """How a job ended.
+    """The result of a job.
 
     `ok` is the verdict; `code` names the failure (`exit_nonzero`, `timeout`, `idle`, `lost`, `conflict` …). `data` is
     what later steps need (a commit, a list of conflicts, an assistant's final text). When a limit ended it, `retry_at`
@@ -257,7 +257,7 @@ class Condition(StrEnum):
 
 
 class Progress(Value):
-    """How a turn that runs is doing, by its events and the age of its output.
+    """The condition of a turn that runs, by its events and the age of its output.
 
     `code` is the failure that it is retrying, `until` when it tries again, as far as it tells; `answered` that its
     model has said something; `ended` that the turn's last event is there; `usage` what it has used so far.
@@ -273,7 +273,7 @@ class Progress(Value):
 
 
 class Hold(Value):
-    """Why nothing is launched of an assistant: a limit, an error of its service, or that it can't be used at all.
+    """The reason why an assistant is not launched: a limit, an error of its service, or that it can't be used at all.
 
     It lasts until `until_mono_s`, after a reboot until `until`, and without these until a person hands back. Then one
     turn is tried, and only when that is answered do others follow. `strikes` counts the holds that followed one
@@ -291,7 +291,7 @@ class Hold(Value):
 
 
 class Delay(Value):
-    """Why a job is not done yet: the machine refused it. It is tried again at `again_mono_s`, None once it is."""
+    """The reason of a job's delay: the machine refused it. It is tried again at `again_mono_s`, None once it is."""
 
     problem: Problem
     tries: int
@@ -316,7 +316,7 @@ class Job(Value):
 
 
 class Reach(Value):
-    """What a builder changed beyond its component's files: counts, and a few names with git's status letter.
+    """Changes of a builder beyond its component's files: counts, and a few names with git's status letter.
 
     `deleted` and `locks` (files that pin dependencies) are among the `outside`. `lost` counts the files of its start
     that are gone, its own included and moved ones not, of `total`, which is only counted if any is; `gone` names some

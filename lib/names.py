@@ -98,7 +98,7 @@ def to_readable_json(value: BaseModel) -> str:
 
 
 def _in_json(value: object) -> object:
-    """What `json` does not know of a dumped model: times, and enumerations."""
+    """Converts a value of a dumped model that `json` does not know: times, and enumerations."""
     from pydantic_core import to_jsonable_python
 
     return to_jsonable_python(value)

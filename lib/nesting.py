@@ -114,7 +114,7 @@ def _is(want: _Expected, line: Line, around: Sequence[str], wrappers: Collection
 
 
 def _fits(around: Sequence[str], outline: Sequence[str], dropped: int, wrappers: Collection[str]) -> bool:
-    """Whether the lines `around` a line are those of the outline, and others only as the other side may have put."""
+    """True if the lines `around` a line are those of the outline, and others only as the other side may have put."""
     position, strange = 0, 0
     for text in around:
         if position < len(outline) and text == outline[position]:

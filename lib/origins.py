@@ -1,4 +1,4 @@
-"""Where each setting comes from, and what is wrong with one, in words that name that place."""
+"""The place that each setting comes from, and errors in settings, in words that name that place."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def flag_of(key: str) -> str:
 
 
 class Origins:
-    """What was given to a configuration, the last of file, variables and flags winning."""
+    """The sources of a configuration's values, the last of file, variables and flags winning."""
 
     def __init__(self, file: Path, document: Document, variables: Mapping[str, str], flags: Collection[str]) -> None:
         """`variables` maps settings to the names of variables; `flags` has the settings that flags give."""

@@ -52,7 +52,7 @@ def passing(error: OSError | RelayError) -> Problem | None:
 
 
 def is_full(folder: Path) -> bool:
-    """Whether the disk that a folder is on has no room left, or no inodes."""
+    """True if the disk that a folder is on has next to no room left, or no inodes."""
     try:
         room = os.statvfs(folder)
     except OSError:

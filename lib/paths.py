@@ -1,4 +1,4 @@
-"""Where a project keeps what: one value, found without running git so that `status` stays fast."""
+"""The places of a project's files: one value, found without running git so that `status` stays fast."""
 
 from __future__ import annotations
 
@@ -75,12 +75,12 @@ class Project:
 
     @property
     def orchestrator_log(self) -> Path:
-        """What the orchestrator, and what it leaves to a process of its own, print themselves."""
+        """The log of what the orchestrator, and the processes that it leaves work to, print themselves."""
         return self.logs / "orchestrator.log"
 
     @property
     def store(self) -> Path:
-        """What must survive `git clean -fdx`: the run database and the locks."""
+        """The folder that must survive `git clean -fdx`: the run database and the locks."""
         return self.common_dir / "relay"
 
     @property
@@ -161,7 +161,7 @@ def find_project(start: Path, instance: str = DEFAULT_INSTANCE) -> Project:
 
 
 def _begun(folder: Path) -> str:
-    """What makes a repository of a folder, with the files that it has."""
+    """The command that makes a repository of a folder, with the files that it has."""
     if folder == Path.home().resolve():
         return "mkdir my-project && cd my-project && git init && git commit --allow-empty -m start"
     with suppress(OSError):  # it can't be listed

@@ -22,7 +22,7 @@ _KINDS: Final = (
 
 
 class NotPlainError(Exception):
-    """What stands there is no plain file, or a larger one than is read; `what` says what it is ("a FIFO")."""
+    """The thing there is no plain file, or a larger one than is read; `what` says what it is ("a FIFO")."""
 
     def __init__(self, what: str) -> None:
         super().__init__(what)
@@ -30,7 +30,7 @@ class NotPlainError(Exception):
 
 
 def kind_of(mode: int) -> str:
-    """What an `st_mode` says that something is, in words."""
+    """The kind of file that an `st_mode` denotes, in words."""
     return next((words for test, words in _KINDS if test(mode)), "a plain file")
 
 

@@ -56,7 +56,7 @@ class Answer:
     steps: Steps = ()
 
     def fits(self, feedback: str, errors: str) -> bool:
-        """Whether this answer has a condition that is met."""
+        """True if this answer has a condition that is met."""
         if self.on_errors:
             return bool(errors)
         return bool(feedback) and any(word.lower() in feedback.lower() for word in self.on_feedback)
@@ -79,7 +79,7 @@ class Playbook:
     roles: Mapping[str, Mapping[int, Steps]]
 
     def score(self, requirement: str) -> int:
-        """How many of the `match` words and phrases are in the requirement."""
+        """Number of the `match` words and phrases that are in the requirement."""
         return sum(bool(re.search(rf"\b{re.escape(word)}\b", requirement, re.IGNORECASE)) for word in self.match)
 
 
@@ -117,7 +117,7 @@ def matching(requirement: str) -> str:
 
 
 def steps_for(book: Playbook, role: str, builder: str, attempt: int, prompt: str) -> list[Step]:
-    """What the player has to do in one turn. Raises `UsageError` (`no_role`) where the book has no answer."""
+    """The player's steps in one turn. Raises `UsageError` (`no_role`) where the book has no answer."""
     if role == ARCHITECT:
         steps = _architect(book, prompt)
     else:
@@ -133,7 +133,7 @@ def steps_for(book: Playbook, role: str, builder: str, attempt: int, prompt: str
 
 
 def plan(prompt: str, steps: Sequence[Step]) -> str:
-    """What `lib.player` reads: the prompt, and the steps after it."""
+    """The input of `lib.player`: the prompt, and the steps after it."""
     return f"{prompt}\n{GROUP}" + RECORD.join(UNIT.join(step) for step in steps)
 
 
@@ -150,7 +150,7 @@ def _architect(book: Playbook, prompt: str) -> Steps:
 
 
 def _section(prompt: str, tag: str) -> str:
-    """What the shipped prompts put between two lines of their own, `<tag>` and `</tag>`."""
+    """The text that the shipped prompts put between two lines of their own, `<tag>` and `</tag>`."""
     found = re.search(rf"^<{tag}>\n(.*)\n</{tag}>$", prompt, re.DOTALL | re.MULTILINE)
     return found[1].strip() if found else ""
 

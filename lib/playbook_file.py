@@ -195,7 +195,7 @@ class _Reader:
         return str(node.value)
 
     def value(self, node: Node) -> Any:  # noqa: ANN401 - a design can hold anything
-        """What JSON makes of the node; a date becomes text."""
+        """The JSON value of the node; a date becomes text."""
         try:
             return json.loads(json.dumps(SafeConstructor().construct_document(node), default=str))
         except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:

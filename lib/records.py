@@ -1,4 +1,4 @@
-"""What the run database holds, as values: JSON stays text, or plain dicts, so that reading costs no pydantic import."""
+"""Rows of the run database, as values: JSON stays text, or plain dicts, so that reading costs no pydantic import."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class JobRow(NamedTuple):
 
 
 class Revision(NamedTuple):
-    """What state.json said at one `rev`, as far as it can be edited, and the SHA-256 of its bytes in hex."""
+    """The phase and the editable fields of state.json at one `rev`, and the SHA-256 of its bytes in hex."""
 
     rev: int
     sha256: str

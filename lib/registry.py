@@ -44,7 +44,7 @@ class Entry:
 
     @classmethod
     def of(cls, project: Project, state: State, process: ProcessIdentity | None) -> Self:
-        """What is registered of a run and the process that drives it."""
+        """The entry for a run and the process that drives it."""
         return cls(
             project=str(project.root),
             instance=project.instance,
@@ -71,7 +71,7 @@ def record(entry: Entry) -> str | None:
 
 
 def entries() -> tuple[list[Entry], list[str]]:
-    """What is registered, the last updated first, and a note on each file that can't be read."""
+    """All entries, the last updated first, and a note on each file that can't be read."""
     found, notes = [], []
     sweep_temporaries(_folder())
     for path in sorted(_folder().glob("*.json")):

@@ -38,7 +38,7 @@ def remove_whole(thing: Path) -> None:
 
 
 def _refuse_mounts(folder: Path) -> None:
-    """What is mounted in a folder is no part of it, on whichever file system it is."""
+    """Raises `OSError` if something is mounted in the folder: it is no part of it, on whichever file system it is."""
     real = folder.resolve()
     for place in _mounts():
         if place.is_relative_to(real):
@@ -46,7 +46,7 @@ def _refuse_mounts(folder: Path) -> None:
 
 
 def _mounts() -> Iterator[Path]:
-    """Where something is mounted (proc_pid_mountinfo(5)); nothing where the system does not tell."""
+    """Places where something is mounted (proc_pid_mountinfo(5)); none where the system does not tell."""
     with suppress(FileNotFoundError):
         for line in Path("/proc/self/mountinfo").read_bytes().splitlines():
             raw = _ESCAPED.sub(lambda found: bytes([int(found[1], 8)]), line.split(b" ")[4])

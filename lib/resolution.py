@@ -48,7 +48,7 @@ class Disputed:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """What the resolver says it did on purpose: for each path the lines that it left out or wrote anew, and why.
+    """The changes that the resolver says it made on purpose: for each path the lines left out or added, and why.
 
     `whole` are the paths that it says something of, and why; `cannot` is why it gives up, if it does.
     """
@@ -105,7 +105,7 @@ def _explained(entries: Any) -> dict[str, dict[str, str]]:  # noqa: ANN401 - wha
 
 
 def judge(files: Sequence[Disputed], account: Account, sides: tuple[str, str]) -> Judgement:
-    """What is to be said of a resolution; `sides` are the names of both."""
+    """The judgement on a resolution; `sides` are the names of both."""
     judgement = Judgement()
     moved = Counter(line.text for file in files if file.result is None for line in _brought(file))
     for file in files:
@@ -202,7 +202,7 @@ class _Lines:
         self, judgement: Judgement, missing: Counter[str], invented: Counter[str],
         removed: Mapping[str, str], added: Mapping[str, str],
     ) -> None:  # fmt: skip
-        """What is explained: it is told if the same is said in other lines, and else all of it is for a person."""
+        """Puts explained departures into `told` if other lines say the same, and else all of them into `questions`."""
         if len(missing) + len(invented) > _MOST_DEPARTURES:
             judgement.questions.append(f"{self.path}: more than {_MOST_DEPARTURES} lines are not those of the sides")
             return

@@ -113,7 +113,7 @@ def _removed(thing: Path) -> str:
 
 @contextmanager
 def _alone(folder: Path, how: int) -> Iterator[bool]:
-    """Whether this process is the one that may remove the rubbish of a folder, as long as it lasts."""
+    """Yields True if this process is the one that may remove the rubbish of a folder, as long as the context lasts."""
     try:
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except (FileNotFoundError, NotADirectoryError):

@@ -239,7 +239,7 @@ class RunDB:
             return [stored_checkpoint(row) for row in rows]
 
     def check(self) -> list[str]:
-        """What SQLite finds wrong with the file; nothing if it is sound. Raises `StoreError`."""
+        """Faults that SQLite finds in the file; none if it is sound. Raises `StoreError`."""
         with self._reading() as db:
             found = [str(line) for (line,) in db.execute("PRAGMA quick_check")]
         return [line for line in found if line != "ok"]

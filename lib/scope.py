@@ -60,25 +60,25 @@ def _name(path: str) -> str:
 
 
 def is_lock(path: str) -> bool:
-    """Whether a file pins the versions of dependencies."""
+    """True if a file pins the versions of dependencies."""
     name = path.rpartition("/")[2]
     return name in _LOCKS or name.endswith(".lock")
 
 
 def is_emptied(reach: Reach, left: int) -> bool:
-    """Whether nothing, or next to nothing, is left of a tree, of which `left` files are there, new ones included."""
+    """True if nothing, or next to nothing, is left of a tree, of which `left` files are there, new ones included."""
     if not left:
         return reach.lost > 0
     return reach.total >= _LEAST and reach.lost * 10 >= reach.total * 9 and left * 2 <= reach.total
 
 
 def is_refused(reach: Reach, scope: Scope) -> bool:
-    """Whether it goes back to the builder."""
+    """True if the change goes back to the builder."""
     return scope is Scope.REFUSE and reach.outside > 0
 
 
 def asks(reach: Reach, scope: Scope) -> bool:
-    """Whether a person has to see it before it lands."""
+    """True if a person has to see the change before it lands."""
     if scope is Scope.WARN:
         return False
     return bool(reach.deleted or reach.locks) or reach.outside > FEW or _is_loss(reach)

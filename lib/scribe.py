@@ -27,7 +27,7 @@ PIPE_BYTES: Final = 1 << 20
 
 
 def told(known: Mapping[bytes, str]) -> bytes:
-    """What makes these values known to a scribe, which reads it to its end; none holds a NUL."""
+    """Bytes that make these values known to a scribe, which reads them to their end; no value holds a NUL."""
     return b"".join(b"%s=%s\0" % (name.encode(), value) for value, name in known.items())
 
 

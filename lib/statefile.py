@@ -55,7 +55,7 @@ class Missing:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """What stands there is not read."""
+    """There is something that is not read."""
 
     problem: Problem
 
@@ -78,7 +78,7 @@ class StateProblem(RelayError):  # noqa: N818 - what is wrong with the file, rat
 
 
 def read_raw(path: Path) -> Raw | Missing | Refused:
-    """What stands at `path`. It never hangs, follows no link, and reads no more than 1 MB."""
+    """Reads the file at `path`. Never hangs, follows no link, and reads no more than 1 MB."""
     try:
         folder = open_folder(path.parent)
     except FileNotFoundError:
@@ -149,7 +149,7 @@ def parse(raw: bytes, name: str = NAME) -> State:
 
 
 def problem_at(name: str, message: str, code: str, where: tuple[int, int], remedy: str = "") -> StateProblem:
-    """What is wrong with file `name` at line and column `where`, (0, 0) for none. Without `remedy`: to edit it."""
+    """The error about file `name` at line and column `where`, (0, 0) for none. Without `remedy`: to edit it."""
     place = f"{name}, line {where[0]}, column {where[1]}" if where[0] else name
     remedy = remedy or f"$EDITOR {name}, or: relay resume --discard-edit"
     return StateProblem(f"{place}: {message}", remedy=remedy, code=code, line=where[0])
@@ -168,7 +168,7 @@ def _explained(error: ValidationError, text: str, name: str) -> StateProblem:
 
 
 def _unlike_python(message: str) -> tuple[str, str, tuple[int, int]]:
-    """What Python's reader takes and pydantic's does not: half a surrogate pair, and hundreds of levels."""
+    """The error where only pydantic's reader refuses, not Python's: half a surrogate pair, and hundreds of levels."""
     what = "half of a surrogate pair is no character" if "hex escape" in message else "it is nested too deeply"
     where = re.search(r"line (\d+) column (\d+)", message)
     return what, "state_not_json", (int(where[1]), int(where[2])) if where else (0, 0)
@@ -270,7 +270,7 @@ def _with_builders(state: State, limit: int) -> State:
 
 
 def _importance(line: BuilderLine) -> tuple[int, float]:
-    """What is at work or failed comes first, then what waits, then what finished, the latest before the others."""
+    """Sort key: what is at work or failed first, then what waits, then what finished, the latest before the others."""
     from lib.model import BuilderStatus as Status
 
     if line.status is Status.PENDING:

@@ -1,4 +1,4 @@
-"""What survives a power cut: a file system is written out as a whole, and what a cut left unwritten is recognised.
+"""Survival of a power cut: a file system is written out as a whole, and what a cut left unwritten is recognised.
 
 A program that does not call fsync(2), as most, leaves files that are there after a cut and hold nothing: their names
 were written out and their content was not.
@@ -72,6 +72,6 @@ def mounted(folder: Path) -> str:
 
 
 def hollow(file: Path) -> bool:
-    """Whether a plain file is empty or holds nothing but zeros."""
+    """True if a plain file is empty or holds nothing but zeros."""
     with file.open("rb") as stream:
         return not any(piece.strip(b"\0") for piece in iter(lambda: stream.read(_PIECE_BYTES), b""))

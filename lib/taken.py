@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def is_taken_by_jobs(project: Project, inode: str | None) -> bool:
-    """Whether all processes that have the folder of the instance open, or the socket `inode`, belong to its jobs."""
+    """True if all processes that have the folder of the instance open, or the socket `inode`, belong to its jobs."""
     found = list(_holders(project, inode))
     return bool(found) and all(_is_job(project, pid) for pid in found)
 
@@ -51,7 +51,7 @@ def _target(link: str) -> str:
 
 
 def _is_job(project: Project, pid: int) -> bool:
-    """Whether it bears the mark of a job that this repository has records of."""
+    """True if the process bears the mark of a job that this repository has records of."""
     from lib.process.table import environ_of, mark_in, row
 
     process = row(pid)

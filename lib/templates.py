@@ -22,7 +22,7 @@ MAX_PROMPT_BYTES = 1_000_000
 
 
 def shipped(kind: str) -> Path:
-    """What is shipped under that name, as `prompts` or `playbooks`, in a checkout as in an installed wheel."""
+    """The folder shipped under that name, as `prompts` or `playbooks`, in a checkout as in an installed wheel."""
     return Path(__file__).resolve().parent.parent / "templates" / kind
 
 

@@ -1,4 +1,4 @@
-"""Which files of a project may decide what Relay runs: only those that the user has read and trusted, as they were.
+"""The files of a project that may decide what Relay runs: only those that the user has read and trusted, as they were.
 
 A cloned repository can bring handlers, commands, prompts and skills along. What was trusted is kept as content hashes
 outside the project, so that a file which changes asks again. Whoever can write the user's own state folder can forge
@@ -56,7 +56,7 @@ class _RefusedError(Exception):
 
 
 def pending(project: Project) -> list[Pending]:
-    """What waits to be trusted, by path; nothing if the project brings nothing that decides what is run."""
+    """The files that wait to be trusted, by path; none if the project brings nothing that decides what is run."""
     record = _record(project)
     found = []
     for path in sorted(_candidates(project)):
@@ -73,7 +73,7 @@ def pending(project: Project) -> list[Pending]:
 
 
 def is_trusted(project: Project, path: Path) -> bool:
-    """Whether that file of the project needs no trust any more, as it is now; also if it is not there."""
+    """True if that file of the project needs no trust any more, as it is now; also if it is not there."""
     name = path.relative_to(project.root).as_posix()
     return all(item.path != name for item in pending(project))
 
@@ -87,7 +87,7 @@ def require(project: Project) -> None:
 
 
 def _said(items: list[Pending]) -> str:
-    """What is new and what changed, in a sentence."""
+    """The changed and the new files, in a sentence."""
     parts = []
     for state, one, several in (
         ("changed", "changed since you trusted it", "changed since you trusted them"),
@@ -158,7 +158,7 @@ class _Seen(NamedTuple):
 
 
 def _seen(path: Path, project: Project) -> _Seen | None:
-    """What must stay the same: content, executable bit, and where a link leads; of the configuration, its bound part.
+    """Digests of what must not change: content, executable bit, a link's target; of the configuration, its bound part.
 
     None where nothing needs trust. Raises `OSError`, `_RefusedError`.
     """
@@ -218,14 +218,14 @@ def _store(project: Project) -> Path:
 
 
 class _Record(NamedTuple):
-    """What is trusted: digests, and what the files said then."""
+    """The trusted files: digests, and what the files said then."""
 
     files: dict[str, str]
     texts: dict[str, str]
 
 
 def _record(project: Project) -> _Record:
-    """What is trusted; nothing if that can't be read, so that it is asked for again."""
+    """The trusted files; none if the record can't be read, so that trust is asked for again."""
     try:
         stored = json.loads(_store(project).read_bytes())
         files, texts = stored["files"], stored.get("texts", {})

@@ -31,12 +31,12 @@ def all_of(commands: Iterable[str | None]) -> str:
 
 
 def of_builder(config: Config, component: Component) -> str:
-    """What a component's worktree is verified with; empty for nothing."""
+    """The command that verifies a component's worktree; empty for none."""
     return all_of([config.verify, component.verify])
 
 
 def of_merged(config: Config, components: Iterable[Component]) -> str:
-    """What the tree with all of these components is verified with."""
+    """The command that verifies the tree with all of these components; empty for none."""
     return all_of([config.verify, *(component.verify for component in components)])
 
 
@@ -63,7 +63,7 @@ def verdict(config: Config, components: Sequence[Component]) -> str:
 
 
 def runs_python(commands: Iterable[str | None]) -> bool:
-    """Whether one of the commands runs the user's Python, and so imports what is installed there."""
+    """True if one of the commands runs the user's Python, and so imports what is installed there."""
     return any(command and _RUNS.search(command) and not _OWN.search(command) for command in commands)
 
 

@@ -34,7 +34,7 @@ class Watch:
         return self._notifier.fileno() if self._notifier else None
 
     def drain(self) -> bool:
-        """Whether anything changed since the last call. To be called at every poll too, not only when `fd` is ready:
+        """True if anything changed since the last call. To be called at every poll too, not only when `fd` is ready:
 
         a folder that was moved away, or made again, is noticed here, and from then on the new one is watched.
         """

@@ -1,4 +1,4 @@
-"""What each kind of event says to a person, in one line: the words of `workflow.log`, `relay logs` and `relay show`."""
+"""Each kind of event in words for a person, on one line: the words of `workflow.log`, `relay logs` and `relay show`."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _COMMIT_DIGITS: Final = 10
 
 
 def sentence(kind: str, data: _Data) -> str | None:
-    """What the event says, escaped, in one line; None for one that only machines care about.
+    """The event in words, escaped, on one line; None for one that only machines care about.
 
     `data` is the event's JSON as a dict, `kind` included or not. A kind of a later version is named as it is.
     """
@@ -50,7 +50,7 @@ def beyond(outside: int, deleted: int) -> str:
 
 
 def is_story(kind: str, data: _Data) -> bool:
-    """Whether the event belongs to the short story of a run: beginnings, ends, questions, and what went wrong."""
+    """True if the event belongs to the short story of a run: beginnings, ends, questions, and what went wrong."""
     if kind == "builder_changed":
         return (data.get("changes") or {}).get("status") in _TURNS
     if kind == "noted":
