@@ -1,4 +1,4 @@
-"""Who is asked for what, and the exact commands and edits that answer. Pure."""
+"""Questions that ci is asked, and the exact commands and edits that answer them. Pure."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Command(NamedTuple):
 
 
 def asked(action: str) -> str:
-    """What ci is asked, after "Waiting for you:"."""
+    """The words for what ci is asked, after "Waiting for you:"."""
     return QUESTIONS.get(action, action.replace("_", " "))
 
 
@@ -57,7 +57,7 @@ def question(header: Record) -> str:
 
 
 def commands(header: Record, mood: str, problem: Record | None, builders: Mapping[str, str]) -> tuple[Command, ...]:
-    """What to type next, the likeliest first. `builders` are their statuses."""
+    """Commands to type next, the likeliest first. `builders` are their statuses."""
     found: dict[str, Command] = {}
     for command in _answers(header, mood, problem, builders):
         text = for_instance(command.text, header["instance"])
@@ -87,7 +87,7 @@ def _answers(header: Record, mood: str, problem: Record | None, builders: Mappin
 
 
 def _to_ci(header: Record, builders: Mapping[str, str]) -> Iterator[Command]:
-    """What answers a question of the built-in phases; any other is answered by approving."""
+    """Commands that answer a question of the built-in phases; any other is answered by approving."""
     failed, merged = (
         [name for name, status in builders.items() if status == wanted] for wanted in ("failed", "merged")
     )
@@ -144,7 +144,7 @@ _EFFECTS: Final = {
 
 
 def effect(remedy: str) -> str:
-    """What the remedy does, in words; only what can be told by the command itself."""
+    """The effect of the remedy, in words; only what can be told by the command itself."""
     return next((what for part, what in _EFFECTS.items() if part in remedy), "is one way to fix it")
 
 

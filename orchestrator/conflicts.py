@@ -25,7 +25,7 @@ NOTE_MAX_BYTES = 10_000_000
 
 
 class Note:
-    """What stands between a conflict and its resolution: who with whom, the paths, and who has it.
+    """The record of a conflict until its resolution: who with whom, the paths, and who has it.
 
     `staged` says that the worktree holds it. `left` is the tree that git left there for the resolver, as long as an
     assistant has it: nothing in the worktree then is a person's.

@@ -1,4 +1,4 @@
-"""Where a job works and what contains it: settled when a run starts, made ready at each launch, cleared afterwards."""
+"""Folders and sandbox of a job: settled when a run starts, made ready at each launch, cleared afterwards."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def _not_available() -> RelayError:
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """Where one job works: its private folder, that of its builder, and whether it is contained."""
+    """The place where one job works: its private folder, that of its builder, and whether it is contained."""
 
     work: Work
     scratch: Path
@@ -90,7 +90,7 @@ class Site:
         return self.scratch / "stdin"
 
     def command(self, start: Launch) -> Sequence[str]:
-        """What is started: the program itself, or what contains it."""
+        """The command that is started: the program itself, or what contains it."""
         if not self.contained:
             return start.argv
         work, config = self.work, self.work.config
@@ -112,7 +112,7 @@ class Site:
         return wrap(start.argv, policy_of(places, memory_max=memory_max, tasks_max=tasks_max))
 
     def variables(self) -> dict[str, str]:
-        """Where temporary files go. Git leaves alone what it may not write."""
+        """Variables that say where temporary files go. Git leaves alone what it may not write."""
         temporary = "/tmp" if self.contained else str(self.scratch)  # noqa: S108 - the private one
         return {**dict.fromkeys(("TMPDIR", "TMP", "TEMP"), temporary), "GIT_OPTIONAL_LOCKS": "0"}
 

@@ -1,4 +1,4 @@
-"""What commands do to a run: the edits of state.json that a person would make, and starting or ending the daemon."""
+"""Effects of commands on a run: the edits of state.json that a person would make, and starting or ending the daemon."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def _run(project: Project) -> Run:
 
 
 def _failed_as(state: State) -> str:
-    """What the failure that ci is asked to fix means for the design: `approve_design` if it can't be built."""
+    """The question that the failure ci is asked to fix amounts to: `approve_design` if the design can't be built."""
     is_invalid = state.error is not None and state.error.code == DESIGN_INVALID
     return "approve_design" if is_invalid and state.action_needed == "fix_failure" else ""
 
@@ -200,13 +200,13 @@ def cancel(project: Project) -> bool:
 
 
 def _is_written(found: Raw | Refused, stored: Stored) -> bool:
-    """Whether the file is as Relay wrote it, now or at an earlier revision."""
+    """True if the file is as Relay wrote it, now or at an earlier revision."""
     known = {revision.sha256 for revision in stored.revisions}
     return isinstance(found, Raw) and (found.data == stored.file_bytes or sha256(found.data).hexdigest() in known)
 
 
 def _held(project: Project) -> bool:
-    """Whether an assistant of the run is held."""
+    """True if an assistant of the run is held."""
     return bool(_run(project).engine.holds)
 
 
@@ -236,7 +236,7 @@ def resume(project: Project, *, discard_edit: bool) -> list[str]:
 
 
 def _published_end(project: Project) -> str:
-    """What is said where the newest run is over, and only state.json did not say so yet."""
+    """Publishes the end of the newest run where only state.json did not say so yet; a sentence on it, else nothing."""
     db = RunDB.open_readonly(project.database)
     newest = db.latest_run(project.instance_dir.name) if db else None
     if db is None or newest is None or holder(project) is not None:

@@ -1,4 +1,4 @@
-"""What the orchestrator says of itself, for whoever looks for a fault: lines in orchestrator.log, by structlog.
+"""Diagnostics of the orchestrator itself, for whoever looks for a fault: lines in orchestrator.log, by structlog.
 
     2026-11-26T04:05:48Z warning  a log is not written  run=20261126-… reason='No space left on device'
     2026-11-26T04:05:49Z error    a bug in Relay  run=20261126-… job=0004-storage-build

@@ -1,4 +1,4 @@
-"""What a run, or one builder of it, changed: read from the run database and git, with or without an orchestrator."""
+"""Changes of a run, or of one builder of it: read from the run database and git, with or without an orchestrator."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def patch(project: Project, comparison: Comparison) -> list[tuple[ChangedFile | 
 
 
 def _own(repo: Repo, record: Record) -> tuple[str, str]:
-    """Where a builder began, and what it has: as it was collected, else what is on its branch."""
+    """The commits that a builder began at and that it has: as it was collected, else the tip of its branch."""
     base, name = record["base_commit"], record["id"]
     tip = record["tip"] or (resolve(repo, f"refs/heads/{record['branch']}") if base else None)
     if not tip or tip == base:

@@ -17,7 +17,7 @@ _STATUS: Final = {"A": "green", "D": "red", "M": "", "T": "yellow"}
 
 
 def head(comparison: Comparison) -> str:
-    """What is compared, and how much it is, in a line that `git apply` passes over."""
+    """The subject and size of a comparison, in a line that `git apply` passes over."""
     files = comparison.files
     outside = sum(file.outside for file in files)
     facts = [

@@ -1,4 +1,4 @@
-"""How every command ends: its exit code, and one sentence in place of a traceback for what a user can mend.
+"""The end of every command: its exit code, and one sentence in place of a traceback for what a user can mend.
 
 It must stay light: `status.py` ends here too. The codes are documented in docs/user-guide.md.
 """

@@ -79,7 +79,7 @@ class IllegalTransitionError(AssertionError):
 
 
 class Engine(Value):
-    """What the machine remembers of a run beside state.json."""
+    """The machine's own data of a run, beside state.json."""
 
     dispatch: int = 0
     begun: bool = False
@@ -311,7 +311,7 @@ def _line(run: Run, builder: Builder) -> BuilderLine:
 
 
 def _waits(job: Job) -> str:
-    """Why a job is delayed; nothing if it is not."""
+    """The reason why a job is delayed; empty if it is not."""
     return f"{job.spec.name} waits: {job.delay.problem.message}" if job.delay and job.result is None else ""
 
 

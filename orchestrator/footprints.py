@@ -1,4 +1,4 @@
-"""How much running jobs take, looked at now and then where the configuration limits it."""
+"""Memory and processes of running jobs, looked at now and then where the configuration limits them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Footprints:
         self._seen: dict[str, Footprint] = {}
 
     def look(self, run: Run, instant: Now) -> dict[str, Footprint]:
-        """What each job takes, by its id; empty where nothing is limited. Raises `OSError`."""
+        """The footprint of each job, by its id; empty where nothing is limited. Raises `OSError`."""
         config = run.config
         marks = {f"{run.state.run}/{job.id}": job for job in run.live_jobs() if job.process and not job.stopping}
         if not marks or (config.memory_max_mb is None and config.processes_max is None):

@@ -86,7 +86,7 @@ def _view(project: Project, stored: Stored, pid: int | None) -> View:
 
 
 def _halted(job: dict[str, Any], orchestrator: int | None) -> str:
-    """How a job that has not ended does nothing: frozen, or gone; empty while it works, or where that can't be told."""
+    """The state of a halted job that has not ended: frozen, or gone; empty while it works, or if that can't be told."""
     process = job.get("process")
     if process is None:
         return "" if orchestrator is not None else GONE
@@ -102,7 +102,7 @@ def _halted(job: dict[str, Any], orchestrator: int | None) -> str:
 
 
 def _from_file(project: Project, pid: int | None, error: StoreError) -> View | None:
-    """What state.json tells by itself, with why no more is known; None if it is not as the orchestrator writes it."""
+    """The view by state.json alone, with why no more is known; None if it is not as the orchestrator writes it."""
     problem = {"code": error.code, "message": error.message, "remedy": error.remedy}
     try:
         header = json.loads(read_plain(project.state_file, limit=_STATE_MAX_BYTES) or b"null")
@@ -133,7 +133,7 @@ def _output(project: Project, run: str, job: dict[str, Any]) -> Path:
 
 
 def _as_edited(project: Project, stored: Stored) -> tuple[dict[str, Any], dict[str, Any] | None]:
-    """What state.json says while nobody takes up its edits: the header with them, and what is wrong with the file."""
+    """The content of state.json while nobody takes up its edits: the header with them, and the problem of the file."""
     if stored.row.outcome is not None:
         return stored.header, None
     try:

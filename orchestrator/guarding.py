@@ -1,4 +1,4 @@
-"""What is not believed: branches that somebody else moved, and changes of files that steer what is run."""
+"""Checks of what is not believed: branches that somebody else moved, and changes of files that steer what is run."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ LOCK_WAIT_S = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """What is to be committed: the run with its new revision, and the bytes of state.json if these change."""
+    """Data to be committed: the run with its new revision, and the bytes of state.json if these change."""
 
     run: Run
     data: bytes | None
@@ -139,7 +139,7 @@ class Handover:
     # --- writing ---------------------------------------------------------------------------------------------------
 
     def draft(self, run: Run, instant: Now) -> Draft | None:
-        """What to commit for `run`; None if the file is no longer what `observe` read. The state lock is held."""
+        """The draft to commit for `run`; None if the file is no longer what `observe` read. The state lock is held."""
         found = read_raw(self._path)
         if self._seen is not None and not (isinstance(found, Raw) and found.data == self._seen):
             return None

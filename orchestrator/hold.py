@@ -1,4 +1,4 @@
-"""Why the run database can't be written, told in a file that needs no room: its blocks were allocated beforehand."""
+"""A file of the reason why the run database can't be written. It needs no room: its blocks are allocated beforehand."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Hold:
 
 
 def standing(project: Project) -> dict[str, str] | None:
-    """Why the orchestrator of this instance can't commit just now, as `code`, `message` and `remedy`."""
+    """The reason why the orchestrator of this instance can't commit just now, as `code`, `message` and `remedy`."""
     try:
         text = (read_plain(project.instance_dir / HOLD_FILE, limit=2 * SIZE) or b"").decode(errors="replace").strip()
         return json.loads(text) if text else None

@@ -32,7 +32,7 @@ GUIDES = ("AGENTS.md", "CLAUDE.md", "GEMINI.md", "CONTRIBUTING.md", "CONTRIBUTIN
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What a job needs beside its own record: where it runs, and a copy of its builder as it was when it started."""
+    """Data of a job beside its own record: where it runs, and a copy of its builder as it was when it started."""
 
     project: Project
     run: str
@@ -48,13 +48,13 @@ class Work:
 
     @property
     def worktree(self) -> Path:
-        """Where the job runs: the user's own folder if it names no worktree."""
+        """The folder that the job runs in: the user's own if it names no worktree."""
         name = self.job.spec.worktree
         return self.project.worktree(self.run, name) if name else self.project.root
 
     @property
     def files(self) -> Path | None:
-        """Where a handler's command may write: none of any other job."""
+        """The folder that a handler's command may write to; None for any other job."""
         spec = self.job.spec
         is_handlers = spec.kind is JobKind.COMMAND and spec.worktree is None
         return self.project.files_dir(self.run, spec.name) if is_handlers else None
@@ -169,7 +169,7 @@ def _turn(work: Work, site: Site, text: str) -> Turn:
 
 
 def _told(work: Work) -> dict[str, str]:
-    """What every program of a job finds in its environment."""
+    """Variables that every program of a job finds in its environment."""
     files = {"RELAY_FILES_DIR": str(work.files)} if work.files else {}
     return files | {
         "RELAY_JOB": work.mark,

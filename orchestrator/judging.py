@@ -1,4 +1,4 @@
-"""What the end of a job means: judged from its exit, from all that it printed, and from who ended it."""
+"""The result of a job that has ended: judged from its exit, from all that it printed, and from who ended it."""
 
 from __future__ import annotations
 
@@ -179,7 +179,7 @@ def _command_result(work: Work, end: Exit) -> JobResult:
 
 
 def _side_lines(work: Work) -> Iterator[str]:
-    """What the turn's program wrote into `SIDE_OUTPUT`, a file that anything could have been put in the place of."""
+    """Lines that the turn's program wrote into `SIDE_OUTPUT`, in place of which anything could have been put."""
     scratch = scratch_of(work.records)
     if scratch is None:
         return

@@ -1,4 +1,4 @@
-"""What jobs may take, and what the limits that assistants meet lead to. Pure.
+"""Limits on what jobs may take, and the consequences of limits that assistants meet. Pure.
 
 A turn is ended that ran, was silent, printed, waited or cost too much. An assistant that met a limit, or whose service
 fails, is held: nothing of it is launched until that is over, for none of the builders.
@@ -90,7 +90,7 @@ def _recovered(old: Progress, new: Progress) -> bool:
 
 
 def _limit(turn: Turn, job: Job, output: Output | None) -> tuple[str, float | None]:
-    """Why the job must end now, or when that is to be looked at again."""
+    """The reason why the job must end now, as a code, or the time to look at it again."""
     now, spec, config = turn.now, job.spec, turn.run.config
     due: list[float] = []
     if spec.timeout_s is not None:

@@ -152,7 +152,7 @@ class _Events:
 
 
 class _Hints:
-    """What says that it is time to look again, before the interval is over."""
+    """Signals that it is time to look again, before the interval is over."""
 
     def __init__(self, project: Project) -> None:
         self._watch = Watch(project.home)
@@ -171,7 +171,7 @@ class _Hints:
 
 
 def _ready(descriptors: list[int], pid: int | None, timeout_s: float) -> list[int]:
-    """Which of them can be read; returns early too when the process `pid` ends, where the system can tell."""
+    """Those of them that can be read; returns early too when the process `pid` ends, where the system can tell."""
     with _end_of(pid) as end:
         return select.select([*descriptors, *end], [], [], timeout_s if descriptors or end else min(timeout_s, 0.1))[0]
 

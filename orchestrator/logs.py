@@ -1,4 +1,4 @@
-"""What `relay logs` shows: the run's events, or what a builder, the architect, the reviewer or the resolver printed."""
+"""Content of `relay logs`: the run's events, or what a builder, the architect, the reviewer or the resolver printed."""
 
 from __future__ import annotations
 

@@ -141,7 +141,7 @@ def _warn(turn: Turn, sentences: Sequence[str]) -> None:
 
 
 def _doubts(run: Run) -> list[str]:
-    """Whether an edit of state.json may be another's than a person's: what runs without a sandbox can write it."""
+    """A warning if an edit of state.json may be another's than a person's: what runs without a sandbox can write it."""
     at_work = [job.spec.builder for job in run.live_jobs() if job.spec.kind is not JobKind.EFFECT and job.process]
     if run.config.sandbox is Sandbox.REQUIRE or not at_work:
         return []
@@ -150,7 +150,7 @@ def _doubts(run: Run) -> list[str]:
 
 
 def _trespasses(run: Run, fact: JobEnded) -> list[str]:
-    """What a builder changed that is others' by the design, or nobody's."""
+    """Sentences on what a builder changed that is others' by the design, or nobody's."""
     spec = run.jobs[fact.job].spec
     if spec.name != "collect" or spec.builder is None:
         return []
@@ -160,7 +160,7 @@ def _trespasses(run: Run, fact: JobEnded) -> list[str]:
 
 
 def _held(run: Run) -> bool:
-    """Whether nothing is decided now; a question of builders holds only them."""
+    """True if nothing is decided now; a question of builders holds only them."""
     asked = run.state.action_owner is Owner.CI and not run.engine.asking
     return run.state.paused or run.engine.problem is not None or asked
 
@@ -210,7 +210,7 @@ def _handed_back(turn: Turn, before: Run, edit: Edit) -> None:
 
 
 def _fails_merged(run: Run, name: str) -> bool:
-    """Whether ci is asked about a merged tree that fails, which the builder's work is in."""
+    """True if ci is asked about a merged tree that fails, which the builder's work is in."""
     is_red = run.state.phase == "merge_build" and run.state.action_needed == "fix_failure"
     return is_red and run.builders[name].status in REOPENED
 
@@ -224,7 +224,7 @@ def nothing_to_retry(run: Run, name: str) -> str:
 
 
 def _gave_up(run: Run) -> bool:
-    """Whether builders remain that nobody decided on: a new dispatch would give them new attempts."""
+    """True if failed builders remain that nobody decided on: a new dispatch would give them new attempts."""
     return any(builder.status is BuilderStatus.FAILED for builder in run.builders.values())
 
 
@@ -256,7 +256,7 @@ def _reopen(turn: Turn, builder: Builder) -> None:
 
 
 def _red(run: Run) -> str:
-    """How the merged tree failed last: for the builder that is to mend it."""
+    """The last failure of the merged tree, for the builder that is to mend it."""
     commands = (job for job in reversed(run.jobs.values()) if job.spec.kind is JobKind.COMMAND and job.result)
     job = next((job for job in commands if job.spec.builder is None and job.spec.worktree != BASE_WORKTREE), None)
     if job is None or job.result is None or job.result.ok:
@@ -300,7 +300,7 @@ def _dispatch(turn: Turn, handlers: Mapping[str, PhaseHandler], read: Reader) ->
 
 
 def _asked_of(handlers: Mapping[str, PhaseHandler], action: str, view: PhaseView) -> Outcome:
-    """What the handler says; one that is missing or raises is told like any other failure, and the loop lives on."""
+    """The handler's outcome; a handler that is missing or raises is a failure like any other, and the loop lives on."""
     handler = handlers.get(action)
     if handler is None:
         return _broken(f"there is no handler for {action}; there are {', '.join(handlers)}")

@@ -26,7 +26,7 @@ def trailer(work: Work) -> str:
 
 
 def merge_all(work: Work) -> JobResult:
-    """What ci left in the merged worktree, the base branch if it moved on, then the builders: all on the run's branch.
+    """Merges on the run's branch: ci's work in the merged worktree, the base branch if it moved on, then the builders.
 
     The first conflict is left in the merged worktree, for ci to resolve; the next call takes the resolution up.
     """
@@ -92,7 +92,7 @@ def _still_open(work: Work, repo: Repo, ref: str, left: Mapping[str, Any]) -> Ma
 
 
 def _merged(repo: Repo, ref: str, args: Mapping[str, Any], left: Mapping[str, Any] | None) -> JobResult:
-    """How far merging came; `conflict` is what is left for ci."""
+    """The progress of merging; `conflict` is what is left for ci."""
     head = resolve(repo, ref) or args["base"]
     missing = not_in(repo, [tip["tip"] for tip in args["tips"]], head)
     merged = [tip["id"] for tip in args["tips"] if tip["tip"] not in missing]

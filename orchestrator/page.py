@@ -116,7 +116,7 @@ def _stand(view: View, look: Look) -> list[str]:
 
 
 def _report(view: View, look: Look, rows: int) -> list[str]:
-    """How the command failed that ci is asked about, or the last `rows` of it."""
+    """The report of the failure that ci is asked about, or the last `rows` of it."""
     shown = view.report[-rows:] if rows > 0 else ()
     lines = [look.paint(_INDENT + clip(escaped(line), look.columns - len(_INDENT)), "dim") for line in shown]
     return [*lines, ""] if lines else []

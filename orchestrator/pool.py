@@ -33,7 +33,7 @@ class Pool(Generic[T]):
             self._changed.notify()
 
     def results(self) -> list[T]:
-        """What has finished since the last call, in the order of finishing."""
+        """Results of what has finished since the last call, in the order of finishing."""
         taken: list[T] = []
         while self._results:
             taken.append(self._results.popleft())

@@ -1,4 +1,4 @@
-"""Which assistants this machine has: their versions and logins, and one tiny real turn of each that is to be tried."""
+"""Assistants that this machine has: their versions and logins, and one tiny real turn of each that is to be tried."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """How the tiny turn of one assistant went."""
+    """The duration and result of the tiny turn of one assistant."""
 
     name: str
     seconds: float

@@ -1,4 +1,4 @@
-"""How running turns are doing, read from their output as it grows: conditions, and tokens and cost so far."""
+"""Progress of running turns, read from their output as it grows: conditions, and tokens and cost so far."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class TurnReader:
         return more
 
     def _new(self, stream: BinaryIO) -> tuple[bytes, bool]:
-        """What is new, or so much of it as one look can take in; whether there is more.
+        """The new output, or so much of it as one look can take in; whether there is more.
 
         Of what is printed faster than it can be read, the middle is left out.
         """

@@ -1,4 +1,4 @@
-"""What a review needs of git: the diff that is shown, and the worktree as it was before."""
+"""Git operations of a review: the diff that is shown, and the worktree as it was before."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from orchestrator.jobs import Work
 
 
 def gather_diff(work: Work) -> JobResult:
-    """What the builder changed, and the tree that its worktree holds, with what verifying left in it."""
+    """The builder's changes, and the tree that its worktree holds, with what verifying left in it."""
     args, repo = work.job.spec.args, Repo.of(work.project)
     shown = difference(repo, args["base"], args["tip"])
     tree = worktrees.held(repo, work.worktree, args["tip"])

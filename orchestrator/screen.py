@@ -1,4 +1,4 @@
-"""What a terminal shows: colour, tables, bars, wrapped text. All widths are terminal columns.
+"""Output for a terminal: colour, tables, bars, wrapped text. All widths are terminal columns.
 
 Text is drawn with Unicode glyphs, and brought to what a stream can show by `Look.fit` alone.
 """
@@ -33,7 +33,7 @@ _GLYPHS: Final = "✓✗●◆‖↻→█▒░…"
 
 
 class Look(NamedTuple):
-    """How a stream shows text: its size, colour, encoding, and how commands are typed here."""
+    """Properties of a stream that shows text: its size, colour, encoding, and how commands are typed here."""
 
     columns: int = _COLUMNS
     rows: int = _ROWS

@@ -1,4 +1,4 @@
-"""What `init` and `clean` do."""
+"""Implementation of `init` and `clean`."""
 
 from __future__ import annotations
 

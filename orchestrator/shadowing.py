@@ -1,4 +1,4 @@
-"""Whether jobs of a project would import its code from the user's checkout, by the environment that they get."""
+"""Installations that make jobs import the project's code from the user's checkout, by the environment they get."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a job printed, made readable: an assistant's words, tools and changed files instead of its stream of events."""
+"""Output of a job, made readable: an assistant's words, tools and changed files instead of its stream of events."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Transcript:
         return [escaped(self._masker.masked(line)) for line in lines]
 
     def foot(self) -> list[str]:
-        """How the job ended, if it did not end well."""
+        """A line on the end of the job, if it did not end well."""
         result = self.job.result
         if result is None or result.ok:
             return []

@@ -13,7 +13,7 @@ from orchestrator.fold import Run, apply
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """How long a job has printed nothing, how much it printed in all, and how its turn is doing by what it printed.
+    """Seconds since a job last printed, the bytes that it printed in all, and its turn's progress by what it printed.
 
     `stuck_s` is how long it has been in that condition. `footprint` is measured only where the configuration limits it.
     """
@@ -27,7 +27,7 @@ class Output:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What a tick observed: facts in the order in which they were seen, and the output of running jobs."""
+    """Observations of a tick: facts in the order in which they were seen, and the output of running jobs."""
 
     facts: Sequence[Event] = ()
     output: Mapping[str, Output] = field(default_factory=dict)
@@ -35,7 +35,7 @@ class Seen:
 
 @dataclass(slots=True)
 class Decision:
-    """What follows: the new run, the events that led to it, what to start, and when to look again."""
+    """The result of a tick: the new run, the events that led to it, what to start and stop, and when to look again."""
 
     run: Run
     events: list[Event] = field(default_factory=list)

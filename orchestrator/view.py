@@ -1,4 +1,4 @@
-"""Where a run stands: the one value that status, the live display and the web show. Pure; plain dicts go in."""
+"""The state of a run: the one value that status, the live display and the web show. Pure; plain dicts go in."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ GONE: Final = "stopped"
 
 
 def stage(outcome: str | None, phase: str, owner: str) -> str:
-    """How far a run is, and whom it waits for: `building; waiting for you`, `landed`."""
+    """The stage of a run, and whom it waits for: `building; waiting for you`, `landed`."""
     if outcome:
         return {"stored": "merged, not landed"}.get(outcome, outcome)
     doing = _STAGES.get(phase, phase.replace("_", " "))
@@ -65,7 +65,7 @@ class Stop(NamedTuple):
 
 
 class Trouble(NamedTuple):
-    """What is wrong; `remedy` can be typed as it stands."""
+    """A problem of the run; `remedy` can be typed as it is."""
 
     code: str
     message: str
@@ -232,7 +232,7 @@ def status_view(
 
 
 def _halted(builder: Record, jobs: Sequence[Record], halted: Mapping[str, str], daemon_pid: int | None) -> str:
-    """How a builder that should be at work does nothing; without an orchestrator, one that has no job either."""
+    """The state of a halted builder that should be at work; without an orchestrator, one that has no job is halted."""
     if builder["status"] not in AT_WORK:
         return ""
     job = builder.get("job") or ""
@@ -286,7 +286,7 @@ def _left(until: str | None, now: datetime) -> float | None:
 
 
 def _condition(turn: Record | None) -> str:
-    """What to know of a turn that does not simply work."""
+    """The condition of a turn that does not simply work, in words."""
     if turn is None or turn["condition"] == "working":
         return ""
     words = {"asking": "asks", "silent": "has been silent for a while"}.get(turn["condition"])
@@ -343,7 +343,7 @@ def _going_on(active: int) -> str:
 
 
 def _working(action: str, doing: str, building: str) -> str:
-    """What code is at; the builders tell their part of it themselves."""
+    """The work that code is at, in words; the builders tell their part of it themselves."""
     if action == "execution":
         return building
     words = {"design": "Designing", "design_build": "Making builders", "merge_build": "Merging"}

@@ -1,4 +1,4 @@
-"""Who reads a person's words, by what is asked for with them; and what to type where nobody does. Pure."""
+"""Readers of a person's words, by what is asked for with them; and what to type where nobody reads them. Pure."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _REJECT: Final = f"relay reject {WORDS}"
 
 
 def wordless(run: Run) -> dict[str, str]:
-    """What nobody reads words with, as an edit of state.json would say it, and what to type for each.
+    """Actions with which nobody reads words, as an edit of state.json would name them, and what to type for each.
 
     The keys are those of `lib.handback.asked_with`: "" is the hand-back that names no action, or an edit of the words
     alone while code has the run.
@@ -51,7 +51,7 @@ def unread(run: Run, edit: Edit) -> str:
 
 
 def _reads(run: Run, action: str) -> bool:
-    """Whether the built-in action takes words up as the run stands."""
+    """True if the built-in action takes words up in the run's present state."""
     match action:
         case "execution":
             return any(builder.status is BuilderStatus.FAILED for builder in run.builders.values())
@@ -62,14 +62,14 @@ def _reads(run: Run, action: str) -> bool:
 
 
 def _is_for_resolver(run: Run) -> bool:
-    """Whether the conflict that ci is asked to resolve may go to an assistant."""
+    """True if the conflict that ci is asked to resolve may go to an assistant."""
     merges = [job.result for job in run.jobs.values() if job.spec.name == "merge" and job.result]
     conflict = (merges[-1].data.get("conflict") if merges else None) or {"paths": ()}
     return run.config.conflicts is Conflicts.ASSISTANT and all(path["kind"] in RESOLVABLE for path in conflict["paths"])
 
 
 def _remedy(run: Run) -> str:
-    """What takes words up as the run stands; else how to go on without."""
+    """The command that takes words up in the run's present state; else how to go on without."""
     state = run.state
     is_invalid = state.error is not None and state.error.code == DESIGN_INVALID
     if state.action_needed == "approve_design" or is_invalid:

@@ -47,7 +47,7 @@ GREEDY = frozenset({MEMORY_LIMIT, PROCESS_LIMIT})
 
 @dataclass(slots=True)
 class _Printed:
-    """How much a job had printed when that last changed, when this was, and who reads it if it is a turn."""
+    """The size of a job's output when that last changed, when this was, and who reads it if it is a turn."""
 
     size: int
     changed_mono_s: float
@@ -112,7 +112,7 @@ class Workers:
             self._pool.submit(job, lambda: clear(work))
 
     def results(self) -> list[Event]:
-        """What has come of jobs since the last call. A process that was spawned is watched from here on."""
+        """Events that have come of jobs since the last call. A process that was spawned is watched from here on."""
         self._stops.results()
         events = [event for event in self._pool.results() if event is not None]
         for event in events:
@@ -138,7 +138,7 @@ class Workers:
                 self.stop(run, live)
 
     def output(self, run: Run, instant: Now) -> dict[str, Output]:
-        """How long each running process has been silent, by what its output files grew, and how turns are doing."""
+        """Seconds that each running process has been silent, by the growth of its output, and the progress of turns."""
         known: dict[str, Output] = {}
         self._growth.drain()
         printed = {}

@@ -8,7 +8,7 @@ from lib.model import Job
 
 
 def again(view: PhaseView, job: Job) -> Proceed | Wait | None:
-    """What does it again after a pause; None if no other try can help, or as many were made as there are attempts."""
+    """The outcome that repeats it after a pause; None if no other try can help, or all attempts have been made."""
     tries = sum(each.spec == job.spec for each in view.current(job.spec.name))
     if job.result is None or job.result.code in FATAL or tries >= view.config.attempts:
         return None

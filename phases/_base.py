@@ -32,7 +32,7 @@ def beside(view: PhaseView, outcome: Outcome) -> Outcome:
 
 
 def is_known(view: PhaseView) -> bool:
-    """Whether nothing more is found out about that tree."""
+    """True if there is nothing more to find out about that tree."""
     last = _newest(view, _DROP)
     return not view.config.verify or (last is not None and last.result is not None)
 
@@ -47,7 +47,7 @@ def red(view: PhaseView) -> str:
 
 
 def as_before(view: PhaseView, job: Job) -> bool:
-    """Whether verify failed as it did before anything was built; silence is like no other failure."""
+    """True if verify failed as it did before anything was built; silence is like no other failure."""
     base = _newest(view, job.spec.name) if job.spec.name == "verify" else None
     if base is None or base.result is None or job.result is None or not base.result.data.get("printed"):
         return False

@@ -1,4 +1,4 @@
-"""What a person is told before the user's branch moves: why it is asked, and what else to know. Pure.
+"""Facts for a person before the user's branch moves: why it is asked, and what else to know. Pure.
 
 Each function gives clauses of one sentence; another fact to tell is one more line in `reasons` or `remarks`.
 """
@@ -19,7 +19,7 @@ _MERGED = frozenset({BuilderStatus.BUILT, BuilderStatus.MERGED, BuilderStatus.LA
 
 
 def reasons(view: PhaseView, merged: Mapping[str, Any], doubt: str) -> list[str]:
-    """Why the landing is asked about, whatever `land` says; nothing if there is no reason.
+    """Reasons why the landing is asked about, whatever `land` says; empty if there are none.
 
     `doubt` says that the verify commands looked at other code than what was merged, or failed as they did before.
     """
@@ -32,7 +32,7 @@ def reasons(view: PhaseView, merged: Mapping[str, Any], doubt: str) -> list[str]
 
 
 def remarks(view: PhaseView) -> list[str]:
-    """What is told as well where the landing is asked about."""
+    """Remarks to add where the landing is asked about."""
     return [
         *_bounded(_outside(view, pressing=False)),
         *_unverified(view),

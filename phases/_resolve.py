@@ -30,7 +30,7 @@ _SAID: Final = 400
 
 
 def resolve(view: PhaseView, merge: Job, conflict: Mapping[str, Any], again: JobSpec) -> Outcome:
-    """What is next for a conflict that `merge` has found; `again` is the merge that goes on from a resolution."""
+    """The next step for a conflict that `merge` has found; `again` is the merge that goes on from a resolution."""
     if not _for_assistant(view, conflict):
         return asked(view, conflict, "")
     done = _since(view, merge)
@@ -144,7 +144,7 @@ def _ours(done: Sequence[Job]) -> list[str]:
 
 
 def _reasons(job: Job) -> list[str]:
-    """Why what a job found, or how it ended, keeps the resolution from being accepted; nothing if it does not."""
+    """Reasons, by what a job found or how it ended, not to accept the resolution; empty if there are none."""
     if job.result is None or job.spec.name in {BRIEF, REOPEN}:
         return []
     if job.spec.name == JUDGE:
@@ -158,7 +158,7 @@ def _reasons(job: Job) -> list[str]:
 
 
 def _questions(job: Job) -> list[str]:
-    """What a person has to decide of a resolution that has no other faults."""
+    """Questions that a person has to decide about a resolution that has no other faults."""
     return [str(each) for each in job.result.data.get("questions", ())] if job.result and job.spec.name == JUDGE else []
 
 
@@ -170,12 +170,12 @@ def by_own_account(view: PhaseView) -> list[str]:
 
 
 def is_news(view: PhaseView) -> bool:
-    """Whether some of it came after ci has answered last."""
+    """True if some of it came after the last answer of ci."""
     return any(_told(view, job) for job in view.current(JUDGE))
 
 
 def _told(view: PhaseView, job: Job) -> list[str]:
-    """What a judgement told of a resolution that was merged then."""
+    """Lines that a judgement told of a resolution that was merged then."""
     if job.spec.name != JUDGE or job.result is None:
         return []
     merged = {each.spec.args.get("resolved") for each in view.jobs.values() if each.spec.name == "merge"}
@@ -184,13 +184,13 @@ def _told(view: PhaseView, job: Job) -> list[str]:
 
 
 def _gave_up(turn: Job) -> bool:
-    """Whether it could not be launched, or says itself that it can't."""
+    """True if the resolver could not be launched, or says itself that it can't."""
     ended_well = turn.result is not None and turn.result.ok
     return bool(_reasons(turn)) if ended_well else turn.process is None
 
 
 def _why(view: PhaseView, done: Sequence[Job]) -> str:
-    """What was tried, for the message to a person."""
+    """Sentences on what was tried, for the message to a person."""
     turns = [job for job in done if job.spec.name == RESOLVE]
     if not turns:
         return f"No resolver can be had: {_choice(view).why}. "
@@ -249,7 +249,7 @@ def _verified(view: PhaseView, merge: Job, conflict: Mapping[str, Any], done: Se
 
 
 def _verify(view: PhaseView, merge: Job, conflict: Mapping[str, Any]) -> str:
-    """What each of the builders that are merged then was verified with, alone, and so must bear with the others."""
+    """Commands that each of the builders merged then was verified with, alone, and so must pass with the others."""
     merged = merge.result.data["merged"] if merge.result else ()
     names = [name for name in (*merged, conflict["builder"]) if name in view.builders]
     return of_merged(view.config, [view.builders[name].component for name in names])

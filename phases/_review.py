@@ -30,7 +30,7 @@ _FORM: Final = 'end with one JSON object: {"verdict": "accept" or "send_back", "
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a reviewer says of a builder's work."""
+    """A reviewer's judgement of a builder's work."""
 
     accepted: bool
     comments: tuple[str, ...]
@@ -78,7 +78,7 @@ def settle(view: PhaseView, builder: Builder, _result: JobResult, _: Sequence[Jo
 
 
 def decide(view: PhaseView, builder: Builder, result: JobResult, starting: Sequence[JobSpec]) -> Moved | None:
-    """What the newest answer means for the builder."""
+    """The builder's changes and next step by the newest answer."""
     turns = _turns(view, builder)
     said = turns[-1].result if turns else None
     verdict = read_verdict(str(said.data.get("text", ""))) if said is not None and said.ok else None
@@ -159,7 +159,7 @@ def _unreadable(result: JobResult) -> str:
 
 
 def _gathered(view: PhaseView, builder: Builder) -> Mapping[str, Any]:
-    """What the newest diff was gathered with."""
+    """Data of the result with which the newest diff was gathered."""
     own = [job for job in view.jobs.values() if job.spec.builder == builder.id and job.spec.name == "gather_diff"]
     return own[-1].result.data if own and own[-1].result else {}
 

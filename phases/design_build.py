@@ -39,7 +39,7 @@ class DesignBuildHandler:
 
 
 def _restoring(view: PhaseView) -> Outcome | None:
-    """What brings a design back that was deleted with its folder: it is written again as the architect's was."""
+    """The outcome that restores a design deleted with its folder: it is written again as the architect's was."""
     if again := view.last("write_files"):
         return Wait() if again.result is None else None
     written = [job.spec for job in view.jobs.values() if job.spec.name == "write_files"]

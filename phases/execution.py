@@ -140,14 +140,14 @@ def _explained(view: PhaseView, builder: Builder, result: JobResult, more: str) 
 
 
 def _is_as_before_again(view: PhaseView, builder: Builder, job: Job) -> bool:
-    """Whether tests fail as before anything was built although the builder has tried, and so can't do more."""
+    """True if tests fail as before anything was built although the builder has tried, and so can't do more."""
     if job.result is None or not as_before(view, job):
         return False
     return builder.attempt >= builder.attempts or builder.failure == failure_digest(job.spec.name, job.result)
 
 
 def _cut_short(view: PhaseView, job: Job, result: JobResult) -> bool:
-    """Whether a command was ended by no fault of its own: it alone is run again, and not the turn before it."""
+    """True if a command was ended by no fault of its own: it alone is run again, and not the turn before it."""
     if job.spec.kind is not JobKind.COMMAND:
         return False
     return result.code in UNCOUNTED or (result.code == LOST and _tries(view, job) < view.config.attempts)
@@ -203,7 +203,7 @@ def _choice(view: PhaseView, builder: Builder, starting: Sequence[JobSpec] = ())
 
 
 def _lifted(view: PhaseView) -> list[float]:
-    """When the holds of assistants end."""
+    """The times at which holds of assistants end, on the monotonic clock."""
     return [hold.until_mono_s for hold in view.holds.values() if hold.until_mono_s is not None]
 
 

@@ -63,7 +63,7 @@ class MergeBuildHandler:
 
 
 def _vacating(view: PhaseView) -> Outcome | None:
-    """What is next until the worktree, which the architect has had, is free for merges; None once it is."""
+    """The next step until the worktree, which the architect has had, is free for merges; None once it is."""
     surveys = [job for job in view.jobs.values() if job.spec.name == "survey"]
     lent = surveys and surveys[-1].spec.worktree == MERGED_WORKTREE
     if not lent or any(job.spec.name == VACATE and job.result and job.result.ok for job in view.jobs.values()):
@@ -121,7 +121,7 @@ def _as_before(view: PhaseView, done: Mapping[str, Job]) -> str:
 
 
 def _known(view: PhaseView, doubt: str) -> str:
-    """What is known of the merged tree, in words."""
+    """The evidence for the merged tree, in words."""
     return "not verified" if doubt else verdict(view.config, _parts(view))
 
 

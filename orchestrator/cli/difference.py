@@ -1,4 +1,4 @@
-"""What was changed: `diff`."""
+"""The command that shows what was changed: `diff`."""
 
 from __future__ import annotations
 

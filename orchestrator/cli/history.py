@@ -1,4 +1,4 @@
-"""What was: `runs`, `show`, `logs`."""
+"""Commands that show runs, past ones too: `runs`, `show`, `logs`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `relay start` does beyond its options: the plan, the run, and what is said of them."""
+"""Implementation of `relay start` beyond its options: the plan, the run, and what is said of them."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def _announce(project: Project, run: Run, *, as_json: bool, wait: bool) -> None:
 
 
 def _unseen(project: Project) -> str:
-    """What lies in the work tree and builders are not given."""
+    """A sentence on what is in the work tree and not given to builders; empty if nothing is."""
     from lib.git.inspect import uncommitted
     from lib.git.run import Repo
 
@@ -95,7 +95,7 @@ def _unseen(project: Project) -> str:
 
 
 def _chains(config: Config) -> str:
-    """Who works, in words: `codex, then claude; reviewer: gemini`."""
+    """The assistants that work, in words: `codex, then claude; reviewer: gemini`."""
     chains = {"": config.assistant, **{role.value: chain for role, chain in config.roles.items()}}
     return "; ".join(
         f"{role}: {', then '.join(chain)}" if role else ", then ".join(chain) for role, chain in chains.items()
@@ -103,7 +103,7 @@ def _chains(config: Config) -> str:
 
 
 def plan(project: Project, requirement: str, config: Config) -> dict[str, Any]:
-    """What `start` would do, with everything checked that can be without making anything. Raises `RelayError`."""
+    """The plan of `start`, with everything checked that can be without making anything. Raises `RelayError`."""
     from lib.git.inspect import starting_point
     from lib.git.run import Repo
     from lib.trust import require

@@ -84,7 +84,7 @@ def _print(waiting: list[Pending]) -> None:
 
 
 def _changes(item: Pending) -> Iterator[str]:
-    """What changed since it was trusted, as a unified diff without its head, without comments; all of a new file."""
+    """Changes since it was trusted, as a unified diff without its head, without comments; all of a new file."""
     if item.state == "refused":
         return
     if item.text is None:
