@@ -20,6 +20,7 @@ from forking import Origin
 
 from lib.errors import EXIT_REFUSED
 from lib.paths import find_project
+from lib.rubbish import sweep
 from lib.rundb import RunDB
 
 #: Pauses that a test has no reason to wait for.
@@ -171,6 +172,10 @@ class Relay:
         """Leaves nothing running."""
         if self.pid() is not None or not self.is_over():
             self.process("stop", "--builders")
+
+    def swept(self) -> None:
+        """Waits for quiet cleaning, which outlives its orchestrator: nothing vanishes while the project is copied."""
+        sweep(self.dot / "worktrees", patient=True)
 
     def is_over(self) -> bool:
         """True if nothing was started here, or what was has come to its end."""

@@ -134,11 +134,13 @@ class Snapshot:
         self._run = run
         self._kept = run.root.parent / "kept"
         run.process("stop", "--builders")
+        run.swept()
         shutil.rmtree(self._kept, ignore_errors=True)
         subprocess.run(["cp", "-a", run.root, self._kept], check=True)
 
     def put_back(self) -> None:
         self._run.end()
         eventually(lambda: holder(find_project(self._run.root, self._run.instance)) is None)
+        self._run.swept()
         shutil.rmtree(self._run.root)
         subprocess.run(["cp", "-a", self._kept, self._run.root], check=True)

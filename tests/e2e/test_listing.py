@@ -48,6 +48,7 @@ def test_a_project_that_is_gone_is_said_to_be_and_taken_off_when_asked(relay: Re
     other.asked("approve_design")
     other("cancel")
     other.over("cancelled")
+    other.swept()
     shutil.rmtree(elsewhere)
     assert [row[1:] for row in listed(relay)] == [("second", "gone")]
     said = relay("list")
