@@ -19,7 +19,9 @@ OTHERS_S: Final = 600.0
 
 
 def remove_if_stale(lock: Path, *roots: Path) -> bool:
-    """Removes `lock` if it has no owner any more; True also when it is gone already.
+    """Removes `lock` if it has no owner any more; True also when it is gone already, or filled in.
+
+    A file that counts as a lock only while it is empty is released by being filled in.
 
     Its owner is a process that has it open, or a git that was there before the lock was last written: git closes some
     locks before it renames them. `roots` are work trees of the repository that git has no record of. Where the system
@@ -28,6 +30,8 @@ def remove_if_stale(lock: Path, *roots: Path) -> bool:
     try:
         seen = lock.stat()
     except FileNotFoundError:
+        return True
+    if lock.suffix != ".lock" and seen.st_size:
         return True
     if not (_PROC / "self" / "fd").exists() or _owned(lock, seen, roots):
         return False

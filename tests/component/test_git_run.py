@@ -180,6 +180,13 @@ def test_a_worktree_that_another_git_is_making_is_waited_for(repo: Path, handle:
     assert {place.path.name for place in worktrees(handle)} == {repo.name, "other", "mine"}
 
 
+def test_the_record_of_a_worktree_that_is_complete_is_left_alone(repo: Path, run_git: Git) -> None:
+    file = half_made(repo, run_git)
+    file.write_text("../..\n")
+    assert remove_if_stale(file, repo)
+    assert file.read_text() == "../..\n"
+
+
 def test_a_worktree_that_a_killed_git_left_half_made_hinders_nothing(repo: Path, handle: Repo, run_git: Git) -> None:
     half_made(repo, run_git)
     git(handle, "worktree", "add", "-q", "../mine", "mine")
