@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from lib.atomic import replace_file
-from lib.errors import RelayError
+from lib.errors import EXIT_FAILED, RelayError
 from lib.names import quote
 from lib.plainfile import NotPlainError, kind_of, open_folder, read_plain
 from lib.taken import is_taken_by_jobs, put_aside
@@ -38,6 +38,12 @@ STATE_LOCK_TIMEOUT_S: Final = 10.0
 _LOOKED_AT_S: Final = 0.25
 _PAUSE_S: Final = 0.01
 _MAX_RECORD_BYTES: Final = 4096
+
+
+class LockError(RelayError):
+    """The system refuses what a lock needs."""
+
+    exit_code = EXIT_FAILED
 
 
 def refuse_links(project: Project) -> None:
@@ -110,7 +116,7 @@ def state_lock(project: Project, *, timeout_s: float = STATE_LOCK_TIMEOUT_S) -> 
 
 def _unusable(path: Path, error: OSError) -> RelayError:
     message = f"{path} can't be used: {error.strerror}"
-    return RelayError(message, remedy=f"ls -ld {quote(str(path))}; df -h {quote(str(path.parent))}", code="lock_failed")
+    return LockError(message, remedy=f"ls -ld {quote(str(path))}; df -h {quote(str(path.parent))}", code="lock_failed")
 
 
 # --- the orchestrator ------------------------------------------------------------------------------------------------

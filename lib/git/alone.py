@@ -12,6 +12,7 @@ from typing import Final
 
 from lib.errors import RelayError
 from lib.git.run import CHECKOUT_TIMEOUT_S, Repo
+from lib.lock import LockError
 from lib.names import quote
 
 #: For as long as a landing may take, and a few that wait before this one.
@@ -55,7 +56,7 @@ def _taken(file: Path) -> int | None:
         descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, _MODE)
     except OSError as error:
         message = f"{file} can't be used: {error.strerror}"
-        raise RelayError(message, remedy=f"ls -l {quote(str(file))}", code="lock_failed") from error
+        raise LockError(message, remedy=f"ls -l {quote(str(file))}", code="lock_failed") from error
     held = False
     try:
         with suppress(BlockingIOError, FileNotFoundError):  # somebody has it, or deleted it just now
