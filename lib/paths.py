@@ -22,10 +22,10 @@ _MARKED_MAX_BYTES = 100_000
 _NAMED = re.compile(r"(?<![\w./-])\.project/")
 #: The worktree in which the work of all builders comes together.
 MERGED_WORKTREE = "merged"
-#: The worktree of the commit that a run starts from; no component can be called so.
+#: The worktree of the commit that a run starts from.
 BASE_WORKTREE = "_base"
-#: Names below a run that are no builder's: of branches, and of logs.
-RESERVED = frozenset({MERGED_WORKTREE, "architect", "base"})
+#: Names of branches and worktrees below a run that are no builder's.
+RESERVED = frozenset({MERGED_WORKTREE, BASE_WORKTREE, "architect"})
 #: Characters of an instance's name.
 LONGEST = 63
 
