@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from eventually import WAIT_S
 from hypothesis import settings
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ MARK = "TEST_OF_RELAY"
 #: Its value in commands, which are forked, so show the environment of the process that they were forked from.
 FORKED = f"forked-{os.getpid()}"
 #: How long a process that was just killed may take to be gone.
-GRACE_S = float(os.environ.get("TEST_GRACE_S", "20"))
+GRACE_S = float(os.environ.get("TEST_GRACE_S", WAIT_S))
 GITCONFIG = "[user]\n\tname = Ada\n\temail = ada@example.org\n[init]\n\tdefaultBranch = main\n"
 
 
