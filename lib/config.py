@@ -89,7 +89,7 @@ class Config(Value):
     scope: Scope = Field(default=Scope.ASK, description="Files outside a component's own: shown; asked about before "
                          "they land if any is deleted or they are many; or sent back.")  # fmt: skip
     skills: Annotated[tuple[Slug, ...], BeforeValidator(listed)] = Field(
-        default=(), description="Files in .project/skills that builders are given."
+        default=(), description="Instructions given to builders, each by the name of its file."
     )
     max_cost_usd: float | None = Field(default=None, gt=0, description="What a run may cost.")
     max_tokens: int | None = Field(default=None, gt=0, description="Tokens that a run may use, in and out.")

@@ -49,6 +49,7 @@ class Sinks:
         a log that is ahead of it belongs to a database that was deleted, and is put aside.
         """
         self._masker = masker or Masker.from_environ()
+        self._named = project.named
 
         def file(name: str, number: re.Pattern[bytes]) -> LogFile:
             path = project.logs / name
@@ -56,7 +57,7 @@ class Sinks:
 
         self._files: tuple[tuple[LogFile, _Lines], ...] = (
             (file("events.jsonl", _JSON_SEQ), _json_lines),
-            (file("workflow.log", _HUMAN_SEQ), _HumanLines(project.named).lines),
+            (file("workflow.log", _HUMAN_SEQ), _HumanLines().lines),
         )
 
     @property
@@ -74,7 +75,7 @@ class Sinks:
 
         Returns what is wrong if a log can't be written; nothing is lost then, as `last_seq` stays where it was.
         """
-        masked = [(row, self._masker.masked_data(json.loads(row.data))) for row in rows]
+        masked = [(row, self._masker.masked_data(json.loads(self._named(row.data)))) for row in rows]
         problem = None
         for file, lines in self._files:
             try:
@@ -107,8 +108,7 @@ def _json_lines(batch: Sequence[_Entry]) -> bytes:
 class _HumanLines:
     """The lines of workflow.log, by structlog: its import is late, as it takes 100 ms."""
 
-    def __init__(self, named: Callable[[str], str]) -> None:
-        self._named = named
+    def __init__(self) -> None:
         self._buffer = io.BytesIO()
         self._log: Any = None
 
@@ -124,7 +124,7 @@ class _HumanLines:
         self._buffer.truncate()
         for row, data in batch:
             self._log.msg(row.kind, seq=row.seq, at=row.at, data=data)
-        return self._named(self._buffer.getvalue().decode()).encode()
+        return self._buffer.getvalue()
 
 
 def _worded(_logger: object, _method: str, entry: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

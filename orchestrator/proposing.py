@@ -40,7 +40,7 @@ def with_proposals(text: str, found: list[Proposal]) -> str:
     if not found:
         return text
     first, *others = found
-    lines = [f"# verify: {_quoted(first.command)}    # proposed, from {first.source}: take the first # away to use it"]
+    lines = [f"# verify: {_quoted(first.command)}    # proposed, from {first.source}: remove the first # to use it"]
     lines += [f"#   or: {_quoted(other.command)}    # from {other.source}" for other in others]
     return re.sub(r"^(?=# verify:)", "\n".join(lines).replace("\\", r"\\") + "\n", text, count=1, flags=re.MULTILINE)
 

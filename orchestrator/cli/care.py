@@ -20,7 +20,7 @@ def register(app: typer.Typer) -> None:
 def init(
     print_only: Annotated[bool, typer.Option("--print", help="Print the file instead of writing it.")] = False,
 ) -> None:
-    """Write a commented .project/config.yaml to start from."""
+    """Write a commented config.yaml for this project to start from."""
     from contextlib import suppress
 
     from lib.errors import RelayError
@@ -31,7 +31,8 @@ def init(
     text = (shipped("project") / "config.yaml").read_text()
     if print_only:
         with suppress(RelayError):  # without a project there is nothing to propose
-            text = with_proposals(text, proposals(project_of("default").root))
+            project = project_of("default")
+            text = project.named(with_proposals(text, proposals(project.root)))
         typer.echo(text, nl=False)
         return
     project = project_of("default")
@@ -40,8 +41,8 @@ def init(
     file = setting_up.write_config(project, project.named(with_proposals(text, found)))
     typer.echo(f"Wrote {file}. Every line of it is a default; change what you like.")
     if found:
-        typer.echo(f"It proposes `verify: {found[0].command}` (from {found[0].source}). Nothing is verified before you "
-                   "take the # away there.")  # fmt: skip
+        typer.echo(f"It proposes `verify: {found[0].command}` (from {found[0].source}). Nothing is verified until you "
+                   "remove the # there.")  # fmt: skip
     else:
         typer.echo("No test command was found in this project: without `verify:` nothing verifies what is built.")
 

@@ -89,7 +89,7 @@ def explain(key: Key = "", output: Output = Format.TABLE, as_json: Json = False)
 
 
 def set_(key: Key, value: Annotated[str, typer.Argument(help="Lists as A,B or [A, B]; '' for none.")]) -> None:
-    """Set a value in .project/config.yaml; comments stay, and nothing is written that would not be valid."""
+    """Set a value in the project's config.yaml; comments stay, and nothing is written that would not be valid."""
     from lib.display import escaped
     from orchestrator import configuration
 

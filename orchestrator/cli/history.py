@@ -53,6 +53,11 @@ def _as_dict(row: RunRow) -> dict[str, object]:
     }  # fmt: skip
 
 
+def _data(project: Project, text: str) -> object:
+    """A row's JSON, with paths as they are in this project."""
+    return json.loads(project.named(text))
+
+
 def show(
     run: Annotated[str, typer.Argument(help="The run's id, or the beginning of it; the newest if left out.")] = "",
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Every event.")] = False,
@@ -65,9 +70,9 @@ def show(
     stored = db.load(name)
     events = db.events(name)
     if for_machines(output, as_json):
-        told = [{"seq": row.seq, "at": row.at, "kind": row.kind, "data": json.loads(row.data)} for row in events]
-        builders = [json.loads(row.data) for row in stored.builders]
-        print_json({**_as_dict(stored.row), "builders": builders, "events": told})
+        facts = [{"seq": row.seq, "at": row.at, "kind": row.kind, "data": _data(project, row.data)} for row in events]
+        builders = [_data(project, row.data) for row in stored.builders]
+        print_json({**_as_dict(stored.row), "builders": builders, "events": facts})
         return
     import sys
     from dataclasses import replace

@@ -58,7 +58,9 @@ def test_a_run_goes_from_its_gate_to_its_landing_beside_the_file(eclipse: Relay,
     eclipse("clean")
     assert run_git(root, "status", "--porcelain") == ""
     assert not worktree.exists()
-    assert ".project/" not in eclipse("logs") + (eclipse.home / "logs" / "workflow.log").read_text()
+    printed = eclipse("logs") + eclipse("show", "--json") + eclipse("config", "explain") + eclipse("init", "--print")
+    written = [(eclipse.home / "logs" / name).read_text() for name in ("workflow.log", "events.jsonl")]
+    assert ".project/" not in printed + "".join(written)
 
 
 def test_a_run_goes_on_where_it_is_when_another_branch_is_checked_out(eclipse: Relay, tmp_path: Path) -> None:
