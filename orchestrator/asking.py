@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 from lib.paths import DEFAULT_INSTANCE
@@ -92,10 +92,10 @@ def _to_ci(header: Record, builders: Mapping[str, str]) -> Iterator[Command]:
         [name for name, status in builders.items() if status == wanted] for wanted in ("failed", "merged")
     )
     action, remedy = header["action_needed"], (header["error"] or {}).get("remedy", "")
+    same = "retry" if action == "fix_failure" else "approve"
     if action == "answer_questions":
         yield Command(remedy, "answers")
         yield Command("relay approve", "lets it decide by itself")
-        same = "approve"
     elif action == "fix_failure":
         if failed:
             yield Command(f"relay logs {failed[0]} --failed", "what failed, and its last lines")
@@ -103,16 +103,14 @@ def _to_ci(header: Record, builders: Mapping[str, str]) -> Iterator[Command]:
             yield Command(remedy, effect(remedy))
         if header["phase"] == "merge_build" and merged:
             yield Command(f'relay retry {merged[-1]} "a hint"', "has that builder fix it")
-        is_read = failed or header["next_action"] == "design"
+        is_read = reads_retry(header["next_action"], builders.values())
         yield Command('relay retry "a hint"' if is_read else "relay retry", "tries again")
         if failed:
             yield Command(f"relay skip {' '.join(failed)}", "goes on without")
-        same = "retry"
     else:
         if not remedy.startswith("relay approve"):
             yield Command(remedy, effect(remedy))
         yield Command("relay approve", _YES.get(action, "goes on, once it is done"))
-        same = "approve"
     if action == "approve_landing":
         yield Command("relay diff", "shows what would land")
     if action == "extend_budget":
@@ -120,6 +118,11 @@ def _to_ci(header: Record, builders: Mapping[str, str]) -> Iterator[Command]:
     if action == "approve_design":
         yield Command('relay reject "what to change"', "asks for a new design")
     yield Command(_HAND_BACK, f"in {state_file(header['instance'])} does what {same} does")
+
+
+def reads_retry(action: str, statuses: Collection[str]) -> bool:
+    """True if the built-in action takes up words of a retry: for the architect, or for builders that failed."""
+    return action == "design" or (action == "execution" and "failed" in statuses)
 
 
 #: What a remedy does, by how it begins or what is in it.

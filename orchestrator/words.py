@@ -9,6 +9,7 @@ from lib.design import DESIGN_INVALID
 from lib.handback import asked_with
 from lib.model import BuilderStatus, Edit, Owner
 from lib.resolution import RESOLVABLE
+from orchestrator.asking import reads_retry
 from orchestrator.fold import AT_WORK, Run
 from orchestrator.machine import REOPENED, action_of
 
@@ -52,13 +53,9 @@ def unread(run: Run, edit: Edit) -> str:
 
 def _reads(run: Run, action: str) -> bool:
     """True if the built-in action takes words up in the run's present state."""
-    match action:
-        case "execution":
-            return any(builder.status is BuilderStatus.FAILED for builder in run.builders.values())
-        case "merge_build":
-            return run.state.action_needed == "resolve_conflict" and _is_for_resolver(run)
-        case _:
-            return False
+    if action == "merge_build":
+        return run.state.action_needed == "resolve_conflict" and _is_for_resolver(run)
+    return reads_retry(action, [builder.status for builder in run.builders.values()])
 
 
 def _is_for_resolver(run: Run) -> bool:
