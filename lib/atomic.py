@@ -47,8 +47,8 @@ class WriteError(RelayError):
             code, remedy = "write_full", f"df -h {folder}; df -i {folder}"
         elif error.errno in {EROFS, EACCES, EPERM}:
             code = "write_readonly"
-        stands = "the new content is in place but may not survive a power cut" if in_place else "what it held stays"
-        super().__init__(f"{path} can't be written: {error.strerror}; {stands}", remedy=remedy, code=code)
+        held = "its new content may not survive a power cut" if in_place else "its old content is unchanged"
+        super().__init__(f"{path} can't be written: {error.strerror}; {held}", remedy=remedy, code=code)
         self.in_place = in_place
 
 

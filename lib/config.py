@@ -81,8 +81,8 @@ class Gates(Value):
 class Config(Value):
     """Everything that can be set. Times are seconds, sizes megabytes."""
 
-    assistant: Chain = Field(default=("auto",), min_length=1, description="NAME or NAME:VARIANT, or several: each goes "
-                             "on where the one before met a limit; auto picks the first one installed.")  # fmt: skip
+    assistant: Chain = Field(default=("auto",), min_length=1, description="NAME or NAME:VARIANT, or several: the next "
+                             "takes over at a limit; auto picks the first one installed.")  # fmt: skip
     roles: Mapping[Role, Chain] = Field(default={}, description="Assistants of a role, instead of `assistant`.")
     review: bool = Field(default=False, description="A reviewer reads each builder's work before it is merged.")
     conflicts: Conflicts = Field(default=Conflicts.ASSISTANT, description="Who resolves conflicts first.")
@@ -99,14 +99,14 @@ class Config(Value):
     limit_delay_max_s: float = Field(default=1800.0, ge=0, description="The longest that pause becomes.")
     stuck_timeout_s: float = Field(default=120.0, gt=0, description="Longest wait of a turn for an answer to its "
                                    "question, or for a service that fails.")  # fmt: skip
-    sandbox: Sandbox = Field(default=Sandbox.AUTO, description="Whether bubblewrap contains assistants and commands.")
+    sandbox: Sandbox = Field(default=Sandbox.AUTO, description="auto, require or off: a sandbox around each job.")
     sandbox_write: Texts = Field(default=(), description="Further folders that they may write.")
     env_pass: Texts = Field(default=(), description="Further variables (fnmatch) that they get.")
     memory_max_mb: float | None = Field(default=None, gt=0, description="Most memory of a job's processes together.")
     processes_max: int | None = Field(default=None, gt=0, description="Most processes of a job.")
     assistants: Mapping[str, Mapping[str, Any]] = Field(default={}, description="Settings by assistant name.")
     parallel: int = Field(default=10, ge=1, le=500, description="Builders at work at once.")
-    poll_s: float = Field(default=5.0, gt=0, le=3600, description="How often state.json is read without any hint.")
+    poll_s: float = Field(default=5.0, gt=0, le=3600, description="Seconds between reads of state.json without events.")
     verify: str | None = Field(default=None, description="Shell line that must succeed, in worktrees and merged.")
     setup: str | None = Field(default=None, description="Shell line that makes a new worktree ready.")
     land: Land = Field(default=Land.AUTO, description="auto; ask: you approve it; branch: yours is left alone.")

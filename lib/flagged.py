@@ -1,6 +1,6 @@
 """Files that steer what later runs on the user's machine or in their name: a builder's changes of them are pointed out.
 
-What is not code of the project, and still decides what is run: hooks, automation, what assistants are told, secrets. A
+Hooks, automation, instructions to assistants, secrets: they are no code of the project, and decide what is run. A
 component that names such a file among its own had it approved with the design. Pure.
 """
 
@@ -25,7 +25,7 @@ _KINDS: Final[Mapping[str, tuple[str, ...]]] = {
         *(".github/workflows/", ".github/actions/", ".gitlab-ci.y*ml", ".circleci/", ".travis.yml", ".woodpecker/"),
         *("Jenkinsfile", "azure-pipelines.yml", "bitbucket-pipelines.yml", ".drone.yml", ".buildkite/", ".ci/"),
     ),
-    "what assistants are told": (
+    "instructions to assistants": (
         *("CLAUDE.md", "CLAUDE.local.md", "AGENTS.md", "AGENTS.override.md", "GEMINI.md", "QWEN.md", ".mcp.json"),
         *(".claude/", ".codex/", ".gemini/", ".qwen/", ".cursor/", ".opencode/", ".copilot/", ".windsurf/"),
         *(".cursorrules", ".windsurfrules", ".clinerules*", ".aider*", "opencode.json*", ".agents/"),

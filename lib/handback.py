@@ -170,10 +170,10 @@ class _Judging:
 
     def _stale(self) -> StateProblem:
         newest = self.newest
+        now = "you are asked for" if newest.action_owner is Owner.CI else "Relay is at"
         message = (
-            f"rev {self.file.rev} was saved over rev {newest.rev}, by which the run is in phase {newest.phase} and "
-            f"{newest.action_owner.value} has it, for {newest.action_needed}. Nothing of it was taken up: get the "
-            "newest, and repeat what still applies"
+            f"the run moved on while you edited (rev {self.file.rev} → {newest.rev}): in phase {newest.phase}, {now} "
+            f"{newest.action_needed}. Nothing of your edit was used: restore the newest, then redo what still applies"
         )
         return self.refused("rev", "stale_edit", message, remedy="relay resume --discard-edit")
 
@@ -227,7 +227,7 @@ class _Judging:
             return
         remedy = self.known.wordless.get(asked_with(values.get("action_needed")))
         if remedy is not None:
-            message = f"nobody would read the feedback now; take it out, or instead: {remedy}"
+            message = f"nobody would read the feedback now: remove it, or type: {remedy}"
             raise self.refused("feedback", "unread_words", message)
 
     def refused(self, field: str, code: str, message: str, remedy: str = "") -> StateProblem:

@@ -292,7 +292,7 @@ def holder(project: Project) -> int | None:
         if inode is not None and (pid := _newest_with(f"socket:[{inode}]")):
             return pid
         if time.monotonic() > deadline_mono_s:  # else it may just have ended
-            message = f"an orchestrator holds the lock of {project.root}, but which process it is can't be told"
+            message = f"an orchestrator holds the lock of {project.root}, but its process can't be identified"
             remedy = f"fuser -v {quote(str(project.instance_dir))}"
             raise RelayError(message, remedy=remedy, code="orchestrator_unknown")
         time.sleep(_PAUSE_S)

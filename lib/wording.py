@@ -97,7 +97,7 @@ def _advanced(data: _Data) -> str:
 
 def _verb_done(data: _Data) -> str:
     if data.get("verb") == "cancel":
-        return "to be cancelled; a landing has begun, and is stopped unless your branch has moved"
+        return "cancelling; a landing has begun, and is stopped unless your branch has moved"
     return f"{data.get('verb')} is done, {_words(data.get('action'))} goes on"
 
 
@@ -153,7 +153,7 @@ def _job_delayed(data: _Data) -> str | None:
 def _job_ended(data: _Data) -> str:
     result = data.get("result") or {}
     if result.get("ok"):
-        return f"job {data.get('job')} ended well"
+        return f"job {data.get('job')} succeeded"
     reason = ", ".join(str(result[key]) for key in ("code", "message") if result.get(key))
     return f"job {data.get('job')} failed: {reason or result.get('exit_status')}"
 
@@ -189,8 +189,8 @@ _WORDS: Final[Mapping[str, Callable[[_Data], str | None]]] = {
     "job_started": _job_started,
     "job_spawned": lambda _: None,
     "job_progressed": _job_progressed,
-    "assistant_held": lambda data: f"nothing is launched of {data.get('assistant')}: {_held(data.get('hold') or {})}",
-    "assistant_freed": lambda data: f"{data.get('assistant')} is launched again",
+    "assistant_held": lambda data: f"{data.get('assistant')} is on hold: {_held(data.get('hold') or {})}",
+    "assistant_freed": lambda data: f"{data.get('assistant')} is no longer on hold",
     "job_stopping": lambda data: f"job {data.get('job')} is being stopped: {data.get('reason')}",
     "job_delayed": _job_delayed,
     "job_resumed": lambda _: None,

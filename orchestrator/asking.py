@@ -17,7 +17,7 @@ QUESTIONS: Final = {
     "fix_failure": "fix a failure",
     "approve_landing": "approve the landing",
     "extend_budget": "grant the run its budget again, or end it",
-    "clear_the_way": "clear the way for the landing",
+    "clear_the_way": "unblock the landing",
     "check_branch": "look at your branch",
     "answer_questions": "answer what is asked",
 }

@@ -90,7 +90,7 @@ def _check_words(project: Project, asked_for: str, words: str) -> None:
     remedy = wordless(_run(project)).get(asked_for) if words else None
     if remedy is not None:
         remedy = remedy.replace(WORDS, quote(words))
-        raise UsageError("your words would reach nobody", remedy=remedy, code="unread_words")
+        raise UsageError("nobody would read your words now", remedy=remedy, code="unread_words")
 
 
 def _run(project: Project) -> Run:

@@ -107,7 +107,7 @@ def prepare(work: Work) -> JobResult:
     said = [*([told] if told else []), *_told_of_missing(work, ready.missing)]
     if emptied:
         names = ", ".join(emptied[:8])
-        said.append(f"{work.job.spec.builder}: a power cut had emptied {names}, which is not taken for work")
+        said.append(f"{work.job.spec.builder}: a power cut had emptied {names}; that does not count as work")
     again = made or bool(hurt.ignored)  # what was set up there may be gone with them
     return JobResult(ok=True, data={"base": start, "made": again, "told": said, "emptied": emptied[:50]})
 
@@ -117,8 +117,8 @@ def _told_of_missing(work: Work, submodules: list[str]) -> Iterator[str]:
     if submodules and work.config.sandbox is Sandbox.REQUIRE:
         names = " ".join(quote(name) for name in submodules)
         yield (
-            f"{work.job.spec.builder} works without the submodules {some(submodules)}, which this project has not "
-            f"checked out; a contained job can't: git submodule update --init --recursive {names}"
+            f"{work.job.spec.builder} works without the submodules {some(submodules)}: this project has not checked "
+            f"them out, and a contained job can't. To do so: git submodule update --init --recursive {names}"
         )
 
 

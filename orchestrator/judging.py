@@ -114,7 +114,7 @@ def _look(work: Work) -> str:
     except GitError as error:
         if passing(error):
             raise
-        return f"{work.job.spec.name} left what can't be told apart from work in {work.worktree}: {error.message}"
+        return f"what {work.job.spec.name} left in {work.worktree} can't be read: {error.message}"
     return ""
 
 

@@ -220,7 +220,7 @@ def nothing_to_retry(run: Run, name: str) -> str:
     status = run.builders[name].status
     if status not in _NOT_RETRIED or _fails_merged(run, name):
         return ""
-    return f"{name} is {status.value}: there is nothing of it to try again"
+    return f"{name} is {status.value}: there is nothing to retry"
 
 
 def _gave_up(run: Run) -> bool:

@@ -59,7 +59,7 @@ def emptied(work: Work, commit: str | None, reach: Reach | None = None) -> JobRe
     worktrees.remove(repo, work.worktree)
     what = f"{reach.lost} of {reach.total} files are gone from its worktree" if reach else "its worktree is gone"
     told = f"; what it left is kept as {kept}" if kept else ""
-    return JobResult(ok=False, code=TREE_EMPTIED, message=f"{what}: that is no work, and is not taken{told}",
+    return JobResult(ok=False, code=TREE_EMPTIED, message=f"{what}: that does not count as work{told}",
                      data={"tail": _ADVICE})  # fmt: skip
 
 

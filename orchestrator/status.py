@@ -48,7 +48,7 @@ def _parsed(arguments: Sequence[str]) -> Options:
     parser.add_argument("--format", choices=("table", "json"), default="table", help="json is the same as --json")
     parser.add_argument("--watch", nargs="?", type=float, const=INTERVAL_S, metavar="SECONDS",
                         help="stay until the run is over; q leaves")  # fmt: skip
-    parser.add_argument("--no-color", dest="colour", action="store_false", help="as NO_COLOR in the environment")
+    parser.add_argument("--no-color", dest="colour", action="store_false", help="print no colours, as with NO_COLOR")
     found = vars(parser.parse_args(arguments))
     found["json"] |= found.pop("format") == "json"
     return Options(**found)

@@ -48,7 +48,7 @@ def unread(run: Run, edit: Edit) -> str:
     if not words or owner is Owner.CI or not edit.changes().keys() - {"paused"}:
         return ""
     remedy = wordless(run).get(asked_with(edit.action_needed))
-    return "" if remedy is None else f"nobody reads the feedback; instead: {remedy}"
+    return "" if remedy is None else f"nobody reads the feedback; type instead: {remedy}"
 
 
 def _reads(run: Run, action: str) -> bool:

@@ -53,7 +53,7 @@ def resolve(view: PhaseView, merge: Job, conflict: Mapping[str, Any], again: Job
         final = len(turns) >= view.config.attempts or _gave_up(turns[-1])
         return Proceed(jobs=(_effect(REOPEN, fresh=final),), notes=(f"The resolution is refused: {reasons[0]}",))
     if _questions(last):
-        return Proceed(jobs=(_effect(REOPEN, fresh=True),), notes=("The resolution is not the assistant's to decide",))
+        return Proceed(jobs=(_effect(REOPEN, fresh=True),), notes=("Part of the resolution is for you to decide",))
     if last.spec.name == RESOLVE:
         return Proceed(jobs=(_judge(view, conflict, last),))
     return _verified(view, merge, conflict, done, again)
@@ -165,7 +165,7 @@ def _questions(job: Job) -> list[str]:
 def by_own_account(view: PhaseView) -> list[str]:
     """Clauses on the lines that resolvers left out or put in, for reasons that are their own, of what is merged."""
     told = [line for job in view.jobs.values() for line in _told(view, job)]
-    clause = "an assistant that resolved a conflict changed lines for reasons that are only its own: "
+    clause = "an assistant changed lines to resolve a conflict, for reasons that nothing proves: "
     return [clause + told[0], *told[1:]] if told else []
 
 
@@ -193,7 +193,7 @@ def _why(view: PhaseView, done: Sequence[Job]) -> str:
     """Sentences on what was tried, for the message to a person."""
     turns = [job for job in done if job.spec.name == RESOLVE]
     if not turns:
-        return f"No resolver can be had: {_choice(view).why}. "
+        return f"No assistant can resolve it: {_choice(view).why}. "
     judged = next((job for job in reversed(done) if job.spec.name == JUDGE), None)
     if judged and judged.result and (questions := _questions(judged)):
         return _to_decide(view, turns[-1], questions, str(judged.result.data["commit"]))

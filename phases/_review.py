@@ -87,7 +87,7 @@ def decide(view: PhaseView, builder: Builder, result: JobResult, starting: Seque
     if said is None or verdict is None:
         return _again(view, builder, result, said, starting)
     if isinstance(verdict, str):
-        return _gave_up(view, builder, "it can't judge it: " + verdict), None
+        return _gave_up(view, builder, "it can't judge the work: " + verdict), None
     if verdict.accepted:
         undone = ["what its reviewer changed was taken back: relay recover"] if result.data.get("changed") else []
         note = "; ".join([*undone, *verdict.comments])[:200] or "accepted by its reviewer"

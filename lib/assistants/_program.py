@@ -145,7 +145,7 @@ class Program:
             return Probe(None, supported=False, logged_in=None, detail=why_not)
         version = _version_of(self.name)
         if version is None:
-            return Probe(None, supported=True, logged_in=self.logged_in(), detail="its version can't be told")
+            return Probe(None, supported=True, logged_in=self.logged_in(), detail="its version is unknown")
         supported = parts(self.tested[0]) <= parts(version) <= parts(self.tested[1])
         detail = "" if supported else f"tried with {' to '.join(dict.fromkeys(self.tested))}"
         return Probe(version, supported, self.logged_in(), detail)

@@ -48,7 +48,7 @@ class Command:
     """
 
     name: str = "command"
-    install: str = "relay init, then set assistants.command.command in config.yaml"
+    install: str = "relay config set assistants.command.command YOUR_COMMAND"
     stream: Program | None = None
     usage: Mapping[str, str] = field(default_factory=dict)
     prices: tuple[float, float] | None = None

@@ -70,7 +70,7 @@ def _read_error(data: Mapping[str, Any]) -> Iterator[AssistantEvent]:
 
 def _read_idle(data: Mapping[str, Any]) -> Iterator[AssistantEvent]:
     if data["data"].get("aborted"):
-        yield AssistantEvent(kind="finished", text="it was told to end", ok=False, error="lost")
+        yield AssistantEvent(kind="finished", text="its turn was aborted", ok=False, error="lost")
 
 
 def _read_result(data: Mapping[str, Any]) -> Iterator[AssistantEvent]:

@@ -59,9 +59,7 @@ def fit_to_start(repo: Repo, ref: str) -> str:
         if not commit:
             raise RelayError(f"the branch {branch} has no commits yet", remedy=remedy, code="no_commits")
         if files:
-            message = (
-                f"nothing is committed on {branch}, and builders are given what is committed: none of the files here"
-            )
+            message = f"no file is committed on {branch}, and builders get only what is committed"
             raise RelayError(message, remedy=remedy, code="nothing_committed")
     if _IN_THE_WAY in found:
         message = "there is a branch called relay, and git can't keep others below it: relay/RUN/BUILDER"

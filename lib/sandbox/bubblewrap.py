@@ -91,7 +91,7 @@ def _mount(path: str, access: Access, policy: Policy) -> tuple[str, ...]:
 def probe() -> Probe:
     """Starts it once, as it is started for jobs. The answer is kept: a job must not change it for those after it."""
     if not sys.platform.startswith("linux"):
-        return Probe(works=False, reason="bubblewrap needs Linux", remedy="relay start, with sandbox: off")
+        return Probe(works=False, reason="bubblewrap needs Linux", remedy="relay config set sandbox off")
     if shutil.which(PROGRAM) is None:
         return Probe(works=False, reason="bubblewrap is not installed", remedy="sudo apt-get install bubblewrap")
     try:

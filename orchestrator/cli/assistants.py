@@ -75,7 +75,7 @@ def _check(rows: list[Found], timeout_s: float, as_json: bool) -> int:
     if as_json:
         print_json([_as_dict(trial) for trial in trials])
     elif not rows:
-        tell("None is ready: relay assistants tells what to type.")
+        tell("None is ready. To see what is missing: relay assistants")
     return 0 if rows and all(trial.result.ok for trial in trials) else 1
 
 

@@ -68,8 +68,8 @@ def doctor(output: Output = Format.TABLE, as_json: Json = False, instance: Insta
 
 
 def recover(
-    ref: Annotated[str, typer.Argument(help="What to bring back, as the list names it; nothing lists.")] = "",
-    branch: Annotated[str, typer.Option(help="The branch to make of it.")] = "",
+    ref: Annotated[str, typer.Argument(help="What to bring back, as the list names it; without it, the list.")] = "",
+    branch: Annotated[str, typer.Option(help="Name of the branch to make.")] = "",
     output: Output = Format.TABLE,
     as_json: Json = False,
 ) -> None:
@@ -88,7 +88,7 @@ def recover(
         rows = [{"ref": item.ref, "commit": item.commit, "when": item.when, "reason": item.reason} for item in kept]
         print_json(rows)
     elif not kept:
-        typer.echo("Nothing is kept: Relay has removed or reset nothing that was not landed.")
+        typer.echo("Nothing is kept: all that Relay removed or reset had landed.")
     else:
         for item in kept:
             typer.echo(f"  {_named(item.ref)}\n      {item.when}  {escaped(item.reason)}")
@@ -115,7 +115,7 @@ def demo(
     folder: Annotated[Path | None, typer.Option("--dir", help="Where to make the scratch repository.")] = None,
     keep_going: Annotated[bool, typer.Option("--gate/--no-gate", help="Stop at the gate, as a real run does.")] = False,
 ) -> None:
-    """Build a calculator with scripted assistants, in a repository of its own: the whole main job, rehearsed."""
+    """Build a calculator with scripted assistants in a scratch repository: a whole run, without AI."""
     from orchestrator.demo import run_demo
 
     raise typer.Exit(run_demo(folder, gate=keep_going))

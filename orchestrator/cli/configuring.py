@@ -47,7 +47,7 @@ def config(context: typer.Context, output: Output = Format.TABLE, as_json: Json 
 
 
 def get(key: Key = "", output: Output = Format.TABLE, as_json: Json = False) -> None:
-    """Show the value of a setting, or all that are not as they come."""
+    """Show the value of a setting, or all that differ from their defaults."""
     from orchestrator import configuration
 
     settings = _settings(project_of("default"), {})
@@ -67,7 +67,7 @@ def get(key: Key = "", output: Output = Format.TABLE, as_json: Json = False) -> 
         _print_table(["setting", "value", "from"], [[found.key, configuration.shown(found.value), found.origin]
                                                    for found in changed])  # fmt: skip
     else:
-        typer.echo("Every setting is as it comes.")
+        typer.echo("Every setting has its default.")
     tell("\nAll of them, with what they do: relay config explain")
 
 

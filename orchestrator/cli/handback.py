@@ -29,7 +29,7 @@ _APPROVED: Final = {
 
 
 def approve(words: Words = None, instance: Instance = "default") -> None:
-    """Say yes to what is asked: the action that follows is next."""
+    """Say yes to what you are asked; the run goes on."""
     from orchestrator import control
 
     project = project_of(instance)
@@ -41,7 +41,7 @@ def approve(words: Words = None, instance: Instance = "default") -> None:
 def reject(
     words: Annotated[str, typer.Argument(help="What to do differently.")], instance: Instance = "default"
 ) -> None:
-    """Ask for another design, with words that it takes up."""
+    """Ask for another design, one that follows your words."""
     from orchestrator import control
 
     project = project_of(instance)
@@ -62,11 +62,11 @@ def answer(words: Annotated[str, typer.Argument(help="The answer.")], instance: 
 def retry(
     words: Annotated[list[str] | None, typer.Argument(help="Builders to try again, and words for them.")] = None,
     builder: Annotated[
-        list[str] | None, typer.Option("--builder", "-b", help="Only this one, also if at work.")
+        list[str] | None, typer.Option("--builder", "-b", help="Only this builder, even while it works.")
     ] = None,
     instance: Instance = "default",
 ) -> None:
-    """Try again what failed, with a hint if you have one, or an assistant that a limit holds."""
+    """Retry what failed, with a hint if you have one; lift what holds an assistant."""
     from orchestrator import control
 
     project = project_of(instance)
@@ -119,7 +119,7 @@ def cancel(instance: Instance = "default") -> None:
 
     project = project_of(instance)
     landing = control.cancel(project)
-    late = "Cancelling, unless your branch has moved already, as a landing has begun: relay status tells which."
+    late = "Cancelling. A landing has begun: it is stopped unless your branch has moved. See: relay status"
     _told(project, late if landing else "Cancelling; branches and worktrees are kept.")
 
 

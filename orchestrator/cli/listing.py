@@ -24,7 +24,7 @@ def register(app: typer.Typer) -> None:
 
 
 def list_(
-    tidy: Annotated[bool, typer.Option("--tidy", help="Take what is over or gone off the list first.")] = False,
+    tidy: Annotated[bool, typer.Option("--tidy", help="First drop runs from the list that are over or gone.")] = False,
     output: Output = Format.TABLE,
     as_json: Json = False,
 ) -> None:
@@ -78,4 +78,4 @@ def _show(rows: list[tuple[Entry, str]]) -> None:
     if halted:
         tell("\nGo on with one that has stopped: ", f"cd {quote(halted.project)} && relay resume", halted.instance)
     if any(drive == GONE for _, drive in rows):
-        tell("\nTake what is over or gone off the list: relay list --tidy")
+        tell("\nDrop runs that are over or gone from the list: relay list --tidy")

@@ -23,15 +23,15 @@ def register(app: typer.Typer) -> None:
 
 
 def start(
-    requirement: Annotated[str, typer.Argument(help="What you want built, in one sentence or more; - reads it.")],
+    requirement: Annotated[str, typer.Argument(help="What you want built, in words; - reads standard input.")],
     assistant: Annotated[str | None, typer.Option(help="NAME or NAME:VARIANT; auto picks one installed.")] = None,
     parallel: Annotated[int | None, typer.Option(min=1, help="Builders at work at once.")] = None,
     verify: Annotated[str | None, typer.Option(help="Shell line that must succeed.")] = None,
     setup: Annotated[str | None, typer.Option(help="Shell line that makes a new worktree ready.")] = None,
     land: Annotated[str | None, typer.Option(help="auto, ask or branch.")] = None,
-    poll: Annotated[float | None, typer.Option(help="Seconds between looks at state.json without a hint.")] = None,
+    poll: Annotated[float | None, typer.Option(help="Seconds between reads of state.json without events.")] = None,
     instance: Instance = "default",
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="No gates: build the design as it comes.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="No gate: build the design without your approval.")] = False,
     wait: Annotated[bool, typer.Option("--wait", help="Show progress until landed, or until you are needed.")] = False,
     foreground: Annotated[bool, typer.Option("--foreground", help="Drive the run in this process.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be done; make nothing.")] = False,
@@ -94,7 +94,7 @@ def stop(
     ] = False,
     instance: Instance = "default",
 ) -> None:
-    """Stop the orchestrator; builders go on unless --builders. `relay resume` takes the run up again."""
+    """Stop the orchestrator; builders go on unless --builders. `relay resume` continues the run."""
     from orchestrator import control
 
     pid = control.stop(project_of(instance), builders=builders)

@@ -45,7 +45,7 @@ def trust(
         tell("Trust them with: relay trust")
     elif yes or not _on_terminal() or _agreed():
         trusting.trust(project, waiting)
-        typer.echo("Trusted as they are; a change of what they run asks again.")
+        typer.echo("Trusted as they are. If what they run changes, you are asked again.")
     else:
         typer.echo("Nothing was trusted.")
         raise typer.Exit(1)

@@ -66,7 +66,7 @@ def test_words_for_a_builder_that_is_built_are_refused_and_not_lost(relay: Relay
         playbook(tmp_path / "book", {**ONE, "two": [{"run": wait}, {"write": {"two.txt": "2"}}]}), "parts", "--yes"
     )
     relay.wait(lambda state: state["progress"].get("built"))
-    assert "one is built: there is nothing of it to try again" in relay.refused("retry", "one", "otherwise")
+    assert "one is built: there is nothing to retry" in relay.refused("retry", "one", "otherwise")
     assert "Nothing to retry: Relay is at work" in relay.refused("retry", "otherwise")
     (tmp_path / "go").touch()
     relay.over()

@@ -181,7 +181,7 @@ def test_an_old_buffer_saved_over_a_newer_revision_is_told_and_undoes_nothing(ga
     gated("reject", "once more")
     newer = gated.asked("approve_design", times=2)
     gated.state_file.write_text(handed_back(buffer))
-    told = eventually(lambda: "was saved over" in (shown := gated("status")) and shown)
+    told = eventually(lambda: "moved on while you edited" in (shown := gated("status")) and shown)
     assert "relay resume --discard-edit" in told
     assert gated.state_file.read_text() == handed_back(buffer)
     assert gated.state() | {"action_owner": "ci"} == json.loads(buffer)
@@ -281,7 +281,7 @@ def test_an_edit_made_while_no_orchestrator_runs_is_taken_up_by_the_next(gated: 
 
 def test_words_that_would_reach_nobody_are_refused_with_what_takes_them(gated: Relay) -> None:
     said = gated.refused("approve", "split it", code=EXIT_USAGE)
-    assert "your words would reach nobody" in said
+    assert "nobody would read your words now" in said
     assert "relay reject 'split it'" in said
     assert gated.state()["action_needed"] == "approve_design"
     gated("approve")

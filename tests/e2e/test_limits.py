@@ -94,7 +94,7 @@ def test_at_a_limit_the_next_of_the_chain_goes_on_with_what_the_first_one_left(
     assert state["usage"]["input_tokens"] == 1000
     assert (relay.root / "half.txt").read_text() == "half"
     assert (relay.root / "rest.txt").read_text() == "rest\n"
-    assert "nothing is launched of claude: rate limited" in (relay.home / "logs" / "workflow.log").read_text()
+    assert "claude is on hold: rate limited" in (relay.home / "logs" / "workflow.log").read_text()
 
 
 def test_a_limit_without_another_assistant_is_waited_for_and_a_person_can_lift_it(

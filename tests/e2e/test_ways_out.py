@@ -62,12 +62,12 @@ def red(relay: Relay, tmp_path: Path) -> Relay:
 def test_words_about_a_red_merged_tree_that_name_no_builder_are_refused_with_what_to_type(red: Relay) -> None:
     for command in ("retry", "approve"):
         said = red.refused(command, "they clash", code=2)
-        assert "your words would reach nobody" in said
+        assert "nobody would read your words now" in said
         assert "relay retry one 'they clash'" in said
     red.edit(action_owner="code", feedback="they clash")
     red.asked("fix_failure", times=2)
     told = (red.home / "logs" / "workflow.log").read_text()
-    assert 'nobody reads the feedback; instead: relay retry one "words"' in told
+    assert 'nobody reads the feedback; type instead: relay retry one "words"' in told
     red("retry", "two", "they clash")
     red.over()
 

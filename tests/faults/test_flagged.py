@@ -25,7 +25,7 @@ def begin(
 def test_what_steers_assistants_and_secrets_is_named_and_a_hand_back_lands_it(relay: Relay, tmp_path: Path) -> None:
     begin(relay, tmp_path, SNEAKY)
     state = relay.asked("approve_landing")
-    for words in ("one changes .claude/settings.json (what assistants are told)", "one changes .env (secrets)"):
+    for words in ("one changes .claude/settings.json (instructions to assistants)", "one changes .env (secrets)"):
         assert words in state["message"]
     assert "two" not in state["message"].replace("two.txt", "")
     assert relay.head() == state["base"]["commit"]

@@ -1,4 +1,4 @@
-"""Words in which events are told to people."""
+"""Words in which people read events."""
 
 from __future__ import annotations
 
@@ -103,16 +103,16 @@ CASES: list[tuple[said.Event, str | None]] = [
         said.AssistantHeld(
             assistant="codex", hold=Hold(code="auth", reason="logged out", since_mono_s=1.0, boot_id="b")
         ),
-        "nothing is launched of codex: logged out",
+        "codex is on hold: logged out",
     ),
     (
         said.AssistantHeld(
             assistant="codex",
             hold=Hold(code="rate_limit", reason="rate limited", since_mono_s=1.0, boot_id="b", until=AT),
         ),
-        "nothing is launched of codex: rate limited, until 2026-01-02T10:02:11Z",
+        "codex is on hold: rate limited, until 2026-01-02T10:02:11Z",
     ),
-    (said.AssistantFreed(assistant="codex"), "codex is launched again"),
+    (said.AssistantFreed(assistant="codex"), "codex is no longer on hold"),
     (said.JobStopping(job="j7", reason="timeout"), "job j7 is being stopped: timeout"),
     (
         said.JobDelayed(job="j7", delay=Delay(problem=PROBLEM, tries=1)),
@@ -120,7 +120,7 @@ CASES: list[tuple[said.Event, str | None]] = [
     ),
     (said.JobDelayed(job="j7", delay=Delay(problem=PROBLEM, tries=2)), None),
     (said.JobResumed(job="j7"), None),
-    (said.JobEnded(job="j7", result=JobResult(ok=True)), "job j7 ended well"),
+    (said.JobEnded(job="j7", result=JobResult(ok=True)), "job j7 succeeded"),
     (
         said.JobEnded(job="j7", result=JobResult(ok=False, code="exit_nonzero", message="exit status 2")),
         "job j7 failed: exit_nonzero, exit status 2",

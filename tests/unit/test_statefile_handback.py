@@ -85,7 +85,7 @@ def test_a_hand_back_is_taken_up_with_what_was_changed_alone(newest: Any, change
         (WAITING, {"requirement": "more", "builders": []}, "not_editable: .*requirement, builders can't"),
         (WAITING, {"rev": 8}, "rev_from_future: .*line 4, .*rev 8"),
         (WAITING, {"run": "r0"}, "stale_edit: .*another run"),
-        (WAITING, {"rev": 3, "action_owner": "code"}, "stale_edit: .*rev 3 was saved over rev 7"),
+        (WAITING, {"rev": 3, "action_owner": "code"}, r"stale_edit: .*the run moved on while you edited \(rev 3 → 7\)"),
         (state(outcome=RunOutcome.LANDED), {"paused": True}, "run_over: .*landed"),
         (WAITING, {"paused": "yes"}, "state_invalid: .*true or false"),
     ],

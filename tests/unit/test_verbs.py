@@ -36,7 +36,7 @@ def test_a_retry_of_one_that_was_built_or_never_begun_is_told_to_change_nothing(
     world.settle()
     world.edit(action_needed=f"retry {name}", feedback="otherwise")
     assert world.statuses()[name] == status
-    assert f"{name} is {status}: there is nothing of it to try again" in [
+    assert f"{name} is {status}: there is nothing to retry" in [
         event.message for event in world.events if event.kind == "noted"
     ]
 

@@ -83,12 +83,12 @@ def test_words_may_be_written_before_the_run_is_handed_back(changes: dict[str, A
 def test_elsewhere_words_that_nobody_reads_are_told_of_and_hold_nothing(edit: Edit, *, told: bool) -> None:
     world = run({"build": None})
     assert refused(world.run) == {}
-    said = 'nobody reads the feedback; instead: relay retry one "words"' if told else ""
+    said = 'nobody reads the feedback; type instead: relay retry one "words"' if told else ""
     assert unread(world.run, edit) == said
 
 
 def test_words_that_wait_in_the_file_are_told_of_when_it_is_handed_back() -> None:
     world = run({}, land="ask")
     world.edit(feedback="ship it")
-    assert unread(world.run, Edit(action_owner=Owner.CODE)) == "nobody reads the feedback; instead: relay approve"
+    assert unread(world.run, Edit(action_owner=Owner.CODE)) == "nobody reads the feedback; type instead: relay approve"
     assert unread(world.run, Edit(feedback="ship it now")) == ""
