@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Show where a run stands, from a checkout of Relay: `status.py`, from any folder, by any link."""
+"""Show how far a run is, from a checkout of Relay: `status.py`, from any folder, by any link."""
 
 import sys
 from pathlib import Path

@@ -72,7 +72,7 @@ HEAD = ["what", "median (min to max)", "floor", "ratio", "goal", "met"]
 
 
 def table(rows: Sequence[Row]) -> str:
-    """A Markdown table that is also readable as it stands."""
+    """A Markdown table that is also readable as plain text."""
     lines = [HEAD, *(row.cells() for row in rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(HEAD))]
     text = ["| " + " | ".join(map(str.ljust, line, widths)) + " |" for line in lines]

@@ -35,7 +35,7 @@ class WriteError(RelayError):
     """A file could not be written; the same call may be made again once the cause is mended.
 
     `code` is `write_full`, `write_readonly` or `write_failed`. `in_place` says what a look at the file gave: the old
-    content stands, or the new one does, which a power cut may still take away.
+    content is there, or the new one, which a power cut may still take away.
     """
 
     exit_code = EXIT_FAILED
@@ -77,7 +77,7 @@ def exchange(path: Path, data: bytes, expected: bytes | None) -> None:
     """Gives `path` the content `data` if it holds `expected`; None means that there must be nothing.
 
     Holds against editors that know of no lock. Two programs of ours take `lib.lock.state_lock` first. Raises
-    `Changed`, and then what somebody else saved stands; `WriteError`, `RelayError` (`state_path_refused`).
+    `Changed`, and then what somebody else saved is kept; `WriteError`, `RelayError` (`state_path_refused`).
     """
     name = path.name
     with _explained(path), _folder_of(path) as folder:

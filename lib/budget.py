@@ -1,6 +1,6 @@
 """Budgets of a run and of a builder, and whether they are used up. Pure.
 
-Cost counts as far as assistants tell it, or as the configuration prices their tokens.
+Cost is what assistants report, or what the configuration says that their tokens cost.
 """
 
 from __future__ import annotations

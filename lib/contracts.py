@@ -197,7 +197,7 @@ class AssistantEvent:
     `kind`: started, text, tool_start, tool_end, file_change, retrying, denied, asking, usage, finished.
     `text` is what it said, or the tool, or the reason. `asking` is a question that it waits to have answered. For
     `usage`, `cumulative` says that it counts from the turn's start, and so replaces the usage events before it; one
-    with a `part` replaces those before it of the same part (a message whose usage is told several times).
+    with a `part` replaces those before it of the same part (a message whose usage is reported several times).
     For `finished`, `ok` is its own opinion. `error`, of `finished` and `retrying`, is one of auth, credits, model,
     refused, context_full, rate_limit, server, network, busy, budget, timeout, cancelled, denied, no_result;
     `retry_at` (UTC) or `delay_s` (seconds) when it tries again, or when its limit is lifted.

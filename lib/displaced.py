@@ -1,7 +1,7 @@
 """Files that `lib.atomic.exchange` took out of their place, and what editors that still have them open do to them.
 
 Such a file lies beside the one that replaced it, as `.NAME.previous-HASH-…`. HASH is that of the bytes that it should
-hold, so a save into it, or a crash before anybody looked at what was displaced, can be told from its content alone.
+hold, so a save into it, or a crash before anybody looked at what was displaced, is found by its content alone.
 Folders are descriptors.
 """
 
@@ -89,7 +89,7 @@ def _is_as_it_was(slot: str, name: str, data: bytes) -> bool:
 def _is_open_for_writing(folder: int, name: str) -> bool | None:
     """True if any process has it open for writing: then, and only then, a read lease is refused (fcntl(2)).
 
-    None where that can't be told: on other systems, on file systems without leases, and of somebody else's file.
+    None where that can't be known: on other systems, on file systems without leases, and of somebody else's file.
     """
     if not hasattr(fcntl, "F_SETLEASE"):
         return None

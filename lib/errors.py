@@ -18,7 +18,7 @@ EXIT_BUG: Final = 70  # EX_SOFTWARE of sysexits.h
 class RelayError(Exception):
     """A condition that the user can mend.
 
-    `code` is a stable snake_case name for machines, `remedy` a command or an edit that can be typed as it stands,
+    `code` is a stable snake_case name for machines, `remedy` a command or an edit that can be typed as it is,
     several with `, or: ` between; in one of `relay start` a ` …` is the requirement that was typed. `exit_code` is what
     the command line returns.
     """

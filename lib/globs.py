@@ -14,7 +14,7 @@ _MOST = 1000
 
 
 def overlap(left: str, right: str) -> bool:
-    """True if some path matches both. `**` stands for any number of folders; a plain name without suffix, and what
+    """True if some path matches both. `**` matches any number of folders; a plain name without suffix, and what
     ends in a slash, owns all that is below it too.
 
     A character class is taken for any character, so the answer can be yes where it is no, never the other way round.
@@ -23,7 +23,7 @@ def overlap(left: str, right: str) -> bool:
 
 
 def matcher(patterns: Iterable[str]) -> Callable[[str], bool]:
-    """Decides of paths whether one of `patterns` names them, by the rules of `overlap`, and `{a,b}` stands for both.
+    """Decides of paths whether one of `patterns` names them, by the rules of `overlap`, and `{a,b}` means both.
 
     A character class is taken at its word here, or literally: `app/[id]/page.tsx` is a path, too. A name without
     wildcards owns all that is below it, and nothing at all (`.`) everything.

@@ -25,7 +25,7 @@ from lib.statefile import (
 from lib.strictjson import locate
 
 SETTLE_S: Final = 1.0
-#: What never changes while the run stands where it stood, so that a file of an older revision is checked for it too.
+#: Fields that never change while phase, owner and action stay, so those of an older revision are checked too.
 _LASTING: Final = ("phase", "workflow", "instance", "requirement", "base", "created_at")
 #: Verbs that builders may follow, and whether one must.
 _NEEDS_BUILDERS: Final = {"retry": False, "skip": True}
@@ -222,7 +222,7 @@ class _Judging:
             raise self.refused("action_needed", "unknown_builder", f"there is no builder {unknown}{hint}")
 
     def _check_words(self, values: Mapping[str, Any]) -> None:
-        """Words that are handed over with something that reads none stay in the file, and are told."""
+        """Refuses words with an action that reads none; they stay in the file."""
         if self.file.action_owner is Owner.CI or not self.file.feedback or values.keys() <= {"paused"}:
             return
         remedy = self.known.wordless.get(asked_with(values.get("action_needed")))
@@ -250,7 +250,7 @@ class Settling:
         self._until_mono_s = None
 
     def bad(self, found: object, now_mono_s: float) -> float | None:
-        """The file is `found` (its bytes, say) and can't be used: when to look again, None if that is to be told."""
+        """The file is `found` (its bytes, say) and can't be used: when to look again, None to report that."""
         if self._until_mono_s is None or found != self._found:
             self._found, self._until_mono_s = found, now_mono_s + self._settle_s
         return self._until_mono_s if now_mono_s < self._until_mono_s else None

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from lib.paths import Project
 
 STATE_LOCK_TIMEOUT_S: Final = 10.0
-#: For how long a lock may seem taken because `holder` looks at it, and its holder be gone before it can be told.
+#: For how long a lock may seem taken because `holder` looks at it, and its holder be gone before it is identified.
 _LOOKED_AT_S: Final = 0.25
 _PAUSE_S: Final = 0.01
 _MAX_RECORD_BYTES: Final = 4096
@@ -280,7 +280,7 @@ def remove_pid(project: Project) -> None:
 def holder(project: Project) -> int | None:
     """The pid of the orchestrator that holds the lock of this instance, None if none does. Makes nothing.
 
-    Raises `RelayError` (`orchestrator_unknown`) when one does that can't be told, as in another container.
+    Raises `RelayError` (`orchestrator_unknown`) when one does that can't be identified, as in another container.
     """
     deadline_mono_s = time.monotonic() + _LOOKED_AT_S
     while (inode := _socket_inode(project)) is not None or _is_locked(project):

@@ -73,7 +73,7 @@ class Masker:
 
 
 def _forms(value: str) -> set[str]:
-    """The value as it is, and as it stands in JSON."""
+    """The value as it is, and as JSON spells it."""
     forms = {value}
     if _SPECIAL_IN_JSON.search(value):
         import json

@@ -81,7 +81,7 @@ class Usage(Value):
 
 
 class Problem(Value):
-    """An error as state.json and status show it; `remedy` can be typed as it stands.
+    """An error as state.json and status show it; `remedy` can be typed as it is.
 
     `report` has the command that failed, its exit, and the last lines that it printed.
     """
@@ -259,7 +259,7 @@ class Condition(StrEnum):
 class Progress(Value):
     """The condition of a turn that runs, by its events and the age of its output.
 
-    `code` is the failure that it is retrying, `until` when it tries again, as far as it tells; `answered` that its
+    `code` is the failure that it is retrying, `until` when it tries again, if it says so; `answered` that its
     model has said something; `ended` that the turn's last event is there; `usage` what it has used so far.
     """
 

@@ -47,7 +47,7 @@ FURTHER = ("reviewer", "resolver")
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One thing that the architect may answer. `on_feedback` are words in the feedback; an empty one stands for any."""
+    """One thing that the architect may answer. `on_feedback` are words in the feedback; an empty one matches any."""
 
     say: str
     design: Mapping[str, Any] | None

@@ -1,4 +1,4 @@
-"""Reading a playbook's file: what is wrong in it is told with file, line and the nearest thing that would be right."""
+"""Reading a playbook's file: an error in it names file, line and the nearest thing that would be right."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ class Revision(NamedTuple):
 
 
 class Checkpoint(NamedTuple):
-    """A checkpoint to be made: `commits` maps the names of branches to the commits that it stands for."""
+    """A checkpoint to be made: `commits` maps the names of branches to the commits that it keeps."""
 
     label: str
     at: str

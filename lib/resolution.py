@@ -2,7 +2,7 @@
 
 Every line that a side has, and that the other did not remove, must be in the result, in that side's order and nesting;
 every line of the result must be one of theirs. What departs from that it has to account for line by line, in the JSON
-that its message ends with. An account is only its word: it covers what still says the same in other lines, and is told
+that its message ends with. An account is only its word: it covers what still says the same in other lines, and is shown
 to whoever lets it land. What is not said any more, or was never said, is for a person. Pure.
 """
 

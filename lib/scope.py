@@ -1,6 +1,6 @@
 """A builder's change against the files of its component: what is outside, and whether a person has to see it. Pure.
 
-A component without `files`, or with `**`, owns everything; that many files are deleted is told all the same.
+A component without `files`, or with `**`, owns everything; a deletion of many files is reported all the same.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ SHOWN: Final = 4
 #: More files than that which are gone are always told; so many if they are half of all, and all of them in any case.
 _MANY: Final = 20
 _SOME: Final = 2
-#: From so many files on, a tree that lost nine of ten is an emptied one, unless it was written anew.
+#: From so many files on, a tree that lost nine of ten is an emptied one, unless it was written again.
 _LEAST: Final = 2
 _LOCKS: Final = frozenset(
     {

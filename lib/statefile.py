@@ -113,7 +113,7 @@ def _refused(message: str, remedy: str) -> Refused:
 
 
 def set_aside(path: Path, source: Path | None = None) -> Path:
-    """Moves what stands at `path`, or at `source`, to the first free `NAME.rejected-N` beside it; the new path.
+    """Moves what is at `path`, or at `source`, to the first free `NAME.rejected-N` beside it; the new path.
 
     The lock that writers of `path` take must be held. Raises `OSError`.
     """

@@ -35,7 +35,7 @@ class JsonError(Exception):
 
 
 class Token(NamedTuple):
-    """A key, or a value that is neither object nor list, where it stands, and the path that leads there."""
+    """A key, or a value that is neither object nor list, its place, and the path that leads there."""
 
     place: Place
     text: str
@@ -63,7 +63,7 @@ def decode(raw: bytes) -> tuple[str, Any]:
 
 
 def tokens(text: str) -> Iterator[Token]:
-    """The keys and plain values of a JSON text, as far as it is one, and no deeper than `MAX_DEPTH`."""
+    """The keys and plain values of a text that should be JSON, no deeper than `MAX_DEPTH`."""
     stack: list[str | int | None] = []  # of each open container: the index in a list, the key in an object
     for found in _TOKEN.finditer(text):
         match found[0]:

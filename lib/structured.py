@@ -24,7 +24,7 @@ def _hidden(package: str) -> Iterator[None]:
     if package in sys.modules:
         yield
         return
-    sys.modules[package] = None  # type: ignore[assignment]  # how the import system is told that there is none
+    sys.modules[package] = None  # type: ignore[assignment]  # the import system takes this for a missing one
     try:
         yield
     finally:

@@ -1,6 +1,6 @@
 """Locks of an instance that one of its own jobs has taken after its orchestrator was killed.
 
-A job has no right to them: it is told from an orchestrator by the mark that each process of a job bears.
+A job has no right to them: it differs from an orchestrator by the mark that each process of a job bears.
 """
 
 from __future__ import annotations

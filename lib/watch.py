@@ -1,4 +1,4 @@
-"""Being told of changes in a folder by inotify(7). It is a hint only: whoever watches goes on polling."""
+"""Watching a folder for changes with inotify(7). An event is a hint only: whoever watches goes on polling."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from inotify_simple import INotify
 
-#: The watch that "events were lost" is told of.
+#: The watch of the event that says "events were lost".
 _OVERFLOW: Final = -1
 
 

@@ -21,7 +21,7 @@ _BOOLEAN: Final = re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$")
 
 
 class NotYamlError(Exception):
-    """The text is no YAML; `line` is counted from one, and 0 where it can't be told."""
+    """The text is no YAML; `line` is counted from one, and 0 where it is unknown."""
 
     def __init__(self, reason: str, line: int) -> None:
         super().__init__(reason)

@@ -36,7 +36,7 @@ _HAND_BACK: Final = '"action_owner": "code"'
 
 
 class Command(NamedTuple):
-    """`text` can be typed (or edited in) as it stands; `what` says what it does."""
+    """`text` can be typed (or edited in) as it is; `what` says what it does."""
 
     text: str
     what: str
@@ -147,7 +147,7 @@ _EFFECTS: Final = {
 
 
 def effect(remedy: str) -> str:
-    """The effect of the remedy, in words; only what can be told by the command itself."""
+    """The effect of the remedy, in words; only what the command itself shows."""
     return next((what for part, what in _EFFECTS.items() if part in remedy), "is one way to fix it")
 
 

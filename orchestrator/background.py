@@ -82,7 +82,7 @@ def _driven(project: Project, run_name: str, lock: InstanceLock, starter: _Start
         with suppress(OSError):  # the disk may be full
             os.write(2, shown(f"{error.message}\n  try: {error.remedy}\n").encode())
         return error.exit_code
-    except BaseException:  # noqa: BLE001 - the last thing that can be told of a bug, in orchestrator.log
+    except BaseException:  # noqa: BLE001 - the last word on a bug goes into orchestrator.log
         with suppress(OSError):
             traceback.print_exc()
         return EXIT_BUG

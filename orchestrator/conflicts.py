@@ -95,7 +95,7 @@ def brief_resolver(work: Work) -> JobResult:
 def judge_resolution(work: Work) -> JobResult:
     """Judges what the assistant left, and makes a commit of it unless it has to mend something.
 
-    `questions` are for a person. What it left out or put in by its own account, and may, is told.
+    `questions` are for a person. What it left out or put in by its own account, and may, is reported.
     """
     repo, left, args = Repo.of(work.project), noted(work), work.job.spec.args
     ref, sides = f"{RESOLVED}{work.run}", (left["head"], left["theirs"])

@@ -32,7 +32,7 @@ MERGED = frozenset({BuilderStatus.MERGED, BuilderStatus.LANDED})
 
 
 def current(project: Project) -> State:
-    """state.json as it stands. Raises `RelayError` when there is no run, or the file can't be used."""
+    """state.json as it is now. Raises `RelayError` when there is no run, or the file can't be used."""
     return _read(project)[1]
 
 
@@ -211,7 +211,7 @@ def _held(project: Project) -> bool:
 
 
 def pause(project: Project, *, freeze_builders: bool) -> None:
-    """Holds the run; with `freeze_builders` its processes stand still until `resume`."""
+    """Holds the run; with `freeze_builders` its processes are frozen until `resume`."""
     active_run(project)
     edit(project, Edit(paused=True))
     if freeze_builders:

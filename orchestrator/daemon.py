@@ -51,7 +51,7 @@ NO_PLACE = frozenset({"already_running", REPOSITORY_GONE})
 
 
 class Daemon:
-    """Drives one run to its end, or until it is told to stop."""
+    """Drives one run to its end, or until it is asked to stop."""
 
     def __init__(self, project: Project, run: Run, db: RunDB, lock: InstanceLock, wake: Wake) -> None:
         self.project = project
@@ -165,7 +165,7 @@ class Daemon:
         if self.stop_reason:
             self.pending.append(OrchestratorStopped(reason=self.stop_reason))
             self.tick()
-        with suppress(StoreError):  # that it has gone is told by its lock
+        with suppress(StoreError):  # its lock shows that it has gone
             self.db.set_orchestrator(self.run.state.run, None)
         self.log.info("ends", reason=self.stop_reason or "the run is over")
         remove_pid(self.project)

@@ -115,7 +115,7 @@ def _there(repo: Repo, commit: str, whose: str) -> str:
 
 
 def _touched(repo: Repo, record: Record) -> set[str]:
-    """The paths that a builder changed, as far as its commits are still there."""
+    """The paths that a builder changed; none where its commits are gone."""
     base, tip = record["base_commit"], record["tip"]
     if not base or not tip or resolve(repo, base) is None or resolve(repo, tip) is None:
         return set()

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from lib.records import RunRow, Stored
 
 _STATE_MAX_BYTES: Final = 1_000_000
-#: For an orchestrator that is there, although which process it is can't be told.
+#: For an orchestrator that is there, though its process can't be identified.
 PID_UNKNOWN: Final = 0
 #: What contains jobs, by the setting that a run was started with: `auto` stays only where containing did not work.
 SANDBOXES: Final = {"require": "bubblewrap", "auto": "none", "off": "off"}
@@ -86,7 +86,7 @@ def _view(project: Project, stored: Stored, pid: int | None) -> View:
 
 
 def _halted(job: dict[str, Any], orchestrator: int | None) -> str:
-    """The state of a halted job that has not ended: frozen, or gone; empty while it works, or if that can't be told."""
+    """The state of a halted job that has not ended: frozen, or gone; empty while it works, or if nobody knows."""
     process = job.get("process")
     if process is None:
         return "" if orchestrator is not None else GONE

@@ -56,7 +56,7 @@ def _landings(work: Work) -> set[str]:
 
 def steering(repo: Repo, args: Mapping[str, Any], base: str, head: str) -> list[dict[str, str]]:
     """The files that steer what is run and that `head` changes of `base`: `path`, `kind`, and the `builder` first to
-    bring the change, as far as builders did.
+    bring the change, if one did.
     """
     found = {path: kind_of(path) for _, path in changed_paths(repo, base, head)}
     wanted = {path: kind for path, kind in found.items() if kind and _counts(repo, head, path)}

@@ -73,7 +73,7 @@ class Handover:
     # --- reading ---------------------------------------------------------------------------------------------------
 
     def observe(self, run: Run, legal: list[str], instant: Now) -> list[Event]:
-        """The facts that the file as it stands now amounts to. Raises `RelayError` if it can't be told."""
+        """The facts that the file amounts to now. Raises `RelayError` if it can't be read."""
         self.due_mono_s = None
         known = Known(
             self._written, self._published, self._earlier, legal, tuple(run.builders), self._name, refused(run)
@@ -103,7 +103,7 @@ class Handover:
         return [ProblemMended(code=standing.code)] if standing else []
 
     def _unusable(self, problem: Problem, key: object, standing: Problem | None, instant: Now) -> list[Event]:
-        """An editor may be at work: only what stays unusable is told, and only once."""
+        """An editor may be at work: only what stays unusable is reported, and only once."""
         self._seen = None
         self.due_mono_s = self._settling.bad(key, instant.mono_s)
         told = standing is not None and (standing.code, standing.message) == (problem.code, problem.message)
@@ -174,7 +174,7 @@ class Handover:
             exchange(self._path, self._written, self._seen)
         except Changed:
             return None
-        except RelayError as error:  # it can't be written, or what stands there is no plain file any more
+        except RelayError as error:  # it can't be written, or what is there is no plain file any more
             return Problem(code=UNWRITABLE, message=error.message, remedy=error.remedy, action="write")
         self._seen, self._published = self._written, True
         return None

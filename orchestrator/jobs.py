@@ -80,7 +80,7 @@ def guarded(work: Work, task: Callable[[Work], Event], log: Diagnostics) -> Even
         if problem := passing(error):
             return JobDelayed(job=work.job.id, delay=Delay(problem=problem, tries=0))
         result = _refused(error)
-    except Exception as error:  # noqa: BLE001 - a bug in one job must not take the others down; it is told in full
+    except Exception as error:  # noqa: BLE001 - a bug in one job must not take the others down; it is logged in full
         import traceback
 
         log.bug("a bug in Relay", error)

@@ -216,7 +216,7 @@ def _fails_merged(run: Run, name: str) -> bool:
 
 
 def nothing_to_retry(run: Run, name: str) -> str:
-    """A sentence if a retry of the builder changes nothing as the run stands; empty if it gets another round."""
+    """A sentence if a retry of the builder changes nothing now; empty if it gets another round."""
     status = run.builders[name].status
     if status not in _NOT_RETRIED or _fails_merged(run, name):
         return ""

@@ -61,7 +61,7 @@ def _merge(work: Work) -> JobResult:
 
 
 def _open_conflict(work: Work, repo: Repo, ref: str) -> Mapping[str, Any] | None:
-    """The conflict that was left before, as far as it is still open; one that is resolved is merged."""
+    """The conflict that was left before, if it is still open; one that is resolved is merged."""
     note = Note(work)
     left = note.read()
     if left is None:

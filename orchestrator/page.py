@@ -134,7 +134,7 @@ def _paragraph(text: str, columns: int) -> list[str]:
 
 
 def _commands(view: View, look: Look) -> list[str]:
-    """Each on a line of its own, never cut: what it does stands beside it, or above where there is no room."""
+    """Each on a line of its own, never cut: what it does is beside it, or above where there is no room."""
     texts = [escaped(look.spelled(command.text)) for command in view.commands]
     size = max((len(text) for text in texts if len(text) <= look.columns // 2), default=0)
     lines = []

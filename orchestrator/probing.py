@@ -31,7 +31,7 @@ ALWAYS_THERE = frozenset({"scripted"})
 @dataclass(frozen=True, slots=True)
 class Found:
     """One assistant on this machine. `supported` says that its version is among those that were tried; `remedy` is what
-    to type if something is missing. What is None can't be told.
+    to type if something is missing. None is for what is unknown.
     """
 
     name: str

@@ -105,7 +105,7 @@ class TurnReader:
 
 
 class OutputWatch:
-    """Is told by inotify(7) when one of many files grows. A hint only, and None where there is no inotify."""
+    """Watches output files with inotify(7) for growth. A hint only, and None where there is no inotify."""
 
     def __init__(self) -> None:
         self._notifier: INotify | None = None

@@ -1,4 +1,4 @@
-"""state.json written anew from the run database by a command, where no orchestrator did it."""
+"""state.json written again from the run database by a command, where no orchestrator did it."""
 
 from __future__ import annotations
 

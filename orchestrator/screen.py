@@ -57,7 +57,7 @@ class Look(NamedTuple):
         return spelled(text, self.program, self.editor)
 
     def fit(self, text: str) -> str:
-        """The text as far as the encoding can tell it."""
+        """The text, with what the encoding lacks escaped."""
         try:
             _GLYPHS.encode(self.encoding)
         except UnicodeEncodeError:
@@ -69,7 +69,7 @@ class Look(NamedTuple):
 
 
 def say(text: str) -> None:
-    """Writes lines to standard output at once, as far as its encoding can tell them. Raises `BrokenPipeError`."""
+    """Writes lines to standard output at once, with what its encoding lacks escaped. Raises `BrokenPipeError`."""
     sys.stdout.write(Look.of(sys.stdout).fit(f"{text}\n"))
     sys.stdout.flush()
 

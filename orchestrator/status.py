@@ -1,4 +1,4 @@
-"""`status.py` and `relay status`: one screen that says where the run stands, who acts next, and how.
+"""`status.py` and `relay status`: one screen that says how far the run is, who acts next, and how.
 
 It reads only, works with the orchestrator down, and starts in a few milliseconds: what it imports is watched by a test.
 """

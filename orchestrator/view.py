@@ -117,7 +117,7 @@ class View(NamedTuple):
     its exit and its last lines. `troubles` are problems of it, each with its remedy. `doing` is what runs for
     the run as a whole, since `doing_s`, and `line` the last that it printed. `holds` are the assistants that a limit
     holds. Ages are seconds, stamps ISO 8601, cost US dollars; `orchestrator_pid` is null while none is running, and 0
-    where its pid can't be told. Texts are not escaped.
+    where its pid is unknown. Texts are not escaped.
     """
 
     run: str

@@ -13,7 +13,7 @@ from orchestrator.asking import reads_retry
 from orchestrator.fold import AT_WORK, Run
 from orchestrator.machine import REOPENED, action_of
 
-#: Stands for the words themselves in what is to be typed.
+#: In what is to be typed, the place of the words themselves.
 WORDS: Final = '"words"'
 _REJECT: Final = f"relay reject {WORDS}"
 

@@ -1,8 +1,8 @@
 """The tree that a run starts from: whether it passes the verify command before anything is built of it. Pure.
 
-It is looked at once, while the architect is at work. A person is told at the gate of the design, and builders in their
-prompt. A builder whose tests fail just as they did here gets a second try; what fails so again counts as not verified,
-and lands only when a person says so.
+It is looked at once, while the architect is at work. The gate of the design shows the result, and so do builders'
+prompts. A builder whose tests fail just as they did here gets a second try; what fails so again counts as not
+verified, and lands only when a person says so.
 """
 
 from __future__ import annotations

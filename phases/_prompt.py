@@ -15,7 +15,7 @@ from lib.reports import reports_of
 from lib.verification import of_builder
 from phases._base import red
 
-#: What a builder is told of files outside its component's.
+#: The rule that a builder's prompt has for files outside its component's.
 OUTSIDE: Mapping[Scope, str] = {
     Scope.WARN: "it is listed for a person.",
     Scope.ASK: "it is listed for a person, who is asked before a deletion, a lock file or many files land.",

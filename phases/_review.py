@@ -42,7 +42,7 @@ def begin(builder: Builder, tip: str) -> JobSpec:
 
 
 def ask(view: PhaseView, builder: Builder, _result: JobResult, starting: Sequence[JobSpec]) -> Moved | None:
-    """A turn of the reviewer; it is told what is wrong with the answers that it gave before."""
+    """A turn of the reviewer, with what is wrong in the answers that it gave before."""
     choice = choose(
         view, view.config.roles.get(Role.REVIEWER) or builder.chain, starting, name=TURN, builder=builder.id
     )

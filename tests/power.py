@@ -20,7 +20,7 @@ from eventually import eventually
 
 #: FS_IOC_SHUTDOWN of linux/fs.h, for ext4 and xfs alike, and its flag for leaving the journal as it is.
 _SHUTDOWN, _AS_IT_IS = 0x8004587D, 2
-#: What mkfs is told, and the least size that it takes.
+#: Options of mkfs, and the least size that it takes.
 KINDS = {"ext4": (["-q", "-F"], "128M"), "xfs": (["-q", "-f"], "300M")}
 
 

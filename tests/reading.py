@@ -103,7 +103,7 @@ class Reader:
         return [Printed(part) for part in lines[0].split(", or: ")]
 
     def _named(self, text: str) -> list[Printed]:
-        """The commands of Relay in prose, each with the arguments that can be told from the words after it."""
+        """The commands of Relay in prose, each with the arguments that differ from the words after it."""
         found = [Printed(match[0]) for match in re.finditer(_COMMAND % re.escape(self._program), text)]
         for match in re.finditer(r"to fix it: ([^\n]*?)(?:  #\d+)?$", text, re.MULTILINE):
             found += [Printed(part) for part in match[1].split(", or: ")]

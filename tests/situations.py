@@ -1,4 +1,4 @@
-"""Runs as they stand at some moment, made of the real models and saved in a real run database."""
+"""Runs as they are at some moment, made of the real models and saved in a real run database."""
 
 from __future__ import annotations
 

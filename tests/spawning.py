@@ -100,7 +100,7 @@ def shells() -> list[str]:
 
 
 def as_sh(shell: str, folder: Path) -> str:
-    """A shell by the name of `sh`, by which it is told to keep to POSIX."""
+    """A shell by the name of `sh`, which makes it keep to POSIX."""
     link = folder / "sh"
     link.symlink_to(shell)
     return str(link)
@@ -112,6 +112,6 @@ def runs(pid: int) -> bool:
 
 
 def pid_in(file: Path) -> int:
-    """The pid that a job writes into `file`, once it stands there."""
+    """The pid that a job writes into `file`, once it is there."""
     read: Callable[[], str] = lambda: file.read_text() if file.exists() else ""  # noqa: E731
     return int(eventually(lambda: text if (text := read()).endswith("\n") else ""))

@@ -1,7 +1,7 @@
 """Runs in mid-flight as text: recorded where one version of Relay left them, laid out again for another to take up.
 
 A recording holds the repository (git-fast-export(1)), the run database (SQL), the files of `.project/` and of Relay's
-folder below `.git`, and what each worktree had checked out. `@ROOT@` stands for the folder of the project, `@ABOVE@`
+folder below `.git`, and what each worktree had checked out. `@ROOT@` means the folder of the project, `@ABOVE@`
 for that which holds it.
 """
 

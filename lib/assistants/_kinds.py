@@ -1,6 +1,6 @@
 """The kind of a failure that a service or its program tells: one table, asked by all adapters. Pure.
 
-What is told structurally (an HTTP status, the type or code of an error) goes before wording. Names and wordings as met
+Structure (an HTTP status, the type or code of an error) goes before wording. Names and wordings as met
 in public issues of claude, codex, gemini, qwen, opencode, copilot and aider, and in the error tables of the services
 (docs.anthropic.com/en/api/errors, platform.openai.com/docs/guides/error-codes, ai.google.dev/gemini-api/docs); the
 tests have them one by one.

@@ -53,7 +53,7 @@ _VERSION = re.compile(r"\d+(?:\.\d+)+")
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """Findings about a program on this machine. `logged_in` is None where that can't be told without asking it."""
+    """Findings about a program on this machine. `logged_in` is None where only the program itself knows."""
 
     version: str | None
     supported: bool
@@ -70,7 +70,7 @@ class Program:
     run unasked, `env_as_root` what it needs beside as root. `folders` are those that it keeps, and `homes` too, each
     under the variable that moves it; `variables` what it needs of the environment, and `variables_if` what beside if
     another variable is set. `names_session` says that its caller chooses the id. `remedies` are commands by failure
-    code, `exits` failure codes by exit status, for one that tells no more; `joint` stands between the pieces of a
+    code, `exits` failure codes by exit status, for one that tells no more; `joint` goes between the pieces of a
     message. `tells_cost` says that it tells what a turn cost; `prices` are dollars for a million tokens in and out.
     """
 
@@ -179,7 +179,7 @@ def prices_of(settings: Mapping[str, Any]) -> tuple[float, float] | None:
 
 
 def priced(event: AssistantEvent, prices: tuple[float, float]) -> AssistantEvent:
-    """The event, whose tokens have a cost; one that was told stays."""
+    """The event with a cost for its tokens; a cost that the program gave stays."""
     used = event.usage
     if used is None or used.cost_usd:
         return event

@@ -1,4 +1,4 @@
-"""Reading lines of JSON that a program printed: whatever stands in a field, nothing is raised."""
+"""Reading lines of JSON that a program printed: whatever a field holds, nothing is raised."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The verdict on a turn of a program that tells its events: success is told, and nothing speaks against it."""
+"""The verdict on a turn of a program that prints events: it succeeded if it says so and nothing contradicts that."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ def streamed_verdict(
 ) -> JobResult:  # fmt: skip
     """Success needs a final event, none that tells an error, exit 0, and that nobody killed it.
 
-    `remedies` are commands by failure code, `exits` failure codes by exit status, `joint` stands between the pieces of
-    a message. A limit that is told as a time of day is lifted the next time that it is so late, seen from `now`.
+    `remedies` are commands by failure code, `exits` failure codes by exit status, `joint` goes between the pieces of
+    a message. A limit given as a time of day is lifted the next time that it is so late, seen from `now`.
     """
     forced = ended_by_force(end) or ended_by_signal(end)
     words = ESCAPES.sub("", stderr)
@@ -144,7 +144,7 @@ def _nothing_to_resume(result: JobResult, events: Sequence[AssistantEvent]) -> b
 
 
 def _last_words(stderr: str) -> str:
-    """Of what stands on standard error: the line that names an error, else the last ones."""
+    """The line of standard error that names an error, else its last ones."""
     lines = telling(stderr)
     return one_line(next((line for line in lines if "error" in line.lower()), "\n".join(lines[-3:])))
 

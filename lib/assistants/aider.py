@@ -18,7 +18,7 @@ from lib.assistants._reading import count, mapping, money, parse_object
 from lib.contracts import SIDE_OUTPUT, AssistantEvent, Turn
 from lib.model import Usage
 
-#: What stands for its history in the place of a session's id.
+#: Used for its history where others have a session's id.
 SESSION = "chat-history"
 #: Roles that are asked for an answer, and not for changes.
 _ASKED = frozenset({"architect", "reviewer"})
@@ -29,7 +29,7 @@ _NOISE = re.compile(
     r"|Added .* to the chat|Note: in-chat|Cur working dir|Git working dir|\s*$)"
 )
 _ERROR = re.compile(r"litellm\.(\w+)")
-#: HTTP statuses of its errors; what has none is told by its words.
+#: HTTP statuses of its errors; those without one are known by their words.
 _STATUSES = {
     "AuthenticationError": 401,
     "PermissionDeniedError": 403,

@@ -136,7 +136,7 @@ assistant = Program(
         "CLAUDE_CODE_MAX_RETRIES": str(MAX_RETRIES),
         "CLAUDECODE": "",  # set when Relay itself was started by claude, which then refuses to be nested
     },
-    # As root it refuses to skip permissions without being told that it is contained.
+    # As root it refuses to skip permissions unless its environment says that it is contained.
     env_as_root={"IS_SANDBOX": "1"},
     homes={"CLAUDE_CONFIG_DIR": "~/.claude"},
     variables=("ANTHROPIC_*", "CLAUDE_*", "MAX_THINKING_TOKENS", "BASH_*_TIMEOUT_MS", "MCP_*TIMEOUT"),

@@ -71,7 +71,7 @@ def _read_item(data: Mapping[str, Any]) -> Iterator[AssistantEvent]:
 
 
 def _read_error(data: Mapping[str, Any]) -> Iterator[AssistantEvent]:
-    """`Reconnecting... 1/5 (why)`; one that ends the turn is told again by `turn.failed`."""
+    """`Reconnecting... 1/5 (why)`; one that ends the turn comes again in `turn.failed`."""
     text = str(data["message"])
     yield AssistantEvent(kind="retrying", text=last_line(text), error=_kinds.kind_of(text) or "network",
                          retry_at=_limits.moment_of(text))  # fmt: skip

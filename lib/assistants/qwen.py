@@ -21,7 +21,7 @@ _TURNS = {"error_max_turns": "budget", "error_max_wall_time": "timeout"}
 
 
 def arguments(turn: Turn, session: str) -> Sequence[str]:
-    """With an API key it must be told to use it; else it uses what it was logged in with."""
+    """With an API key a flag must say to use it; else it uses what it was logged in with."""
     flags = ["--output-format", "stream-json", "--approval-mode", "yolo", *resumed_or_named(turn, session)]
     kind = turn.settings.get("auth_type") or ("openai" if os.environ.get("OPENAI_API_KEY") else "")
     return [*flags, *(("--auth-type", kind) if kind else ()), *model_of(turn), *further(turn)]
@@ -38,7 +38,7 @@ def _read_system(data: Mapping[str, Any]) -> Iterator[AssistantEvent]:
 
 
 def _read_result(data: Mapping[str, Any]) -> Iterator[AssistantEvent]:
-    """Errors of its service are told as if they were an answer, with or without an error flag."""
+    """Errors of its service come as if they were an answer, with or without an error flag."""
     text = str(data.get("result") or mapping(data.get("error")).get("message") or data["subtype"])
     ok = data["is_error"] is False and data["subtype"] == "success" and not _kinds.kind_of_notice(text)
     error = "" if ok else _kinds.kind_of(text) or _TURNS.get(str(data["subtype"])) or ""

@@ -100,7 +100,7 @@ def recorded(repo: Repo, folder: Path) -> set[str]:
 
 
 def head_of(repo: Repo, checkout: Checkout) -> str | None:
-    """The commit that is checked out there, as far as git's record can be read."""
+    """The commit that is checked out there; None where git's record can't be read."""
     record = record_of(repo, checkout)
     with suppress(FileNotFoundError):
         if record and (found := _HEAD.fullmatch((record / "HEAD").read_text("utf-8", "surrogateescape"))):

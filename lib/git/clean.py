@@ -1,4 +1,4 @@
-"""Removing what a run has left behind, as far as it has landed."""
+"""Removing what a run has left behind, if it has landed."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Submodules in a worktree, checked out from what the project has of them: contained jobs can't do that, nor need they.
 
 Nothing is ever fetched: where a submodule comes from is the repository's word. A commit that neither the project nor
-another worktree has is told instead.
+another worktree has is reported instead.
 """
 
 from __future__ import annotations

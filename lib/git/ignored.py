@@ -1,4 +1,4 @@
-"""Ignored files that a builder made: no commit has them, so they are told before its worktree is removed.
+"""Ignored files that a builder made: no commit has them, so they are reported before its worktree is removed.
 
 Those that commands made, or that were copied into a new worktree, are known from a listing right after it, and caches
 by their names. A folder that is ignored as a whole is listed as one.

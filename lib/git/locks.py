@@ -36,7 +36,7 @@ def remove_if_stale(lock: Path, *roots: Path) -> bool:
     if not (_PROC / "self" / "fd").exists() or _owned(lock, seen, roots):
         return False
     with suppress(FileNotFoundError):
-        # A lock that was released and taken anew meanwhile is another file, or was written later.
+        # A lock that was released and taken again meanwhile is another file, or was written later.
         now = lock.stat()
         if (now.st_ino, now.st_mtime_ns) != (seen.st_ino, seen.st_mtime_ns):
             return False

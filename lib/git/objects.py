@@ -72,7 +72,7 @@ def refs_below(repo: Repo, prefix: str) -> list[tuple[str, str]]:
 
 
 def value(repo: Repo, ref: str) -> str | None:
-    """The object that a full ref name stands for, also when that object is missing."""
+    """The object that a full ref name names, also when that object is missing."""
     with suppress(UnreadError):
         return stored_ref(repo.common_dir, ref)
     return git(repo, "rev-parse", "--verify", "--quiet", ref, ok=(0, 1, 128)).text or None

@@ -247,7 +247,7 @@ def _missing_filters(repo: Repo) -> Iterator[tuple[str, str]]:
 def identity_env(repo: Repo) -> dict[str, str]:
     """Variables for `git(env=…)` that say who commits: as the user's environment has it, else the configuration.
 
-    As far as neither names anybody it is Relay.
+    Relay, where neither names anybody.
     """
     done = git(repo, "config", "-z", "--get-regexp", r"^(user|author|committer)\.(name|email)$", ok=(0, 1))
     known = {key for key, _, value in (entry.partition("\n") for entry in done.fields()) if value.strip()}

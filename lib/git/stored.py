@@ -26,7 +26,7 @@ class UnreadError(Exception):
 
 
 def stored_ref(common_dir: Path, ref: str) -> str | None:
-    """The object that a full ref name stands for (gitrepository-layout(5)). Raises `UnreadError`."""
+    """The object that a full ref name names (gitrepository-layout(5)). Raises `UnreadError`."""
     if not ref.startswith("refs/"):
         raise UnreadError
     file = common_dir / ref

@@ -68,7 +68,7 @@ def fit_to_start(repo: Repo, ref: str) -> str:
 
 
 def _free(repo: Repo) -> str:
-    """A name for the branch that is in the way."""
+    """A free name for the branch that has the name `relay`."""
     names = chain(["relay-branch"], (f"relay-branch-{number}" for number in count(2)))
     taken = ("rev-parse", "--verify", "--quiet")
     return next(name for name in names if git(repo, *taken, f"refs/heads/{name}", ok=(0, 1)).status)
@@ -88,7 +88,7 @@ def _refused(repo: Repo, said: str) -> RelayError:
 
 
 def _bare(repo: Repo) -> RelayError:
-    """A checkout that is only said to be bare is told from a bare repository by its index."""
+    """An error for a bare repository, or for a checkout that is only said to be bare: that one has an index."""
     if (repo.git_dir / "index").exists():
         message = f"git's core.bare says that {repo.root} has no work tree, and it has one: another tool set that"
         scope = "--worktree " if _file_with(repo, "core.bare").name == "config.worktree" else ""

@@ -17,7 +17,7 @@ _SHOWN = 8
 
 @dataclass(frozen=True, slots=True)
 class Blocked:
-    """Landing has changed nothing. `remedy` can be typed as it stands; `paths` are relative to the work tree."""
+    """Landing has changed nothing. `remedy` can be typed as it is; `paths` are relative to the work tree."""
 
     code: str
     message: str

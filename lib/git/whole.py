@@ -2,7 +2,7 @@
 
 The files of a worktree are written by git, by builders and by tools, and none of them calls fsync(2). So the file
 system is written out before a worktree is believed; what was changed after that may be gone if the file system was
-mounted anew.
+mounted again.
 """
 
 from __future__ import annotations

@@ -50,7 +50,7 @@ def prepare(
 ) -> Prepared:
     """Makes `branch` at the commit `start` and a worktree of it at `path`; a branch that is there stays where it is.
 
-    What a kill left half-made is made anew, after rescuing whatever in it is somebody's work. The ignored files that
+    What a kill left half-made is made again, after rescuing whatever in it is somebody's work. The ignored files that
     `.worktreeinclude` in the folder `include_from` names are copied from there.
     """
     checkout, ref = Checkout.at(repo, path, keep_index), f"refs/heads/{branch}"

@@ -1,6 +1,6 @@
 """Processes: starting jobs so that they outlive us, knowing them again, and ending all that they became.
 
-Everything here is synchronous and holds no state: what is to be known of a job stands in its folder and in the
+Everything here is synchronous and holds no state: what is to be known of a job is in its folder and in the
 system's table of processes.
 """
 

@@ -1,6 +1,6 @@
 """The table of processes where there is no /proc (macOS, BSD), from one run of ps(1): slower, and by the second.
 
-Sessions are not told there in a usable way; the process group stands for them.
+Sessions are not listed there in a usable way; the process group is used instead.
 """
 
 from __future__ import annotations

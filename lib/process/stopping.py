@@ -38,7 +38,7 @@ def stop_trees(targets: Targets, grace_s: float) -> Survivors:
         for member in members:
             if member not in told and not member.holds:
                 _signal(member, signal.SIGTERM)
-                _signal(member, signal.SIGCONT)  # one that stands still would not hear it
+                _signal(member, signal.SIGCONT)  # a frozen one would not hear it
         told.update(members)
         left_s = deadline - mono_s()
         if left_s <= 0:
@@ -66,7 +66,7 @@ def _targets(jobs: Targets | Iterable[str]) -> Targets:
 
 
 def freeze(targets: Targets) -> None:
-    """Lets all processes of these jobs stand still, until `thaw` or `stop_trees`."""
+    """Stops all processes of these jobs where they are, until `thaw` or `stop_trees`."""
     _stopped(Tree(targets))
 
 
@@ -96,7 +96,7 @@ def _kill(tree: Tree) -> Survivors:
 
 
 def _stopped(tree: Tree) -> list[Member]:
-    """The members, all told to stand still at the moment they were seen, once a look shows no new one."""
+    """The members, each frozen at the moment it was seen, once a look shows no new one."""
     stopped: set[Member] = set()
 
     def stop(member: Member) -> None:
@@ -121,6 +121,6 @@ def _stopped(tree: Tree) -> list[Member]:
 
 def _signal(member: Member, number: signal.Signals) -> None:
     """To a process that was seen under this pid a moment ago: too short a time for the pid to be given out again."""
-    # It may have ended meanwhile; one of another user's is told as a survivor.
+    # It may have ended meanwhile; one of another user's is reported as a survivor.
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.kill(member.pid, number)

@@ -52,7 +52,7 @@ def rows(again: set[int], since_pid: int = 0, age_s: float = 0) -> Iterator[Row 
     """All processes, those included that were started meanwhile. Raises `OSError`.
 
     One that is found to have ended may have started another after the table was listed, so that is listed until all
-    that is new in it lives. Those that the caller puts into `again` are given once more. None at the end stands for
+    that is new in it lives. Those that the caller puts into `again` are given once more. None at the end means
     some that came and went faster than they could be read, and may have left others. Those that were started before
     `since_pid`, which was started `age_s` seconds ago, may be left out.
     """

@@ -31,7 +31,7 @@ BLIND_MS: Final = 10
 class Member(NamedTuple):
     """A process of a job. `group` is None if processes that must be left alone share it.
 
-    One that `holds` others (bubblewrap) ends when they have, and they are killed when it is told to end.
+    One that `holds` others (bubblewrap) ends when they have, and they are killed when it is asked to end.
     """
 
     pid: int

@@ -25,7 +25,7 @@ _NAME: Final = re.compile(rf"[0-9a-f]{{{_DIGITS}}}")
 
 
 def make_scratch(records: Path, mark: str) -> Path:
-    """The scratch folder of the job `mark`, made if it is missing; where it is stands in `records` from then on.
+    """The scratch folder of the job `mark`, made if it is missing; `records` names its place from then on.
 
     It lies in the user's folder for temporary files. What somebody else has put in its place there costs nothing but a
     longer name. Raises `RelayError` (`scratch_refused`) where no private folder can be made at all.

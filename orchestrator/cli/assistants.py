@@ -40,7 +40,7 @@ def assistants(
 
 
 def _is_tried(row: Found) -> bool:
-    """One that is ready, and no program of which can't be told whether it is logged in."""
+    """True if it is ready, and not a program of which nothing says whether it is logged in."""
     return row.ready and (row.logged_in is not None or row.version is None)
 
 
@@ -63,7 +63,7 @@ def _show(found: list[Found]) -> None:
 
 
 def _check(rows: list[Found], timeout_s: float, as_json: bool) -> int:
-    """The exit code: 0 if all turns went well. Each line is told as soon as it is known."""
+    """The exit code: 0 if all turns went well. Each line is printed as soon as it is known."""
     from orchestrator.probing import configuration, try_out
 
     config = configuration(working_folder())

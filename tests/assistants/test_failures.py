@@ -14,7 +14,7 @@ from assistants.pointing import PROGRAMS
 from eventually import eventually
 
 pytestmark = pytest.mark.timeout(RUN_S + 60)
-#: Who takes over, and how it is told by what it speaks.
+#: The protocol by which each one that takes over is known.
 WIRES = {"claude": "anthropic", "codex": "responses", "gemini": "gemini", "opencode": "chat"}
 #: A person would wait longer, but for opencode, which is silent for up to 80 s while it tries again by itself.
 IMPATIENT = {"stuck_timeout_s": 3, "limit_delay_s": 1, "idle_timeout_s": 200, "attempts": 1}

@@ -1,4 +1,4 @@
-"""Ignored files of a builder are told, and kept when its worktree goes; those of commands, and caches, are not."""
+"""Ignored files of a builder are reported, and kept when its worktree goes; those of commands, and caches, are not."""
 
 from __future__ import annotations
 

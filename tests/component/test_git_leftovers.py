@@ -1,4 +1,4 @@
-"""Leftovers of setup and verify in a worktree are told apart from what was built there, and never block anything."""
+"""Leftovers of setup and verify in a worktree are kept apart from what was built there, and never block anything."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ LEFT: dict[str, Callable[[Site], object]] = {
     "a new file": lambda site: (site.path / "plan.md").write_text("plan"),
     "a commit": _commit,
     "a commit on another branch": lambda site: (site.git(site.path, "switch", "-qc", "mine"), _commit(site)),
-    "a change that git is told not to look for": lambda site: (
+    "a change hidden from git": lambda site: (
         site.git(site.path, "update-index", "--assume-unchanged", "README.md"),
         (site.path / "README.md").write_text("changed"),
     ),

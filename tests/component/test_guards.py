@@ -1,4 +1,4 @@
-"""The guards of conftest.py: a test that leaves something behind fails, and is told what."""
+"""The guards of conftest.py: a test that leaves something behind fails, and says what."""
 
 from __future__ import annotations
 

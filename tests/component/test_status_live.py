@@ -29,7 +29,7 @@ FOLLOWING = (
     f"from orchestrator.live import follow; sys.exit(follow(find_project(Path.cwd()), {RUN!r}))"
 )
 FOLLOW = (sys.executable, "-c", FOLLOWING)
-#: Stands in for an orchestrator: it holds the lock until its standard input ends.
+#: In the place of an orchestrator: it holds the lock until its standard input ends.
 HOLD = (
     f"import os, sys; sys.path.insert(0, {str(ROOT)!r}); from pathlib import Path; from lib.lock import *; "
     "from lib.paths import find_project; from lib.process import identify; project = find_project(Path.cwd()); "

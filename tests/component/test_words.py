@@ -1,33 +1,40 @@
-"""Messages, prompts and docs say things in plain words: these were found hard to read, each with better ones."""
+"""Messages, docs and comments say things in plain words: these were found hard to read, each with better ones."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 from conftest import ROOT
-from texts import literals
+from texts import literals, prose
 
+#: In comments and docstrings, too.
+UNPLAIN_ANYWHERE = {
+    r"\b(is|are|was|were|be|been|being) told\b": "is shown, is known",
+    r"\banew\b": "again",
+    r"\bin the way\b": "blocks",
+    r"\bas far as\b": "if, where",
+    r"\bstands\b|\bas (it|they) stand\b|\bstand(ing)? still\b": "is, means, stopped",
+}
 #: In what a person reads.
-UNPLAIN = {
+UNPLAIN = UNPLAIN_ANYWHERE | {
     r"\bci (is|hands|answers|has|must)\b|\b(ask|asks|to|until|unless|when) ci\b|\bcode has the run": "you, Relay",
     r"\b[Mm]end(s|ed|ing)?\b": "fix",
-    r"\banew\b": "again",
     r"\bin vain\b": "without an answer",
     r"\b[Hh]and(s|ed)? back\b": "approve, retry, go on",
-    r"\bas (it|they) stands?\b|\bwhere it stands\b|\bstand(s|ing) still\b": "as it is, stopped",
-    r"\bis told\b|\btried again\b": "is shown, retried",
+    r"\btried again\b": "retried",
     r"\bno business\b|\bmay help\b": "say it",
 }
 #: Names and words of git, and of state.json's own fields.
 _QUOTED = re.compile(r"`[^`]*`|\"[^\"]*\"")
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "templates").rglob("*.j2"))]
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "templates").rglob("*.j2")])
 
 
-def unplain(text: str) -> list[str]:
+def unplain(text: str, words: Mapping[str, str] = UNPLAIN) -> list[str]:
     plain = _QUOTED.sub("", text)
-    return [f"{found[0]!r}: {better}" for words, better in UNPLAIN.items() for found in re.finditer(words, plain)]
+    return [f"{found[0]!r}: {better}" for each, better in words.items() for found in re.finditer(each, plain)]
 
 
 def test_what_is_unplain_is_found() -> None:
@@ -36,6 +43,11 @@ def test_what_is_unplain_is_found() -> None:
 
 def test_messages_are_plain() -> None:
     wrong = [f"{place}: {why}" for place, text in literals() if " " in text for why in unplain(text)]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_comments_are_plain() -> None:
+    wrong = [f"{place}: {why}" for place, text in prose() for why in unplain(text, UNPLAIN_ANYWHERE)]
     assert not wrong, "\n".join(wrong)
 
 

@@ -1,4 +1,4 @@
-"""Conflicts, checkouts in the way and branches that move: nothing is lost, and what is asked can be done as told."""
+"""Conflicts, checkouts that block and branches that move: nothing is lost, and what is asked can be done as printed."""
 
 from __future__ import annotations
 

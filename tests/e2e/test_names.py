@@ -18,7 +18,7 @@ NAME = b"caf\xe9.txt"
 SHOWN = r"caf\xe9.txt"
 #: A line of sh that sets it as a variable.
 SET = r"f=$(printf 'caf\351.txt'); "
-#: Terminals of different kinds; the first one is told everything.
+#: Terminals of different kinds; the first one gets every command.
 TERMINALS: list[dict[str, str]] = [{"LC_ALL": "C"}, {"LC_ALL": "C.UTF-8"}, {"PYTHONIOENCODING": "ascii"}]
 
 

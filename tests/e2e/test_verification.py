@@ -1,4 +1,4 @@
-"""Verified work is told from what is only built, and a verification that looked at other code is none."""
+"""Verified work and what is only built differ, and a verification that looked at other code is none."""
 
 from __future__ import annotations
 

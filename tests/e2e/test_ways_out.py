@@ -1,4 +1,4 @@
-"""Runs that stand still for a reason, and the commands that lead out of it."""
+"""Runs that are stopped for a reason, and the commands that lead out of it."""
 
 from __future__ import annotations
 

@@ -317,7 +317,7 @@ def test_killed_between_the_end_of_a_run_and_state_json_the_next_command_writes_
 
 
 def test_what_was_committed_is_done_though_state_json_cannot_be_written(gated: Relay) -> None:
-    """A tick whose decision stands in the run database, and whose file is no plain one when it comes to writing it."""
+    """A tick whose decision is in the run database, and whose file is no plain one when it comes to writing it."""
     gated.kill()
     project = find_project(gated.root)
     with RunDB.open(project) as db:

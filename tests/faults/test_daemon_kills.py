@@ -25,7 +25,7 @@ EVENTS, ENDING = 150, 45
 
 
 def turns(name: str, log: Path) -> list[dict[str, object]]:
-    """Of a builder: its start and its end are told in a file outside of its worktree."""
+    """Steps of a builder that write its start and its end into a file outside of its worktree."""
     return [
         {"run": f"echo {name} start >> {log}"},
         {"write": {f"parts/{name}.txt": f"half of {name}\n"}},

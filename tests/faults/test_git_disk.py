@@ -1,4 +1,4 @@
-"""A disk that fills while git writes: what was committed stands, and the same call works when there is room again."""
+"""A disk that fills while git writes: what was committed stays, and the same call works when there is room again."""
 
 from __future__ import annotations
 

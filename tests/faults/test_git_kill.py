@@ -28,7 +28,7 @@ Git = Callable[..., str]
 
 #: The calls by which git changes what is on disk.
 CALLS = "rename,renameat,renameat2,link,linkat,unlink,unlinkat,mkdir,mkdirat,rmdir,symlink,symlinkat,write,fsync,chmod"
-#: Stands before git on the path: its Nth run is killed at the Mth of those calls, and no later one gets to run.
+#: Found before git on the path: its Nth run is killed at the Mth of those calls, and no later one gets to run.
 WRAPPER = f"""#!/bin/sh
 read runs < "$FAULTY/runs"
 read victim call < "$FAULTY/victim"

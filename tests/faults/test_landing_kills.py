@@ -16,7 +16,7 @@ from lib.git.alone import alone
 from lib.git.run import Repo
 from lib.paths import find_project
 
-#: Stands before git on the path: ends each landing, leaves a lock as a killed git may, and then does as the test says.
+#: Found before git on the path: ends each landing, leaves a lock as a killed git may, and then does as the test says.
 WRAPPER = """#!/bin/sh
 case " $* " in
 *" merge --ff-only "*)

@@ -73,7 +73,7 @@ def check_landed(relay: Relay, parts: list[str]) -> None:
     sizes = [line.split()[3] for line in run_git(root, "ls-tree", "-r", "-l", "main").splitlines()]
     assert "0" not in sizes
     assert empty(root) == []
-    # Or it would write the index anew, unsynced, right before the next cut.
+    # Or it would write the index again, unsynced, right before the next cut.
     assert run_git(root, "--no-optional-locks", "status", "--porcelain") == ""
     assert [(root / "parts" / f"{name}.txt").read_text() for name in parts] == [f"all of {name}\n" for name in parts]
     assert run_git(root, "fsck", "--no-dangling") == ""
@@ -312,7 +312,7 @@ def test_a_landing_that_was_cut_is_finished_with_whole_files(site: Site, disk: D
     land(site.repo, "main", old, new, wait_for)
     run_git(site.root, "reset", "-q", "--hard", old)
     os.sync()
-    # As far as git had come when the power was cut, which is before anything was written out.
+    # What git had done when the power was cut, which is before anything was written out.
     marker.write_text(json.dumps({"branch": "main", "old": old, "new": new, "mount": "before"}))
     run_git(site.root, "-c", "core.fsync=all", "merge", "-q", "--ff-only", new)
     with marker.open() as stream:

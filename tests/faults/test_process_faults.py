@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).resolve().parents[2]
-#: Start times are told in these: two processes of one pid are further apart.
+#: The unit of start times: two processes of one pid are further apart.
 TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 
 

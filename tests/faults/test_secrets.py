@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 KEY = "hunter2-and-a-half"
 CONFIGURED = "correct-horse-battery"
-#: Printed in two writes, the second only when it is told to go on, then whole and in an error.
+#: Printed in two writes, the second only when it may go on, then whole and in an error.
 SAY = """\
 python3 -c "
 import os, sys, time

@@ -257,7 +257,7 @@ SAVES = [in_place, in_place_without_truncation, by_rename, by_removal_and_creati
 
 
 class Waiting:
-    """The writer, which says when it is about to exchange, and waits to be told."""
+    """The writer, which says when it is about to exchange, and waits for the word."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         assert process.stdin is not None

@@ -103,7 +103,7 @@ SEEN = {
     "qwen-stdin": (0, "", 79243, 46, 0.0),
 }
 GOOD = [case for case, (_, code, *_) in SEEN.items() if not code]
-#: Programs whose good turns end with an object; the plain text of aider is told apart below.
+#: Programs whose good turns end with an object; the plain text of aider is tested below.
 STREAMS = [case for case in GOOD if case.endswith("-ok") and not case.startswith("aider")]
 
 

@@ -103,7 +103,7 @@ def test_auth_names_the_way_to_log_in() -> None:
 
 @pytest.mark.parametrize("count", range(9))
 def test_a_stream_without_its_final_event_is_no_result(count: int) -> None:
-    """However much of the turn was told: its first lines, and the last one cut in the middle."""
+    """However much of the turn was printed: its first lines, and the last one cut in the middle."""
     torn = [*lines("ok")[:count], lines("ok")[-1][:200]]
     result = assistant.verdict(Exit(0), [event for line in torn for event in assistant.read(line)], "")
     assert (result.ok, result.code) == (False, "no_result")

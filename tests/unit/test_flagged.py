@@ -1,4 +1,4 @@
-"""Files that steer what is run are told from those of the project."""
+"""Files that steer what is run are known from those of the project."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ def usual_or_bad(world: World, job: Job, code: str | None) -> JobResult:
 
 
 def edits(world: World) -> list[Edit]:
-    """The edits that `lib.handback.judge` lets through as the run stands."""
+    """The edits that `lib.handback.judge` lets through in the present state."""
     state = world.run.state
     actions = [name for name in legal_actions(world.run, HANDLERS) if name not in {"retry", "skip"}]
     if state.action_owner is Owner.CI:

@@ -69,7 +69,7 @@ class _Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A program that was killed leaves in mid-answer; all else is told."""
+        """A program that was killed leaves in mid-answer; all else is reported."""
         import sys
         import traceback
 

@@ -58,7 +58,7 @@ class Call:
 class Refuse:
     """An error in place of an answer: `status` of HTTP, `times` in a row, None for ever.
 
-    `retry_after_s` is told in the way of the protocol, or not at all; `words` are the message.
+    `retry_after_s` is given as the protocol has it, or not at all; `words` are the message.
     """
 
     status: int
