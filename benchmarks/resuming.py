@@ -76,5 +76,5 @@ def _repeated(project: Scratch, begun: Path) -> int:
     with project.database() as database:
         jobs = [json.loads(data)["spec"] for (data,) in database.execute("SELECT data FROM jobs")]
     programs = Counter(begun.read_text().split())
-    steps = Counter((spec["builder"], spec["name"]) for spec in jobs if spec["builder"])
+    steps = Counter((spec["step"], spec["name"]) for spec in jobs if spec["step"])
     return sum(times - 1 for counted in (programs, steps) for times in counted.values())

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable
-from typing import Any
 
 from lib.config import Config
 from lib.display import counted
 from lib.failures import digest, last_lines, report, without_command
-from lib.model import Builder, BuilderStatus, Job, JobResult, Now, Problem
+from lib.model import Job, JobResult, Now, Problem, Step, StepChange
 from lib.passing import DISK_FULL, pause_s
+from lib.steps import StepStatus
 
 #: Failures that another attempt can't mend: the same input meets the same refusal.
 FATAL = frozenset({"conflict", "budget", "unknown_assistant", "question"})
@@ -47,8 +47,8 @@ NOT_THE_BUILDERS = frozenset({"prepare", "setup"})
 
 
 def failed(
-    builder: Builder, step: str, result: JobResult, config: Config, now: Now, others: Iterable[Builder] = ()
-) -> dict[str, Any]:
+    builder: Step, step: str, result: JobResult, config: Config, now: Now, others: Iterable[Step] = ()
+) -> StepChange:
     """The changes of a builder's record after `step` failed: `retrying` with a time, or `failed`.
 
     `others` are the run's other builders: what fails in two of them alike is not for a builder to mend.
@@ -63,7 +63,7 @@ def failed(
         at=now.wall,
         report=report(result.data),
     )
-    fields: dict[str, Any] = {
+    fields: StepChange = {
         "error": problem,
         "note": result.message,
         "session": builder.session if result.session is None else result.session or None,
@@ -72,18 +72,18 @@ def failed(
     }
     if _is_uncounted(builder, step, result):
         lost = result.code == LOST
-        due = {"retry_at_mono_s": now.mono_s + backoff_s(config, builder.losses + 1, builder.id),
+        due: StepChange = {"retry_at_mono_s": now.mono_s + backoff_s(config, builder.losses + 1, builder.id),
                "retry_boot_id": now.boot_id} if lost else {"retry_at_mono_s": None}  # fmt: skip
-        return {**fields, "status": BuilderStatus.RETRYING, "attempt": builder.attempt - 1,
+        return {**fields, "status": StepStatus.RETRYING, "attempt": builder.attempt - 1,
                 "losses": builder.losses + lost, **due}  # fmt: skip
     if result.code in FATAL or again or builder.attempt >= builder.attempts:
-        return {**fields, "status": BuilderStatus.FAILED, "ended_at": now.wall}
+        return {**fields, "status": StepStatus.FAILED, "ended_at": now.wall}
     pause_s = backoff_s(config, builder.attempt, builder.id)
-    return {**fields, "status": BuilderStatus.RETRYING, "retry_at_mono_s": now.mono_s + pause_s,
+    return {**fields, "status": StepStatus.RETRYING, "retry_at_mono_s": now.mono_s + pause_s,
             "retry_boot_id": now.boot_id}  # fmt: skip
 
 
-def delayed(builder: Builder, job: Job, tries: int, config: Config, now: Now) -> dict[str, Any]:
+def delayed(builder: Step, job: Job, tries: int, config: Config, now: Now) -> StepChange:
     """The changes of a builder's record after Relay's own part of its work failed so many times.
 
     That part is done again after a pause. No attempt of the builder is counted, and nothing of its turn is lost.
@@ -93,11 +93,13 @@ def delayed(builder: Builder, job: Job, tries: int, config: Config, now: Now) ->
     again = result.code not in FATAL and tries < patience
     pause = pause_s(tries) if result.code == DISK_FULL else backoff_s(config, tries, builder.id)
     fields = failed(builder, job.spec.name, result, config, now)
-    ends = {"retry_at_mono_s": now.mono_s + pause, "retry_boot_id": now.boot_id} if again else {"ended_at": now.wall}
+    ends: StepChange = (
+        {"retry_at_mono_s": now.mono_s + pause, "retry_boot_id": now.boot_id} if again else {"ended_at": now.wall}
+    )
     return {
         "error": fields["error"],
         "note": fields["note"],
-        "status": BuilderStatus.RETRYING if again else BuilderStatus.FAILED,
+        "status": StepStatus.RETRYING if again else StepStatus.FAILED,
         "attempt": builder.attempt - (again and job.spec.name == "prepare"),  # preparing counts it again
         **ends,
     }
@@ -107,7 +109,7 @@ def _is_not_its_own(step: str, result: JobResult) -> bool:
     return step in NOT_THE_BUILDERS or result.code in {*INTERRUPTED, QUESTION}
 
 
-def _is_uncounted(builder: Builder, step: str, result: JobResult) -> bool:
+def _is_uncounted(builder: Step, step: str, result: JobResult) -> bool:
     """True if the end says nothing about the builder: others killed it, or a resumed conversation is spent."""
     if result.code == LOST:
         return step == "build" and builder.losses < LOSSES
@@ -127,7 +129,7 @@ def failure_digest(step: str, result: JobResult) -> str:
     return digest(without_command(result.data) or result.message)
 
 
-def _came_back(builder: Builder, failure: str, result: JobResult, others: Iterable[Builder]) -> str:
+def _came_back(builder: Step, failure: str, result: JobResult, others: Iterable[Step]) -> str:
     """The reason to stop after a failure that is known already, for the message; empty for a new one."""
     if failure and failure == builder.failure:
         return "; it came back unchanged"
@@ -141,14 +143,14 @@ def backoff_s(config: Config, attempt: int, salt: str) -> float:
     return plain * (1 + zlib.crc32(f"{salt}.{attempt}".encode()) % 256 / 1024)
 
 
-def retry_is_due(builder: Builder, now: Now) -> bool:
+def retry_is_due(builder: Step, now: Now) -> bool:
     """True if the pause is over; after a reboot the clock that it was counted on is gone, and so is the pause."""
     if builder.retry_at_mono_s is None or builder.retry_boot_id != now.boot_id:
         return True
     return now.mono_s >= builder.retry_at_mono_s
 
 
-def gave_up(builder: Builder) -> str:
+def gave_up(builder: Step) -> str:
     """One sentence on why a builder failed."""
     why = builder.error.message if builder.error else "no reason recorded"
     printed = builder.error is not None and builder.error.action in COMMANDS
@@ -156,10 +158,10 @@ def gave_up(builder: Builder) -> str:
     return f"{why} ({counted(builder.attempt, 'attempt')}){lines}"
 
 
-def another_round(builder: Builder, words: str, config: Config) -> dict[str, Any]:
+def another_round(builder: Step, words: str, config: Config) -> StepChange:
     """The changes that give a builder that failed as many attempts again, with a person's words for it."""
     return {
-        "status": BuilderStatus.RETRYING,
+        "status": StepStatus.RETRYING,
         "attempts": builder.attempt + config.attempts,
         "budgets": builder.budgets + (builder.error is not None and builder.error.code == "budget"),
         "feedback": "\n\n".join(part for part in (words, builder.feedback) if part),

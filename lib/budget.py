@@ -8,12 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from lib.config import Config
-from lib.model import Builder, Job, Problem, Usage
+from lib.model import Job, Problem, Step, Usage
 
 
-def run_budget(
-    config: Config, times: int, own: Usage, builders: Iterable[Builder], jobs: Iterable[Job]
-) -> Problem | None:
+def run_budget(config: Config, times: int, own: Usage, builders: Iterable[Step], jobs: Iterable[Job]) -> Problem | None:
     """The problem if a run's budget, granted that many `times`, is used up.
 
     `own` is what ended turns of the run as a whole used; what running turns used so far is added to it.
@@ -30,7 +28,7 @@ def run_budget(
     return Problem(code="run_budget", message=f"The run has used {used}", remedy="relay approve") if used else None
 
 
-def builder_budget(config: Config, builder: Builder, running: Usage = Usage()) -> str:  # noqa: B008 - a frozen value
+def builder_budget(config: Config, builder: Step, running: Usage = Usage()) -> str:  # noqa: B008 - a frozen value
     """The amount used of a builder's own budget, in words, if that is all of it; else an empty string.
 
     `running` is what its turn that runs has used so far.

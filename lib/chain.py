@@ -51,7 +51,7 @@ def choose(
 
     With a `name` of jobs, of that `builder` or of the run, those that refused such a turn for good are left out.
     """
-    if problem := run_budget(view.config, view.budgets, view.state.usage, view.builders.values(), view.jobs.values()):
+    if problem := run_budget(view.config, view.budgets, view.state.usage, view.steps.values(), view.jobs.values()):
         return Choice(None, problem.message, problem=problem)
     holds: list[tuple[str, Hold]] = []
     for assistant in chain:
@@ -82,7 +82,7 @@ def to_answer(asked: Mapping[str, Sequence[str]], next_action: str, builders: It
     said = " ".join(_ended(f"{name} asks: {' '.join(questions)}") for name, questions in asked.items())
     problem = Problem(code=QUESTION, message=said, remedy=ANSWERING, action=next_action)
     message = f"{said} To answer: {ANSWERING}"
-    return AskCi(ANSWER, message, next_action=next_action, error=problem, builders=tuple(builders))
+    return AskCi(ANSWER, message, next_action=next_action, error=problem, steps=tuple(builders))
 
 
 def _ended(sentence: str) -> str:
@@ -121,7 +121,7 @@ def _refusal(view: PhaseView, assistant: str, name: str, builder: str | None) ->
         spec, result = job.spec, job.result
         if result is None or result.code != REFUSED or job.dispatch != view.dispatch:
             continue
-        if (spec.name, spec.builder, spec.assistant) == (name, builder, assistant):
+        if (spec.name, spec.step, spec.assistant) == (name, builder, assistant):
             return Hold(code=REFUSED, reason=f"its service refuses the request ({result.message})",
                         remedy=f"relay logs {builder}" if builder else "relay logs", since_mono_s=0.0,
                         boot_id=view.now.boot_id)  # fmt: skip

@@ -9,7 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from lib.attempts import LOST, UNJUDGED
 from lib.config import Config
-from lib.model import NO_ACTION, Builder, Hold, Job, JobResult, JobSpec, Now, Problem, RunOutcome, State, Usage
+from lib.model import NO_ACTION, Hold, Job, JobResult, JobSpec, Now, Problem, RunOutcome, State, Step, StepChange, Usage
 
 # --- phase handlers --------------------------------------------------------------------------------------------------
 
@@ -26,7 +26,7 @@ class PhaseView:
     """
 
     state: State
-    builders: Mapping[str, Builder]
+    steps: Mapping[str, Step]
     jobs: Mapping[str, Job]
     dispatch: int
     feedback: str
@@ -61,10 +61,10 @@ class PhaseView:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A change of one builder's record: field names of `Builder` and their new values."""
+    """A change of one step's record."""
 
-    builder: str
-    fields: Mapping[str, Any]
+    step: str
+    fields: StepChange
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +76,11 @@ class Wait:
 
 @dataclass(frozen=True, slots=True)
 class Proceed:
-    """Builders to add or change and jobs to start; the handler is asked again in the same tick."""
+    """Steps to add or change and jobs to start; the handler is asked again in the same tick."""
 
     changes: tuple[Change, ...] = ()
     jobs: tuple[JobSpec, ...] = ()
-    added: tuple[Builder, ...] = ()
+    added: tuple[Step, ...] = ()
     notes: tuple[str, ...] = ()
 
 
@@ -97,8 +97,8 @@ class Advance:
 class AskCi:
     """A person or an assistant must act; `phase` is entered before asking, `next_action` follows the hand-back.
 
-    If `builders` ask, only they wait: the handler goes on being asked for the others, also at `until_mono_s`. The
-    answer gives those builders another round of attempts with its words. Until then no other question is put.
+    If `steps` ask, only they wait: the handler goes on being asked for the others, also at `until_mono_s`. The
+    answer gives those another round of attempts with its words. Until then no other question is put.
     """
 
     action: str
@@ -106,7 +106,7 @@ class AskCi:
     next_action: str
     phase: str | None = None
     error: Problem | None = None
-    builders: tuple[str, ...] = ()
+    steps: tuple[str, ...] = ()
     until_mono_s: float | None = None
 
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from lib.model import (
     Base,
-    Builder,
     Delay,
     Edit,
     Hold,
@@ -19,6 +17,8 @@ from lib.model import (
     ProcessIdentity,
     Progress,
     RunOutcome,
+    Step,
+    StepChange,
     Value,
 )
 
@@ -81,7 +81,7 @@ class ActionStarted(Value):
 class Asked(Value):
     """ci is to act; `phase` is entered with the question, or kept where None.
 
-    If `builders` ask, only they wait for the answer.
+    If `steps` ask, only they wait for the answer.
     """
 
     kind: Literal["asked"] = "asked"
@@ -90,7 +90,7 @@ class Asked(Value):
     next_action: str
     phase: str | None = None
     error: Problem | None = None
-    builders: tuple[str, ...] = ()
+    steps: tuple[str, ...] = ()
 
 
 class Advanced(Value):
@@ -118,15 +118,15 @@ class Finished(Value):
     phase: str | None = None
 
 
-class BuilderAdded(Value):
-    kind: Literal["builder_added"] = "builder_added"
-    builder: Builder
+class StepAdded(Value):
+    kind: Literal["step_added"] = "step_added"
+    step: Step
 
 
-class BuilderChanged(Value):
-    kind: Literal["builder_changed"] = "builder_changed"
-    builder: str
-    changes: Mapping[str, Any]
+class StepChanged(Value):
+    kind: Literal["step_changed"] = "step_changed"
+    step: str
+    changes: StepChange
 
 
 class JobStarted(Value):
@@ -217,8 +217,8 @@ Event = Annotated[
     | Advanced
     | VerbDone
     | Finished
-    | BuilderAdded
-    | BuilderChanged
+    | StepAdded
+    | StepChanged
     | JobStarted
     | JobSpawned
     | JobProgressed

@@ -7,35 +7,35 @@ from typing import Any
 
 from lib.design import order
 from lib.globs import overlap
-from lib.model import Builder
+from lib.model import Step
 
 #: How many paths a sentence names.
 SHOWN = 5
 
 
-def ancestors(builder: Builder, builders: Mapping[str, Builder]) -> list[Builder]:
+def ancestors(builder: Step, builders: Mapping[str, Step]) -> list[Step]:
     """All that it depends on, directly or not."""
-    found: dict[str, Builder] = {}
+    found: dict[str, Step] = {}
     waiting = [builder]
     while waiting:
-        for name in waiting.pop().component.depends_on:
+        for name in waiting.pop().needs:
             if name in builders and name not in found:
                 found[name] = builders[name]
                 waiting.append(builders[name])
     return list(found.values())
 
 
-def tips(builders: Iterable[Builder]) -> list[dict[str, Any]]:
+def tips(builders: Iterable[Step]) -> list[dict[str, Any]]:
     """The work to be merged: `id`, `tip` and `title` of each builder that has any, after those that it depends on.
 
     Merging is deterministic, so what a dependent builder starts from are the commits that the run's branch gets too.
     """
-    known = {builder.id: builder for builder in builders if builder.tip}
+    known = {builder.id: builder for builder in builders if builder.commit}
     ordered = order([builder.component for builder in known.values()])
-    return [{"id": name, "tip": known[name].tip, "title": known[name].component.title or name} for name in ordered]
+    return [{"id": name, "tip": known[name].commit, "title": known[name].component.title or name} for name in ordered]
 
 
-def trespasses(builder: Builder, changed: Sequence[str], builders: Iterable[Builder]) -> list[str]:
+def trespasses(builder: Step, changed: Sequence[str], builders: Iterable[Step]) -> list[str]:
     """A sentence for each other builder whose files, and not its own, are among those that `builder` changed."""
     own = builder.component.files
     foreign = [path for path in changed if not any(overlap(pattern, path) for pattern in own)]

@@ -11,6 +11,9 @@ from enum import StrEnum
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from typing_extensions import TypedDict
+
+from lib.steps import BuilderStatus, StepStatus, shown_status
 
 SCHEMA_VERSION: Final = 1
 SCHEMA_NAME: Final = "state.schema.json"
@@ -36,20 +39,6 @@ class Value(BaseModel):
 class Owner(StrEnum):
     CODE = "code"
     CI = "ci"
-
-
-class BuilderStatus(StrEnum):
-    PENDING = "pending"
-    PREPARING = "preparing"
-    RUNNING = "running"
-    VERIFYING = "verifying"
-    BUILT = "built"
-    MERGED = "merged"
-    LANDED = "landed"
-    RETRYING = "retrying"
-    FAILED = "failed"
-    SKIPPED = "skipped"
-    CANCELLED = "cancelled"
 
 
 class RunOutcome(StrEnum):
@@ -215,7 +204,7 @@ class JobSpec(Value):
 
     kind: JobKind
     name: str
-    builder: str | None = None
+    step: str | None = None
     worktree: str | None = Field(default=None, description="Name of the worktree below .project/worktrees/RUN/.")
     role: str = ""
     assistant: str = ""
@@ -332,12 +321,17 @@ class Reach(Value):
     gone: tuple[str, ...] = ()
 
 
-class Builder(Value):
-    """Everything known of one builder."""
+class Step(Value):
+    """All that is known of one step; today every one is a builder, with a branch and a worktree of its own.
+
+    `stage` is the part of its work that it is at while it runs. Facts apart from `status`: `commit` is its work as it
+    was collected, `verified` says that its commands succeeded on that, `merged` and `landed` where that is.
+    """
 
     id: str
     component: Component
-    status: BuilderStatus = BuilderStatus.PENDING
+    status: StepStatus = StepStatus.PENDING
+    stage: str = ""
     branch: str
     worktree: str
     assistant: str
@@ -346,8 +340,10 @@ class Builder(Value):
     attempts: int
     budgets: int = Field(default=1, description="How many times the budget of a builder was granted to it.")
     base_commit: str = ""
-    tip: str = ""
+    commit: str = ""
     verified: bool = False
+    merged: bool = False
+    landed: bool = False
     reach: Reach = Reach()
     session: str | None = None
     job: str | None = None
@@ -362,6 +358,50 @@ class Builder(Value):
     usage: Usage = Usage()
     started_at: datetime | None = None
     ended_at: datetime | None = None
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """The ids of the steps that have to be done before it starts."""
+        return self.component.depends_on
+
+    @property
+    def shown(self) -> BuilderStatus:
+        """Its status as state.json shows it."""
+        return shown_status(self.status, self.stage, merged=self.merged, landed=self.landed)
+
+    @property
+    def has_work(self) -> bool:
+        """True if there is a commit of it to merge, or merged."""
+        return bool(self.commit) and self.status is StepStatus.DONE
+
+
+class StepChange(TypedDict, total=False):
+    """A change of a step's record: the fields of `Step` that it has, with their new values."""
+
+    __pydantic_config__ = ConfigDict(extra="forbid")  # type: ignore[misc]
+
+    status: StepStatus
+    stage: str
+    assistant: str
+    attempt: int
+    attempts: int
+    budgets: int
+    base_commit: str
+    commit: str
+    verified: bool
+    merged: bool
+    landed: bool
+    reach: Reach
+    session: str | None
+    feedback: str
+    failure: str
+    losses: int
+    retry_at_mono_s: float | None
+    retry_boot_id: str
+    note: str
+    error: Problem | None
+    started_at: datetime | None
+    ended_at: datetime | None
 
 
 class Now(Value):

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from lib.names import shown
+from lib.upgrades import FORMAT, Kind, upgraded
 
 if TYPE_CHECKING:
     import sqlite3
@@ -23,8 +24,8 @@ class EventRow(NamedTuple):
     data: str
 
 
-class BuilderRow(NamedTuple):
-    """One builder: `data` is its JSON."""
+class StepRow(NamedTuple):
+    """One step: `data` is its JSON."""
 
     id: str
     data: str
@@ -60,7 +61,7 @@ class Checkpoint(NamedTuple):
 
 
 class StoredCheckpoint(NamedTuple):
-    """A checkpoint: the run's header and builders as they were after event `event_seq`, and the commits."""
+    """A checkpoint: the run's header and steps as they were after event `event_seq`, and the commits."""
 
     id: int
     run: str
@@ -68,7 +69,7 @@ class StoredCheckpoint(NamedTuple):
     label: str
     at: str
     header: dict[str, Any]
-    builders: tuple[BuilderRow, ...]
+    steps: tuple[StepRow, ...]
     commits: dict[str, str]
 
 
@@ -94,12 +95,12 @@ class RunRow(NamedTuple):
 
 
 class Stored(NamedTuple):
-    """All that is stored of one run but its events: builders and jobs in the order in which they were added."""
+    """All that is stored of one run but its events: steps and jobs in the order in which they were added."""
 
     row: RunRow
     header: dict[str, Any]
     options: dict[str, Any]
-    builders: tuple[BuilderRow, ...]
+    steps: tuple[StepRow, ...]
     jobs: tuple[JobRow, ...]
     revisions: tuple[Revision, ...]
     file_bytes: bytes | None
@@ -121,10 +122,25 @@ def run_row(row: sqlite3.Row) -> RunRow:
 def stored_checkpoint(row: sqlite3.Row) -> StoredCheckpoint:
     """A whole row of `checkpoints`."""
     values = {name: row[name] for name in StoredCheckpoint._fields}
-    values["header"] = json.loads(values["header"])
-    values["builders"] = tuple(BuilderRow(*builder) for builder in json.loads(values["builders"]))
+    values["header"] = upgraded(Kind.HEADER, json.loads(values["header"]), row["format"])
+    steps = (StepRow(*step) for step in json.loads(values["steps"]))
+    values["steps"] = tuple(step._replace(data=current(Kind.STEP, step.data, row["format"])) for step in steps)
     values["commits"] = json.loads(values["commits"])
     return StoredCheckpoint(**values)
+
+
+def current(kind: Kind, data: str, written: int) -> str:
+    """The JSON of a document in the format of this version; `written` is that of its row."""
+    return data if written == FORMAT else json.dumps(upgraded(kind, json.loads(data), written))
+
+
+def event_row(row: sqlite3.Row) -> EventRow:
+    """A whole row of `events`."""
+    values = {name: row[name] for name in EventRow._fields}
+    if row["format"] != FORMAT:
+        data = upgraded(Kind.EVENT, json.loads(row["data"]), row["format"])
+        values |= {"kind": data["kind"], "data": json.dumps(data)}
+    return EventRow(**values)
 
 
 def run_values(header: Mapping[str, Any], problem: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -142,6 +158,7 @@ def run_values(header: Mapping[str, Any], problem: Mapping[str, Any] | None) -> 
         "updated_at": header["updated_at"],
         "problem": json_or_null(problem),
         "header": json.dumps(header),
+        "format": FORMAT,
     }
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from lib.contracts import PhaseView
-from lib.model import Builder
+from lib.model import Step
 
 MAX_CHARS: Final = 2000
 _CONTROL: Final = re.compile(r"\x1b\[[0-9;]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f\u202a-\u202e\u2066-\u2069]")
@@ -15,16 +15,16 @@ _CONTROL: Final = re.compile(r"\x1b\[[0-9;]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f\u20
 _TRAILER: Final = re.compile(r"^(Relay-|Signed-off-by:|Co-authored-by:)", re.IGNORECASE | re.MULTILINE)
 
 
-def report_of(view: PhaseView, builder: Builder) -> str:
+def report_of(view: PhaseView, builder: Step) -> str:
     """The closing words of the newest turn of a builder that ended well."""
-    turns = [job for job in view.jobs.values() if job.spec.builder == builder.id and job.spec.name == "build"]
+    turns = [job for job in view.jobs.values() if job.spec.step == builder.id and job.spec.name == "build"]
     said = [str(job.result.data.get("text", "")) for job in turns if job.result and job.result.ok]
     return plain(said[-1]) if said else ""
 
 
 def reports_of(view: PhaseView, names: Iterable[str]) -> list[dict[str, Any]]:
     """Those of several builders, as a prompt has them; who said nothing is left out."""
-    said = {name: report_of(view, view.builders[name]) for name in names if name in view.builders}
+    said = {name: report_of(view, view.steps[name]) for name in names if name in view.steps}
     return [{"id": name, "text": text} for name, text in said.items() if text]
 
 

@@ -13,17 +13,19 @@ from contextlib import closing, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from lib.errors import RelayError
-from lib.migrations import migrate, version_of
+from lib.migrations import migrate, show_as_migrated, version_of
 from lib.records import (
     RUN_COLUMNS,
-    BuilderRow,
     Checkpoint,
     EventRow,
     JobRow,
     Revision,
     RunRow,
+    StepRow,
     Stored,
     StoredCheckpoint,
+    current,
+    event_row,
     json_or_null,
     run_row,
     run_values,
@@ -31,6 +33,7 @@ from lib.records import (
     stored_checkpoint,
 )
 from lib.sqlite import StoreError, connect, connect_readonly, explained
+from lib.upgrades import FORMAT, Kind, upgraded
 
 if TYPE_CHECKING:
     import sqlite3
@@ -102,7 +105,7 @@ class RunDB:
         events: Iterable[tuple[str, str, str]] = (),
         header: Mapping[str, Any] | None = None,
         options: Mapping[str, Any] | None = None,
-        builders: Iterable[BuilderRow] = (),
+        steps: Iterable[StepRow] = (),
         jobs: Iterable[JobRow] = (),
         file_bytes: bytes | None = None,
         revision: Revision | None = None,
@@ -112,7 +115,7 @@ class RunDB:
         """Writes all that one tick decided, in one transaction, and returns the seq of the newest event of all runs.
 
         `events` are (at, kind, JSON). `header` is JSON-like, with at least the keys of `State` that `RunRow` shows; the
-        first one makes the run, and `problem` is stored with it (None clears). Builders and jobs are those that
+        first one makes the run, and `problem` is stored with it (None clears). Steps and jobs are those that
         changed. What is not given stays as it was. Raises `StoreError`; then nothing was written.
         """
         with self._writing() as db:
@@ -123,18 +126,19 @@ class RunDB:
             if file_bytes is not None:
                 db.execute("UPDATE runs SET file_bytes = ? WHERE id = ?", (file_bytes, run))
             db.executemany(
-                "INSERT INTO events (run, at, kind, data) VALUES (?, ?, ?, ?)", ((run, *event) for event in events)
+                "INSERT INTO events (run, at, kind, data, format) VALUES (?, ?, ?, ?, ?)",
+                ((run, *event, FORMAT) for event in events),
             )
             db.executemany(
-                "INSERT INTO builders (run, id, data) VALUES (?, ?, ?)"
-                " ON CONFLICT (run, id) DO UPDATE SET data = excluded.data",
-                ((run, *row) for row in builders),
+                "INSERT INTO steps (run, id, data, format) VALUES (?, ?, ?, ?)"
+                " ON CONFLICT (run, id) DO UPDATE SET data = excluded.data, format = excluded.format",
+                ((run, *row, FORMAT) for row in steps),
             )
             db.executemany(
-                "INSERT INTO jobs (run, id, dispatch, ended, data) VALUES (?, ?, ?, ?, ?)"
+                "INSERT INTO jobs (run, id, dispatch, ended, data, format) VALUES (?, ?, ?, ?, ?, ?)"
                 " ON CONFLICT (run, id) DO UPDATE SET dispatch = excluded.dispatch, ended = excluded.ended,"
-                " data = excluded.data",
-                ((run, *row) for row in jobs),
+                " data = excluded.data, format = excluded.format",
+                ((run, *row, FORMAT) for row in jobs),
             )
             if revision is not None:
                 _put_revision(db, run, revision)
@@ -151,6 +155,7 @@ class RunDB:
     def _put_run(self, db: sqlite3.Connection, run: str, values: dict[str, Any]) -> None:
         if self._project is None:
             raise RuntimeError("the database was opened for reading only")
+        _upgrade_options(db, run)
         row = values | {
             "id": run,
             "instance_key": self._project.instance_dir.name,
@@ -171,15 +176,18 @@ class RunDB:
             row = db.execute("SELECT * FROM runs WHERE id = ?", (run,)).fetchone()
             if row is None:
                 raise RelayError(f"there is no run {run}", remedy="relay runs", code="unknown_run")
-            builders = db.execute("SELECT id, data FROM builders WHERE run = ? ORDER BY seq", (run,))
-            jobs = db.execute("SELECT id, dispatch, ended, data FROM jobs WHERE run = ? ORDER BY seq", (run,))
+            steps = db.execute("SELECT id, data, format FROM steps WHERE run = ? ORDER BY seq", (run,))
+            jobs = db.execute("SELECT id, dispatch, ended, data, format FROM jobs WHERE run = ? ORDER BY seq", (run,))
             revisions = db.execute(f"SELECT {_REVISION} FROM revisions WHERE run = ? ORDER BY rev", (run,))  # noqa: S608 - names of ours
             return Stored(
                 row=run_row(row),
-                header=json.loads(row["header"]),
-                options=json.loads(row["options"]),
-                builders=tuple(BuilderRow(*builder) for builder in builders),
-                jobs=tuple(JobRow(key, dispatch, bool(ended), data) for key, dispatch, ended, data in jobs),
+                header=upgraded(Kind.HEADER, json.loads(row["header"]), row["format"]),
+                options=upgraded(Kind.CONFIG, json.loads(row["options"]), row["format"]),
+                steps=tuple(StepRow(key, current(Kind.STEP, data, written)) for key, data, written in steps),
+                jobs=tuple(
+                    JobRow(key, dispatch, bool(ended), current(Kind.JOB, data, written))
+                    for key, dispatch, ended, data, written in jobs
+                ),
                 revisions=tuple(Revision._make(row)._replace(paused=bool(row["paused"])) for row in revisions),
                 file_bytes=row["file_bytes"],
             )
@@ -221,10 +229,10 @@ class RunDB:
         """The events of a run in order, or only the `newest` so many of them. Raises `StoreError`."""
         wanted = f" AND kind IN ({', '.join('?' * len(kinds))})" if kinds else ""
         order = "ASC" if newest is None else "DESC"
-        query = f"SELECT seq, at, run, kind, data FROM events WHERE run = ? AND seq > ?{wanted} ORDER BY seq {order}"  # noqa: S608 - marks of ours
+        query = f"SELECT * FROM events WHERE run = ? AND seq > ?{wanted} ORDER BY seq {order}"  # noqa: S608 - marks of ours
         with self._reading() as db:
             rows = db.execute(f"{query} LIMIT ?", (run, after_seq, *kinds, -1 if newest is None else newest))
-            found = [EventRow(*row) for row in rows]
+            found = [event_row(row) for row in rows]
         return found if newest is None else found[::-1]
 
     def last_seq(self) -> int:
@@ -272,6 +280,8 @@ class RunDB:
         with explained(self._path):
             db = self._own_connection()
             with nullcontext(db) if db else closing(connect_readonly(self._path)) as look:
+                if db is None:
+                    show_as_migrated(look, version_of(look, self._path))
                 look.execute("BEGIN")
                 try:
                     yield look
@@ -306,19 +316,29 @@ def _put_revision(db: sqlite3.Connection, run: str, revision: Revision) -> None:
     db.execute("DELETE FROM revisions WHERE run = ? AND rev <= ?", (run, revision.rev - REVISIONS_KEPT))
 
 
+def _upgrade_options(db: sqlite3.Connection, run: str) -> None:
+    """Brings the configuration of a run to this format: its row has one format for that and for the header."""
+    row = db.execute("SELECT options, format FROM runs WHERE id = ? AND format < ?", (run, FORMAT)).fetchone()
+    if row is not None:
+        options = current(Kind.CONFIG, row["options"], row["format"])
+        db.execute("UPDATE runs SET options = ? WHERE id = ?", (options, run))
+
+
 def _put_checkpoint(db: sqlite3.Connection, run: str, seq: int, checkpoint: Checkpoint) -> None:
     (header,) = db.execute("SELECT header FROM runs WHERE id = ?", (run,)).fetchone()
-    builders = db.execute("SELECT id, data FROM builders WHERE run = ? ORDER BY seq", (run,)).fetchall()
+    steps = db.execute("SELECT id, data, format FROM steps WHERE run = ? ORDER BY seq", (run,))
     db.execute(
-        "INSERT INTO checkpoints (run, event_seq, label, at, header, builders, commits) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO checkpoints (run, event_seq, label, at, header, steps, commits, format)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         (
             run,
             seq,
             storable(checkpoint.label),
             checkpoint.at,
             header,
-            json.dumps([list(builder) for builder in builders]),
+            json.dumps([[key, current(Kind.STEP, data, written)] for key, data, written in steps]),
             json.dumps(checkpoint.commits),
+            FORMAT,
         ),
     )
 
@@ -329,13 +349,13 @@ def _newest_seq(db: sqlite3.Connection) -> int:
 
 
 __all__ = [
-    "BuilderRow",
     "Checkpoint",
     "EventRow",
     "JobRow",
     "Revision",
     "RunDB",
     "RunRow",
+    "StepRow",
     "StoreError",
     "Stored",
     "StoredCheckpoint",

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 from lib.errors import RelayError
 from lib.names import quote, shown, to_readable_json
 from lib.plainfile import NotPlainError, open_folder, read_plain
+from lib.steps import BuilderStatus
 from lib.strictjson import JsonError, decode, locate
 
 if TYPE_CHECKING:
@@ -271,11 +272,9 @@ def _with_builders(state: State, limit: int) -> State:
 
 def _importance(line: BuilderLine) -> tuple[int, float]:
     """Sort key: what is at work or failed first, then what waits, then what finished, the latest before the others."""
-    from lib.model import BuilderStatus as Status
-
-    if line.status is Status.PENDING:
+    if line.status is BuilderStatus.PENDING:
         return 1, 0.0
-    if line.status in {Status.BUILT, Status.MERGED, Status.LANDED, Status.SKIPPED, Status.CANCELLED}:
+    if line.status.is_built or line.status in {BuilderStatus.SKIPPED, BuilderStatus.CANCELLED}:
         return 2, -line.ended_at.timestamp() if line.ended_at else 0.0
     return 0, 0.0
 

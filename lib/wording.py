@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from lib.display import clip, counted, escaped
+from lib.steps import StepStatus, shown_status
 
 _Data = Mapping[str, Any]
 
@@ -51,8 +52,8 @@ def beyond(outside: int, deleted: int) -> str:
 
 def is_story(kind: str, data: _Data) -> bool:
     """True if the event belongs to the short story of a run: beginnings, ends, questions, and what went wrong."""
-    if kind == "builder_changed":
-        return (data.get("changes") or {}).get("status") in _TURNS
+    if kind == "step_changed":
+        return _status_in(data.get("changes") or {}) in _TURNS
     if kind == "noted":
         return data.get("level") == "warning"
     return kind in _STORY
@@ -101,22 +102,33 @@ def _verb_done(data: _Data) -> str:
     return f"{data.get('verb')} is done, {_words(data.get('action'))} goes on"
 
 
-def _builder_added(data: _Data) -> str:
-    builder = data.get("builder") or {}
-    title = (builder.get("component") or {}).get("title")
-    return f"{builder.get('id')}: added for {builder.get('assistant')}" + (f": {title}" if title else "")
+def _step_added(data: _Data) -> str:
+    step = data.get("step") or {}
+    title = (step.get("component") or {}).get("title")
+    return f"{step.get('id')}: added for {step.get('assistant')}" + (f": {title}" if title else "")
 
 
-def _builder_changed(data: _Data) -> str | None:
+def _step_changed(data: _Data) -> str | None:
     changes = data.get("changes") or {}
-    status, error = changes.get("status"), changes.get("error") or {}
-    if status is None and not error:
+    status, error = _status_in(changes), changes.get("error") or {}
+    if not status and not error:
         return None
     details = [str(changes["note"])] if changes.get("note") else []
     if changes.get("verified") or (status == "built" and "verified" in changes):
         details.append("verified" if changes["verified"] else "not verified")
-    said = f"{data.get('builder')}: {status or 'in trouble'}" + (f" ({', '.join(details)})" if details else "")
+    said = f"{data.get('step')}: {status or 'in trouble'}" + (f" ({', '.join(details)})" if details else "")
     return f"{said}: {error.get('message')}" if error else said
+
+
+def _status_in(changes: _Data) -> str:
+    """The status that a builder has by a change of its step, as state.json shows it; empty if it has the same."""
+    known = {"landed": changes.get("landed"), "merged": changes.get("merged")}
+    if fact := next((name for name, is_new in known.items() if is_new), ""):
+        return fact
+    if "status" not in changes and not changes.get("stage"):
+        return ""
+    status = changes.get("status", StepStatus.RUNNING)
+    return shown_status(status, changes.get("stage", ""), merged=False, landed=False).value
 
 
 def _job_started(data: _Data) -> str:
@@ -124,7 +136,7 @@ def _job_started(data: _Data) -> str:
     spec = job.get("spec") or {}
     by = f" by {spec['assistant']}" if spec.get("assistant") else ""
     attempt = f", attempt {job['attempt']}" if (job.get("attempt") or 1) > 1 else ""
-    return f"{spec.get('builder') or 'run'}: {spec.get('name')} started{by}{attempt} [{job.get('id')}]"
+    return f"{spec.get('step') or 'run'}: {spec.get('name')} started{by}{attempt} [{job.get('id')}]"
 
 
 def _job_progressed(data: _Data) -> str | None:
@@ -184,8 +196,8 @@ _WORDS: Final[Mapping[str, Callable[[_Data], str | None]]] = {
     "advanced": _advanced,
     "verb_done": _verb_done,
     "finished": lambda data: f"finished, {data.get('outcome')}: {data.get('message')}",
-    "builder_added": _builder_added,
-    "builder_changed": _builder_changed,
+    "step_added": _step_added,
+    "step_changed": _step_changed,
     "job_started": _job_started,
     "job_spawned": lambda _: None,
     "job_progressed": _job_progressed,

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Final
 
-from lib.events import BuilderChanged, Finished, VerbDone
-from lib.model import BuilderStatus, Job, RunOutcome
-from orchestrator.fold import AT_WORK, Run
+from lib.events import Finished, StepChanged, VerbDone
+from lib.model import Job, RunOutcome
+from lib.steps import StepStatus
+from orchestrator.fold import Run
 from orchestrator.turn import Turn
 
 CANCEL: Final = "cancel"
 #: The reason for which jobs are stopped then.
 CANCELLED: Final = "cancelled"
-UNFINISHED: Final = AT_WORK | {BuilderStatus.PENDING, BuilderStatus.RETRYING, BuilderStatus.FAILED}
 
 
 def landing(run: Run) -> Job | None:
@@ -44,9 +44,9 @@ def _last_landing(run: Run) -> Job | None:
 def _end(turn: Turn) -> None:
     for job in turn.run.live_jobs():
         turn.stop(job, CANCELLED)
-    for builder in list(turn.run.builders.values()):
-        if builder.status in UNFINISHED:
-            turn.emit(BuilderChanged(builder=builder.id, changes={"status": BuilderStatus.CANCELLED,
+    for builder in list(turn.run.steps.values()):
+        if builder.status.is_unfinished:
+            turn.emit(StepChanged(step=builder.id, changes={"status": StepStatus.CANCELLED,
                                                                   "ended_at": turn.now.wall}))  # fmt: skip
     message = "Cancelled; branches, worktrees and checkpoints are kept. See: relay recover"
     turn.emit(Finished(outcome=RunOutcome.CANCELLED, message=message))

@@ -74,7 +74,7 @@ class Site:
         contained = work.config.sandbox is Sandbox.REQUIRE
         if contained and not probe().works:
             raise _not_available()
-        keep = work.project.keep_dir(work.run, work.job.spec.builder)
+        keep = work.project.keep_dir(work.run, work.job.spec.step)
         for folder in (keep, work.files):
             if folder is not None:
                 folder.mkdir(parents=True, exist_ok=True)

@@ -13,12 +13,13 @@ from lib.atomic import Changed, exchange
 from lib.design import DESIGN_INVALID
 from lib.errors import RelayError, UsageError
 from lib.lock import InstanceLock, holder, state_lock
-from lib.model import BuilderStatus, Edit, Owner, ProcessIdentity, State
+from lib.model import Edit, Owner, ProcessIdentity, State
 from lib.names import quote
 from lib.paths import Project
 from lib.process import freeze, identify, stop_trees, thaw, watch_fd
 from lib.rundb import RunDB, Stored, StoreError
 from lib.statefile import MAX_FEEDBACK_CHARS, Missing, Raw, Refused, StateProblem, parse, read_raw, render, set_aside
+from lib.steps import BuilderStatus
 from orchestrator.asking import asked, state_file
 from orchestrator.restoring import publish_end, put_back
 

@@ -239,7 +239,7 @@ class Daemon:
 def _checkpoint(decision: Decision, instant: Now) -> Checkpoint | None:
     if decision.checkpoint is None:
         return None
-    commits = {builder.branch: builder.tip for builder in decision.run.builders.values() if builder.tip}
+    commits = {builder.branch: builder.commit for builder in decision.run.steps.values() if builder.commit}
     return Checkpoint(label=decision.checkpoint, at=instant.wall.isoformat(), commits=commits)
 
 

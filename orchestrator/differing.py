@@ -11,6 +11,7 @@ from lib.git.diff import changes, listed, patches
 from lib.git.inspect import resolve
 from lib.git.run import Repo, git
 from lib.globs import matcher
+from lib.steps import status_of
 
 if TYPE_CHECKING:
     from lib.paths import Project
@@ -57,7 +58,7 @@ class Comparison(NamedTuple):
 def compare(project: Project, stored: Stored, builder: str) -> Comparison:
     """Raises `RelayError`: `unknown_builder`, `no_commits`, `not_merged`, `commits_gone`."""
     repo, run = Repo.of(project), stored.row.id
-    known = {row.id: json.loads(row.data) for row in stored.builders}
+    known = {row.id: json.loads(row.data) for row in stored.steps}
     if builder and builder not in known:
         names = ", ".join(known) or "none yet"
         raise RelayError(f"there is no builder {builder}; there are {names}", remedy="relay status",
@@ -84,10 +85,10 @@ def patch(project: Project, comparison: Comparison) -> list[tuple[ChangedFile | 
 def _own(repo: Repo, record: Record) -> tuple[str, str]:
     """The commits that a builder began at and that it has: as it was collected, else the tip of its branch."""
     base, name = record["base_commit"], record["id"]
-    tip = record["tip"] or (resolve(repo, f"refs/heads/{record['branch']}") if base else None)
+    tip = record["commit"] or (resolve(repo, f"refs/heads/{record['branch']}") if base else None)
     if not tip or tip == base:
-        raise RelayError(f"{name} is {record['status']} and has committed nothing yet", remedy=f"relay logs {name}",
-                         code="no_commits")  # fmt: skip
+        message = f"{name} is {status_of(record).value} and has committed nothing yet"
+        raise RelayError(message, remedy=f"relay logs {name}", code="no_commits")
     return _there(repo, base, name), _there(repo, tip, name)
 
 
@@ -98,7 +99,7 @@ def _merged(repo: Repo, stored: Stored, known: Mapping[str, Record]) -> tuple[st
     data = next((result["data"] for result in results if result["ok"]), None)
     start = stored.header["base"]["commit"]
     if data is None or not data["merged"]:
-        ready = next((f"relay diff {name}" for name, record in known.items() if record["tip"]), "relay status")
+        ready = next((f"relay diff {name}" for name, record in known.items() if record["commit"]), "relay status")
         raise RelayError(f"nothing of {stored.row.id} is merged yet", remedy=ready, code="not_merged")
     new = _there(repo, data["head"], "the run")
     base = data.get("base", start)
@@ -116,7 +117,7 @@ def _there(repo: Repo, commit: str, whose: str) -> str:
 
 def _touched(repo: Repo, record: Record) -> set[str]:
     """The paths that a builder changed; none where its commits are gone."""
-    base, tip = record["base_commit"], record["tip"]
+    base, tip = record["base_commit"], record["commit"]
     if not base or not tip or resolve(repo, base) is None or resolve(repo, tip) is None:
         return set()
     return {path for _, path in changes(repo, base, tip).files}

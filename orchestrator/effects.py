@@ -91,13 +91,13 @@ def prepare(work: Work) -> JobResult:
     args = work.job.spec.args
     start = args["base"]
     if args["tips"]:
-        ref = f"{STARTS}{work.run}/{work.job.spec.builder}"
+        ref = f"{STARTS}{work.run}/{work.job.spec.step}"
         merged = merge.merge_builders(Repo.of(work.project), ref, start, tips_of(work), trailer=trailer(work))
         if merged.conflict is not None:
-            return _conflict_of_needs(work.job.spec.builder, *merged.conflict)
+            return _conflict_of_needs(work.job.spec.step, *merged.conflict)
         start = merged.head
     made, told = not work.worktree.exists(), None
-    if work.builder is not None and not work.builder.base_commit:  # it has never been prepared
+    if work.step is not None and not work.step.base_commit:  # it has never been prepared
         told = strays.put_back(Repo.of(work.project), work.run, f"refs/heads/{args['branch']}", start)
     ready = _prepare(work, args["branch"], start)
     if not made and not args.get("set_up", True):  # what a person mended there is no doing of setup's
@@ -107,7 +107,7 @@ def prepare(work: Work) -> JobResult:
     said = [*([told] if told else []), *_told_of_missing(work, ready.missing)]
     if emptied:
         names = ", ".join(emptied[:8])
-        said.append(f"{work.job.spec.builder}: a power cut had emptied {names}; that does not count as work")
+        said.append(f"{work.job.spec.step}: a power cut had emptied {names}; that does not count as work")
     again = made or bool(hurt.ignored)  # what was set up there may be gone with them
     return JobResult(ok=True, data={"base": start, "made": again, "told": said, "emptied": emptied[:50]})
 
@@ -117,7 +117,7 @@ def _told_of_missing(work: Work, submodules: list[str]) -> Iterator[str]:
     if submodules and work.config.sandbox is Sandbox.REQUIRE:
         names = " ".join(quote(name) for name in submodules)
         yield (
-            f"{work.job.spec.builder} works without the submodules {some(submodules)}: this project has not checked "
+            f"{work.job.spec.step} works without the submodules {some(submodules)}: this project has not checked "
             f"them out, and a contained job can't. To do so: git submodule update --init --recursive {names}"
         )
 
@@ -140,14 +140,14 @@ def collect(work: Work) -> JobResult:
     told = strays.put_back_own(repo, work.run, f"refs/heads/{args['branch']}", work.worktree)
     taken = worktrees.snapshot(
         repo, work.worktree, args["branch"], args["base"],
-        author_name=f"{work.job.spec.builder} (relay builder)", message=_message(work),
+        author_name=f"{work.job.spec.step} (relay builder)", message=_message(work),
     )  # fmt: skip
     checkout = Checkout.at(repo, work.worktree)
     ignored = in_words(work.worktree, note_built(repo, checkout))
     told += [*_told_of(work, taken, ignored), *_put_away(work, checkout, taken.commit)]
     if inside := keep_inside(repo, checkout):
         told.append(
-            f"{work.job.spec.builder} changed files in submodules, which can't land; they are kept: "
+            f"{work.job.spec.step} changed files in submodules, which can't land; they are kept: "
             f"{some(inside)} (relay recover)"
         )
     seen = scoping.look(work, taken.commit)
@@ -160,7 +160,7 @@ def collect(work: Work) -> JobResult:
 
 def _told_of(work: Work, taken: Snapshot, ignored: str) -> Iterator[str]:
     """Sentences on what a builder did that is not taken as it is."""
-    who = work.job.spec.builder
+    who = work.job.spec.step
     if not taken.intact:
         aside = work.project.store / "indexes" / work.run
         yield f"{who} had replaced the .git of its worktree; that is undone, and kept in {aside}"
@@ -177,7 +177,7 @@ def _told_of(work: Work, taken: Snapshot, ignored: str) -> Iterator[str]:
 
 def _put_away(work: Work, checkout: Checkout, tip: str) -> Iterator[str]:
     """Sentences on work that a builder reset or stashed, which is kept."""
-    repo, who, args = Repo.of(work.project), work.job.spec.builder, work.job.spec.args
+    repo, who, args = Repo.of(work.project), work.job.spec.step, work.job.spec.args
     if kept := keep_dropped(repo, checkout, args["branch"], tip, (args["base"],)):
         yield f"{who} took back commits of its own; they are kept as {some(kept)}: relay recover"
     if kept := keep_stashes(repo, checkout, args["branch"]):

@@ -17,8 +17,6 @@ from lib.events import (
     Asked,
     AssistantFreed,
     AssistantHeld,
-    BuilderAdded,
-    BuilderChanged,
     Event,
     Finished,
     JobDelayed,
@@ -31,13 +29,13 @@ from lib.events import (
     ProblemFound,
     ProblemMended,
     StateEdited,
+    StepAdded,
+    StepChanged,
     VerbDone,
 )
 from lib.model import (
     NO_ACTION,
-    Builder,
     BuilderLine,
-    BuilderStatus,
     Condition,
     Delay,
     Hold,
@@ -48,34 +46,16 @@ from lib.model import (
     Problem,
     Progress,
     State,
+    Step,
     Usage,
     Value,
 )
+from lib.steps import TRANSITIONS, StepStatus
 from lib.wording import beyond
-
-Status = BuilderStatus
-
-#: Every way that a builder's status may change. What is not here is a bug.
-EDGES: dict[Status, frozenset[Status]] = {
-    Status.PENDING: frozenset({Status.PREPARING}),
-    Status.PREPARING: frozenset({Status.RUNNING}),
-    Status.RUNNING: frozenset({Status.VERIFYING}),
-    Status.VERIFYING: frozenset({Status.BUILT}),
-    Status.RETRYING: frozenset({Status.PREPARING, Status.RUNNING, Status.VERIFYING}),
-    Status.BUILT: frozenset({Status.MERGED, Status.RETRYING, Status.SKIPPED}),
-    Status.MERGED: frozenset({Status.LANDED, Status.RETRYING}),
-    Status.FAILED: frozenset({Status.RETRYING}),
-    Status.SKIPPED: frozenset({Status.RETRYING}),
-    Status.LANDED: frozenset(),
-    Status.CANCELLED: frozenset(),
-}
-AT_WORK = frozenset({Status.PREPARING, Status.RUNNING, Status.VERIFYING})
-ABANDON = frozenset({Status.FAILED, Status.RETRYING})
-SETTLED = frozenset({Status.BUILT, Status.MERGED, Status.LANDED})
 
 
 class IllegalTransitionError(AssertionError):
-    """A builder was to change its status in a way that `EDGES` does not have."""
+    """A step was to change its status in a way that `TRANSITIONS` does not have."""
 
 
 class Engine(Value):
@@ -103,11 +83,11 @@ class Run:
     state: State
     config: Config
     engine: Engine = field(default_factory=Engine)
-    builders: dict[str, Builder] = field(default_factory=dict)
+    steps: dict[str, Step] = field(default_factory=dict)
     jobs: dict[str, Job] = field(default_factory=dict)
 
     def copy(self) -> Run:
-        return replace(self, builders=dict(self.builders), jobs=dict(self.jobs))
+        return replace(self, steps=dict(self.steps), jobs=dict(self.jobs))
 
     def live_jobs(self) -> list[Job]:
         return [job for job in self.jobs.values() if job.result is None]
@@ -137,10 +117,10 @@ def apply(run: Run, event: Event, now: Now) -> None:
             _engine(run, asking=())
             _state(run, action_needed=event.action, next_action=NO_ACTION, feedback="", error=None,
                    message=_under_way(event.action))  # fmt: skip
-        case BuilderAdded():
-            run.builders[event.builder.id] = event.builder
-        case BuilderChanged():
-            _change_builder(run, event)
+        case StepAdded():
+            run.steps[event.step.id] = event.step
+        case StepChanged():
+            _change_step(run, event)
         case AssistantHeld() | AssistantFreed():
             _hold(run, event)
         case JobStarted() | JobSpawned() | JobProgressed() | JobStopping() | JobDelayed() | JobResumed() | JobEnded():
@@ -162,7 +142,7 @@ def _under_way(action: str) -> str:
 
 
 def _ask(run: Run, event: Asked) -> None:
-    _engine(run, asking=event.builders)
+    _engine(run, asking=event.steps)
     phase = event.phase or run.state.phase
     if phase != run.state.phase:
         _engine(run, answers=())
@@ -184,27 +164,28 @@ def _advance(run: Run, event: Advanced) -> None:
     budgets = run.engine.budgets + (event.answered == EXTEND_BUDGET)
     _engine(run, budgets=budgets, dispatch=run.engine.dispatch + 1, begun=False, feedback="", answers=answers,
             asking=())  # fmt: skip
-    for builder in run.builders.values():
-        if builder.status in AT_WORK and (job := run.jobs.get(builder.job or "")):  # what it does goes on
+    for builder in run.steps.values():
+        if builder.status is StepStatus.RUNNING and (job := run.jobs.get(builder.job or "")):  # what it does goes on
             run.jobs[job.id] = job.model_copy(update={"dispatch": run.engine.dispatch})
     _state(run, phase=event.phase, action_needed=event.action, action_owner=Owner.CODE, next_action=NO_ACTION,
            message=event.message or run.state.message, error=None)  # fmt: skip
 
 
-def _change_builder(run: Run, event: BuilderChanged) -> None:
-    old = run.builders[event.builder]
+def _change_step(run: Run, event: StepChanged) -> None:
+    old = run.steps[event.step]
     new = old.model_copy(update=dict(event.changes))
-    if new.status is not old.status and not _legal(old.status, new.status):
-        raise IllegalTransitionError(f"{old.id}: {old.status} → {new.status}")
-    run.builders[new.id] = new
+    if new.status is not old.status:
+        if new.status not in TRANSITIONS[old.status] or old.landed or (old.merged and new.status is StepStatus.SKIPPED):
+            raise IllegalTransitionError(f"{old.id}: {old.status} → {new.status}")
+        new = _moved(new)
+    run.steps[new.id] = new
 
 
-def _legal(old: Status, new: Status) -> bool:
-    if new in EDGES[old]:
-        return True
-    if new in ABANDON:
-        return old in AT_WORK or old in {Status.PENDING, Status.RETRYING}
-    return new in {Status.SKIPPED, Status.CANCELLED} and old not in SETTLED
+def _moved(step: Step) -> Step:
+    """The step without what was true of it only in the status that it has left."""
+    kept = {"stage": step.stage if step.status is StepStatus.RUNNING else "",
+            "merged": step.merged and step.status is StepStatus.DONE}  # fmt: skip
+    return step.model_copy(update=kept)
 
 
 _JobEvent = JobStarted | JobSpawned | JobProgressed | JobStopping | JobDelayed | JobResumed | JobEnded
@@ -214,8 +195,8 @@ def _job(run: Run, event: _JobEvent, now: Now) -> None:
     if isinstance(event, JobStarted):
         job = event.job
         _engine(run, jobs_started=run.engine.jobs_started + 1)
-        if job.spec.builder:
-            _point(run, job.spec.builder, job.id)
+        if job.spec.step:
+            _point(run, job.spec.step, job.id)
     elif isinstance(event, JobSpawned):
         job = run.jobs[event.job].model_copy(update={"process": event.process})
     elif isinstance(event, JobProgressed):
@@ -226,7 +207,7 @@ def _job(run: Run, event: _JobEvent, now: Now) -> None:
         job = _delayed(run.jobs[event.job], event, now)
     else:
         job = run.jobs[event.job].model_copy(update={"result": event.result, "ended_at": now.wall})
-        _spend(run, job.spec.builder, event.result.usage)
+        _spend(run, job.spec.step, event.result.usage)
     run.jobs[job.id] = job
 
 
@@ -249,12 +230,12 @@ def _spend(run: Run, builder: str | None, usage: Usage) -> None:
     if builder is None:
         _state(run, usage=run.state.usage.plus(usage))
     else:
-        old = run.builders[builder]
-        run.builders[builder] = old.model_copy(update={"usage": old.usage.plus(usage)})
+        old = run.steps[builder]
+        run.steps[builder] = old.model_copy(update={"usage": old.usage.plus(usage)})
 
 
 def _point(run: Run, builder: str, job: str) -> None:
-    run.builders[builder] = run.builders[builder].model_copy(update={"job": job})
+    run.steps[builder] = run.steps[builder].model_copy(update={"job": job})
 
 
 def _pause_clock(run: Run, now: Now) -> None:
@@ -271,9 +252,9 @@ def _pause_clock(run: Run, now: Now) -> None:
 
 def present(run: Run, named: Callable[[str], str] = str) -> State:
     """state.json as it is to be written: the run's state with its builders in short, its texts as `named` has them."""
-    counts = Counter(builder.status.value for builder in run.builders.values())
+    counts = Counter(builder.shown.value for builder in run.steps.values())
     usage = run.state.usage
-    for builder in run.builders.values():
+    for builder in run.steps.values():
         usage = usage.plus(builder.usage)
     for job in run.live_jobs():
         usage = usage.plus(job.progress.usage)
@@ -281,7 +262,7 @@ def present(run: Run, named: Callable[[str], str] = str) -> State:
     error = run.state.error or next(delays, None)
     if error:
         error = error.model_copy(update={"message": named(error.message), "remedy": named(error.remedy)})
-    lines = (_line(run, builder) for builder in run.builders.values())
+    lines = (_line(run, builder) for builder in run.steps.values())
     return run.state.model_copy(
         update={"builders": tuple(line.model_copy(update={"worktree": named(line.worktree), "note": named(line.note)})
                                   for line in lines),
@@ -290,12 +271,12 @@ def present(run: Run, named: Callable[[str], str] = str) -> State:
     )  # fmt: skip
 
 
-def _line(run: Run, builder: Builder) -> BuilderLine:
+def _line(run: Run, builder: Step) -> BuilderLine:
     job = run.jobs.get(builder.job or "")
     live = job is not None and job.result is None and job.spec.kind is not JobKind.EFFECT
     return BuilderLine(
         id=builder.id,
-        status=builder.status,
+        status=builder.shown,
         branch=builder.branch,
         worktree=builder.worktree,
         assistant=builder.assistant,
@@ -315,7 +296,7 @@ def _waits(job: Job) -> str:
     return f"{job.spec.name} waits: {job.delay.problem.message}" if job.delay and job.result is None else ""
 
 
-def _note(builder: Builder) -> str:
+def _note(builder: Step) -> str:
     return "; ".join(filter(None, (beyond(builder.reach.outside, builder.reach.deleted), builder.note)))
 
 

@@ -73,7 +73,7 @@ def _looked(project: Project, run: str) -> View | None:
 
 def _view(project: Project, stored: Stored, pid: int | None) -> View:
     header, problem = (stored.header, standing(project)) if pid is not None else _as_edited(project, stored)
-    builders = [json.loads(row.data) for row in stored.builders]
+    builders = [json.loads(row.data) for row in stored.steps]
     jobs = [json.loads(row.data) for row in stored.jobs if not row.ended]
     masked = Masker.from_environ(stored.options.get("env", {})).masked_data
     lines = {job["id"]: last_line(_output(project, header["run"], job)) for job in jobs}
@@ -129,7 +129,7 @@ def running(project: Project) -> int | None:
 
 
 def _output(project: Project, run: str, job: dict[str, Any]) -> Path:
-    return project.output_dir(run, job["spec"]["builder"], job["id"]) / "output.log"
+    return project.output_dir(run, job["spec"]["step"], job["id"]) / "output.log"
 
 
 def _as_edited(project: Project, stored: Stored) -> tuple[dict[str, Any], dict[str, Any] | None]:

@@ -75,9 +75,7 @@ class Handover:
     def observe(self, run: Run, legal: list[str], instant: Now) -> list[Event]:
         """The facts that the file amounts to now. Raises `RelayError` if it can't be read."""
         self.due_mono_s = None
-        known = Known(
-            self._written, self._published, self._earlier, legal, tuple(run.builders), self._name, refused(run)
-        )
+        known = Known(self._written, self._published, self._earlier, legal, tuple(run.steps), self._name, refused(run))
         with state_lock(self._project, timeout_s=LOCK_WAIT_S):
             late = late_write(self._path)
             if late is not None and late.path != self._spent:

@@ -18,7 +18,7 @@ from lib.contracts import Assistant, Launch, Turn
 from lib.errors import RelayError
 from lib.events import Event, JobDelayed, JobEnded, JobSpawned
 from lib.masking import Masker
-from lib.model import Builder, Delay, Job, JobKind, JobResult
+from lib.model import Delay, Job, JobKind, JobResult, Step
 from lib.names import shown
 from lib.passing import passing
 from lib.paths import Project
@@ -32,14 +32,14 @@ GUIDES = ("AGENTS.md", "CLAUDE.md", "GEMINI.md", "CONTRIBUTING.md", "CONTRIBUTIN
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """Data of a job beside its own record: where it runs, and a copy of its builder as it was when it started."""
+    """Data of a job beside its own record: where it runs, and a copy of its step as it was when it started."""
 
     project: Project
     run: str
     requirement: str
     config: Config
     job: Job
-    builder: Builder | None
+    step: Step | None
 
     @property
     def mark(self) -> str:
@@ -65,7 +65,7 @@ class Work:
 
     @property
     def output(self) -> Path:
-        return self.project.output_dir(self.run, self.job.spec.builder, self.job.id)
+        return self.project.output_dir(self.run, self.job.spec.step, self.job.id)
 
 
 def guarded(work: Work, task: Callable[[Work], Event], log: Diagnostics) -> Event:
@@ -159,7 +159,7 @@ def _turn(work: Work, site: Site, text: str) -> Turn:
         job=work.mark,
         prompt_file=str(site.prompt),
         contained=site.contained,
-        builder=spec.builder or "",
+        builder=spec.step or "",
         attempt=work.job.attempt,
         variant=variant,
         session=spec.session,
@@ -175,10 +175,10 @@ def _told(work: Work) -> dict[str, str]:
         "RELAY_JOB": work.mark,
         "RELAY_RUN": work.run,
         "RELAY_ROLE": work.job.spec.role or work.job.spec.name,
-        "RELAY_BUILDER": work.job.spec.builder or "",
+        "RELAY_BUILDER": work.job.spec.step or "",
         "RELAY_ATTEMPT": str(work.job.attempt),
         "RELAY_WORKTREE": str(work.worktree),
-        "RELAY_PORT_BASE": str(work.builder.port_base if work.builder else work.config.port_base),
+        "RELAY_PORT_BASE": str(work.step.port_base if work.step else work.config.port_base),
     }
 
 

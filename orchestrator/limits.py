@@ -122,11 +122,11 @@ _STUCK = frozenset({Condition.ASKING, Condition.RETRYING, Condition.RATE_LIMITED
 def _stop_beyond_budget(turn: Turn) -> None:
     run = turn.run
     live = [job for job in run.live_jobs() if job.spec.kind is JobKind.ASSISTANT and job.process and not job.stopping]
-    spent = run_budget(run.config, run.engine.budgets, run.state.usage, run.builders.values(), run.jobs.values())
+    spent = run_budget(run.config, run.engine.budgets, run.state.usage, run.steps.values(), run.jobs.values())
     for job in live:
         if job.progress.ended:
             continue  # what it has done is paid for: it is judged like any other
-        builder = run.builders.get(job.spec.builder or "")
+        builder = run.steps.get(job.spec.step or "")
         if spent:
             turn.stop(job, spent.code)
         elif builder is not None and builder_budget(run.config, builder, job.progress.usage):

@@ -64,11 +64,11 @@ class Choice(NamedTuple):
 
 def _of(name: str, job: Job) -> bool:
     spec = job.spec
-    if name == MERGED_WORKTREE and spec.builder is None:
+    if name == MERGED_WORKTREE and spec.step is None:
         return spec.worktree == MERGED_WORKTREE and spec.role != ROLES["design"]  # who had that folder before
-    if name == BASE and spec.builder is None:
+    if name == BASE and spec.step is None:
         return spec.worktree == BASE_WORKTREE
-    return spec.builder == name or (name in ROLES and spec.role == ROLES[name])
+    return spec.step == name or (name in ROLES and spec.role == ROLES[name])
 
 
 def show_jobs(project: Project, choice: Choice, *, lines: int, follow: bool, echo: Echo) -> None:
@@ -88,7 +88,7 @@ def show_jobs(project: Project, choice: Choice, *, lines: int, follow: bool, ech
             if job.id in before or (job.id in shown and shown[job.id].ended):
                 continue
             if job.id not in shown:
-                folder = project.output_dir(run, job.spec.builder, job.id)
+                folder = project.output_dir(run, job.spec.step, job.id)
                 shown[job.id] = Transcript(job, folder, masker, settings, raw=choice.raw)
                 yield from () if choice.raw else shown[job.id].head()
             shown[job.id].job = job
@@ -121,7 +121,7 @@ def _stored(project: Project, run: str = "") -> tuple[str, Stored]:
 
 
 def _check(choice: Choice, stored: Stored) -> None:
-    known = [row.id for row in stored.builders]
+    known = [row.id for row in stored.steps]
     if choice.name not in {*known, *ROLES, MERGED_WORKTREE, BASE}:
         message = f"there is no builder {choice.name}; there are: {', '.join(known) or 'none yet'}"
         message += f"; and {', '.join([*ROLES, BASE, MERGED_WORKTREE])}"

@@ -28,8 +28,6 @@ from lib.events import (
     ActionStarted,
     Advanced,
     Asked,
-    BuilderAdded,
-    BuilderChanged,
     Finished,
     JobDelayed,
     JobEnded,
@@ -37,13 +35,13 @@ from lib.events import (
     JobSpawned,
     Noted,
     StateEdited,
+    StepAdded,
+    StepChanged,
     VerbDone,
 )
 from lib.lineage import trespasses
 from lib.model import (
     Action,
-    Builder,
-    BuilderStatus,
     Edit,
     Job,
     JobKind,
@@ -52,12 +50,14 @@ from lib.model import (
     Owner,
     Problem,
     Reach,
+    Step,
 )
 from lib.passing import pause_s
 from lib.paths import BASE_WORKTREE
 from lib.scope import sentence
+from lib.steps import StepStatus
 from orchestrator.cancelling import CANCEL, cancel, give_up_landing
-from orchestrator.fold import SETTLED, Run
+from orchestrator.fold import Run
 from orchestrator.limits import enforce_limits, free_all, note_end
 from orchestrator.spelling import for_instance
 from orchestrator.turn import Decision, Seen, Turn
@@ -67,10 +67,8 @@ ACTION: TypeAdapter[str] = TypeAdapter(Action)
 RETRY, SKIP = "retry", "skip"
 #: Actions that the machine carries out itself.
 VERBS = (RETRY, SKIP, CANCEL)
-#: Their work is in the merged tree, or about to be.
-REOPENED = frozenset({BuilderStatus.BUILT, BuilderStatus.MERGED})
-#: What was built, or has never been begun.
-_NOT_RETRIED = SETTLED | {BuilderStatus.CANCELLED, BuilderStatus.PENDING}
+#: What was done, or has never been begun.
+_NOT_RETRIED = frozenset({StepStatus.DONE, StepStatus.CANCELLED, StepStatus.PENDING})
 
 
 Reader = Callable[[str], str | None]
@@ -142,7 +140,7 @@ def _warn(turn: Turn, sentences: Sequence[str]) -> None:
 
 def _doubts(run: Run) -> list[str]:
     """A warning if an edit of state.json may be another's than a person's: what runs without a sandbox can write it."""
-    at_work = [job.spec.builder for job in run.live_jobs() if job.spec.kind is not JobKind.EFFECT and job.process]
+    at_work = [job.spec.step for job in run.live_jobs() if job.spec.kind is not JobKind.EFFECT and job.process]
     if run.config.sandbox is Sandbox.REQUIRE or not at_work:
         return []
     names = ", ".join(sorted({name or "the run" for name in at_work}))
@@ -152,11 +150,11 @@ def _doubts(run: Run) -> list[str]:
 def _trespasses(run: Run, fact: JobEnded) -> list[str]:
     """Sentences on what a builder changed that is others' by the design, or nobody's."""
     spec = run.jobs[fact.job].spec
-    if spec.name != "collect" or spec.builder is None:
+    if spec.name != "collect" or spec.step is None:
         return []
     changed = [str(path) for path in fact.result.data.get("changed", ())]
-    outside = sentence(spec.builder, Reach.model_validate(fact.result.data.get("reach", {})))
-    return [*trespasses(run.builders[spec.builder], changed, run.builders.values()), *([outside] if outside else [])]
+    outside = sentence(spec.step, Reach.model_validate(fact.result.data.get("reach", {})))
+    return [*trespasses(run.steps[spec.step], changed, run.steps.values()), *([outside] if outside else [])]
 
 
 def _held(run: Run) -> bool:
@@ -194,7 +192,7 @@ def _handed_back(turn: Turn, before: Run, edit: Edit) -> None:
     elif verb in _VERBS:
         reopened = [name for name in names if verb == RETRY and _fails_merged(before, name)]
         for name in names:
-            (_reopen if name in reopened else _VERBS[verb])(turn, turn.run.builders[name])
+            (_reopen if name in reopened else _VERBS[verb])(turn, turn.run.steps[name])
         if reopened:
             _hand_to(turn, "execution", answered="", phase="execution")
         elif asked and not (names and _gave_up(turn.run)):
@@ -203,7 +201,7 @@ def _handed_back(turn: Turn, before: Run, edit: Edit) -> None:
             turn.emit(VerbDone(verb=verb, action=current))
     elif wanted == current and before.engine.asking:
         for name in before.engine.asking:
-            _retry(turn, turn.run.builders[name])
+            _retry(turn, turn.run.steps[name])
         turn.emit(VerbDone(verb="answer", action=current))
     else:
         _hand_to(turn, wanted, answered=before.state.action_needed if asked and wanted == current else "")
@@ -212,70 +210,75 @@ def _handed_back(turn: Turn, before: Run, edit: Edit) -> None:
 def _fails_merged(run: Run, name: str) -> bool:
     """True if ci is asked about a merged tree that fails, which the builder's work is in."""
     is_red = run.state.phase == "merge_build" and run.state.action_needed == "fix_failure"
-    return is_red and run.builders[name].status in REOPENED
+    return is_red and may_reopen(run.steps[name])
+
+
+def may_reopen(step: Step) -> bool:
+    """True if its work is in the merged tree, or about to be, and has not landed."""
+    return step.status is StepStatus.DONE and not step.landed
 
 
 def nothing_to_retry(run: Run, name: str) -> str:
     """A sentence if a retry of the builder changes nothing now; empty if it gets another round."""
-    status = run.builders[name].status
-    if status not in _NOT_RETRIED or _fails_merged(run, name):
+    step = run.steps[name]
+    if step.status not in _NOT_RETRIED or _fails_merged(run, name):
         return ""
-    return f"{name} is {status.value}: there is nothing to retry"
+    return f"{name} is {step.shown.value}: there is nothing to retry"
 
 
 def _gave_up(run: Run) -> bool:
     """True if failed builders remain that nobody decided on: a new dispatch would give them new attempts."""
-    return any(builder.status is BuilderStatus.FAILED for builder in run.builders.values())
+    return any(builder.status is StepStatus.FAILED for builder in run.steps.values())
 
 
 def _hand_to(turn: Turn, action: str, answered: str, phase: str = "") -> None:
     """A new dispatch; what runs of the old one, and belongs to no builder, is stopped."""
     for job in turn.run.live_jobs():
-        if job.spec.builder is None:
+        if job.spec.step is None:
             turn.stop(job, "superseded")
     turn.emit(
         Advanced(phase=phase or turn.run.state.phase, action=action, message=f"{action} follows", answered=answered)
     )
 
 
-def _retry(turn: Turn, builder: Builder) -> None:
+def _retry(turn: Turn, builder: Step) -> None:
     """Another round of attempts, also for one that is at work or was skipped."""
     if vain := nothing_to_retry(turn.run, builder.id):
         _warn(turn, [vain])
         return
     _end_job(turn, builder, "retry")
     changes = another_round(builder, turn.run.state.feedback, turn.run.config)
-    turn.emit(BuilderChanged(builder=builder.id, changes=changes))
+    turn.emit(StepChanged(step=builder.id, changes=changes))
 
 
-def _reopen(turn: Turn, builder: Builder) -> None:
+def _reopen(turn: Turn, builder: Step) -> None:
     """Another round for a builder that is built, with how the merged tree fails; its work is merged again then."""
     told = builder.model_copy(update={"feedback": _red(turn.run)})
     changes = another_round(told, turn.run.state.feedback, turn.run.config)
-    turn.emit(BuilderChanged(builder=builder.id, changes=changes))
+    turn.emit(StepChanged(step=builder.id, changes=changes))
 
 
 def _red(run: Run) -> str:
     """The last failure of the merged tree, for the builder that is to mend it."""
     commands = (job for job in reversed(run.jobs.values()) if job.spec.kind is JobKind.COMMAND and job.result)
-    job = next((job for job in commands if job.spec.builder is None and job.spec.worktree != BASE_WORKTREE), None)
+    job = next((job for job in commands if job.spec.step is None and job.spec.worktree != BASE_WORKTREE), None)
     if job is None or job.result is None or job.result.ok:
         return ""
     tail = str(job.result.data.get("tail", "")).strip()
     return f"With the work of all builders merged, {job.spec.name} failed: {job.result.message}\n\n{tail}".strip()
 
 
-def _skip(turn: Turn, builder: Builder) -> None:
-    if builder.status not in SETTLED - {BuilderStatus.BUILT}:
+def _skip(turn: Turn, builder: Step) -> None:
+    if not builder.merged:
         _end_job(turn, builder, "skipped")
-        changes = {"status": BuilderStatus.SKIPPED, "note": "skipped", "ended_at": turn.now.wall}
-        turn.emit(BuilderChanged(builder=builder.id, changes=changes))
+        turn.emit(StepChanged(step=builder.id, changes={"status": StepStatus.SKIPPED, "note": "skipped",
+                                                       "ended_at": turn.now.wall}))  # fmt: skip
 
 
 _VERBS = {RETRY: _retry, SKIP: _skip}
 
 
-def _end_job(turn: Turn, builder: Builder, reason: str) -> None:
+def _end_job(turn: Turn, builder: Step, reason: str) -> None:
     job = turn.run.jobs.get(builder.job or "")
     if job is not None and job.result is None:
         turn.stop(job, reason)
@@ -321,7 +324,7 @@ def _view(turn: Turn, read: Reader) -> PhaseView:
     run = turn.run
     return PhaseView(
         state=run.state,
-        builders=run.builders,
+        steps=run.steps,
         jobs=run.jobs,
         dispatch=run.engine.dispatch,
         feedback=run.engine.feedback,
@@ -345,7 +348,7 @@ def _carry_out(turn: Turn, action: str, outcome: Outcome) -> bool:
         case Advance():
             turn.emit(Advanced(phase=outcome.phase, action=outcome.action, message=outcome.message))
             turn.decision.checkpoint = f"{outcome.phase}: {outcome.action}"
-        case AskCi() if outcome.builders and turn.run.engine.asking:
+        case AskCi() if outcome.steps and turn.run.engine.asking:
             turn.wake_at(outcome.until_mono_s)
             return False
         case AskCi():
@@ -363,10 +366,10 @@ def _carry_out(turn: Turn, action: str, outcome: Outcome) -> bool:
 def _proceed(turn: Turn, outcome: Proceed) -> None:
     for note in outcome.notes:
         turn.emit(Noted(message=note))
-    for builder in outcome.added:
-        turn.emit(BuilderAdded(builder=builder))
+    for step in outcome.added:
+        turn.emit(StepAdded(step=step))
     for change in outcome.changes:
-        turn.emit(BuilderChanged(builder=change.builder, changes=change.fields))
+        turn.emit(StepChanged(step=change.step, changes=change.fields))
     for spec in outcome.jobs:
         turn.start(spec)
 
@@ -381,7 +384,7 @@ def _ask(turn: Turn, outcome: AskCi) -> None:
             next_action=outcome.next_action,
             phase=outcome.phase,
             error=error and error.model_copy(update={"remedy": for_instance(error.remedy, instance)}),
-            builders=outcome.builders,
+            steps=outcome.steps,
         )
     )
     turn.decision.checkpoint = f"asked: {outcome.action}"

@@ -6,9 +6,10 @@ from collections import Counter
 from typing import Final
 
 from lib.display import clip, escaped, width
+from lib.steps import BuilderStatus
 from orchestrator.screen import Look, ago, bar, columns, padded, wrapped
 from orchestrator.spelling import for_instance
-from orchestrator.view import AT_WORK, BUILT, BuilderView, HoldView, View
+from orchestrator.view import BuilderView, HoldView, View
 
 #: Each mood's sign and style.
 _MOODS: Final = {
@@ -53,7 +54,7 @@ _PARAGRAPH_ROWS: Final = 8
 _INDENT: Final = "   "
 _GAP: Final = "  "
 #: Shown first where not all have room.
-_URGENT: Final = ("failed", "retrying", *AT_WORK)
+_URGENT: Final = ("failed", "retrying", "preparing", "running", "verifying")
 
 
 def page(view: View, look: Look, *, live: bool = False) -> str:
@@ -214,7 +215,7 @@ def _chosen(builders: tuple[BuilderView, ...], room: int) -> list[BuilderView]:
 
 def _urgency(builder: BuilderView) -> int:
     status = builder.status
-    return _URGENT.index(status) if status in _URGENT else len(_URGENT) + (status in BUILT)
+    return _URGENT.index(status) if status in _URGENT else len(_URGENT) + BuilderStatus(status).is_built
 
 
 def _progress(view: View, look: Look) -> str:
@@ -222,7 +223,8 @@ def _progress(view: View, look: Look) -> str:
     full, busy = drawn.count("█"), drawn.count("▒")
     painted = (look.paint(drawn[:full], "green") + look.paint(drawn[full : full + busy], "cyan")
                + look.paint(drawn[full + busy :], "dim"))  # fmt: skip
-    rest = {name: count for name, count in view.progress.items() if name not in {*BUILT, *AT_WORK}}
+    other = (name for name in map(BuilderStatus, view.progress) if not (name.is_built or name.is_at_work))
+    rest = {name.value: view.progress[name] for name in other}
     counts = {"built": view.built, "unverified": sum(map(_unverified, view.builders)), "at work": view.active,
               **view.halted, **rest}  # fmt: skip
     told = " · ".join(f"{count} {name}" for name, count in counts.items() if count)
@@ -250,7 +252,7 @@ def _rows(builders: list[BuilderView], look: Look) -> list[str]:
 
 
 def _unverified(builder: BuilderView) -> bool:
-    return builder.status in BUILT and not builder.verified
+    return BuilderStatus(builder.status).is_built and not builder.verified
 
 
 def _status(builder: BuilderView) -> str:

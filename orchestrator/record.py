@@ -8,9 +8,9 @@ from typing import Any
 
 from lib.config import Config
 from lib.events import Event
-from lib.model import Builder, Job, Now, State
+from lib.model import Job, Now, State, Step
 from lib.names import from_json, to_json
-from lib.rundb import BuilderRow, Checkpoint, JobRow, Revision, RunDB, Stored
+from lib.rundb import Checkpoint, JobRow, Revision, RunDB, StepRow, Stored
 from orchestrator.fold import Engine, Run
 
 ENGINE = "engine"
@@ -37,8 +37,7 @@ def save(
         header={**after.state.model_dump(mode="json", exclude={"builders"}),
                 ENGINE: after.engine.model_dump(mode="json")},
         options=after.config.model_dump(mode="json") if before is None else None,
-        builders=[BuilderRow(row.id, to_json(row))
-                  for row in _changed(before.builders if before else {}, after.builders)],
+        steps=[StepRow(row.id, to_json(row)) for row in _changed(before.steps if before else {}, after.steps)],
         jobs=[JobRow(row.id, row.dispatch, row.result is not None, to_json(row))
               for row in _changed(before.jobs if before else {}, after.jobs)],
         file_bytes=file_bytes,
@@ -69,12 +68,12 @@ def restore(stored: Stored) -> Run:
     """The run as it was last saved."""
     header = dict(stored.header)
     engine = header.pop(ENGINE)
-    builders = [from_json(Builder, row.data) for row in stored.builders]
+    steps = [from_json(Step, row.data) for row in stored.steps]
     jobs = [from_json(Job, row.data) for row in stored.jobs]
     return Run(
         state=State.model_validate(header),
         config=Config.model_validate(stored.options),
         engine=Engine.model_validate(engine),
-        builders={builder.id: builder for builder in builders},
+        steps={step.id: step for step in steps},
         jobs={job.id: job for job in jobs},
     )

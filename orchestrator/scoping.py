@@ -35,7 +35,7 @@ def look(work: Work, commit: str) -> Seen:
     found = changes(repo, base, commit)
     added, deleted = (sum(status == letter for status, _ in found.files) for letter in "AD")
     total = count_files(repo, base, repo.own) if deleted else 0
-    owned = work.builder.component.files if work.builder else ()
+    owned = work.step.component.files if work.step else ()
     reach = judge(found.files, owned, moved=found.moved, total=total)
     owns = matcher(owned or ["**"])
     paths = sorted((path for _, path in found.files), key=owns)
@@ -50,11 +50,11 @@ def emptied(work: Work, commit: str | None, reach: Reach | None = None) -> JobRe
     ref = f"refs/heads/{args['branch']}"
     kept = ""
     if commit:
-        kept = rescue.keep(repo, work.run, str(work.job.spec.builder), commit, "it had emptied its worktree")
+        kept = rescue.keep(repo, work.run, str(work.job.spec.step), commit, "it had emptied its worktree")
     tip = value(repo, ref)
     whole = _last_whole(work, tip) if tip else None
     if tip and whole and tip != whole:
-        rescue.keep(repo, work.run, str(work.job.spec.builder), tip, "it had emptied its worktree")
+        rescue.keep(repo, work.run, str(work.job.spec.step), tip, "it had emptied its worktree")
         move_ref(repo, ref, whole, tip, "before its tree was emptied")
     worktrees.remove(repo, work.worktree)
     what = f"{reach.lost} of {reach.total} files are gone from its worktree" if reach else "its worktree is gone"

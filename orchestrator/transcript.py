@@ -40,9 +40,9 @@ class Transcript:
     def head(self) -> list[str]:
         """The job in a line, and of a command the command."""
         spec = self.job.spec
-        who = spec.builder or (spec.worktree if spec.kind is JobKind.COMMAND else "") or "run"
+        who = spec.step or (spec.worktree if spec.kind is JobKind.COMMAND else "") or "run"
         facts = [who, spec.name.replace("_", " ") + (f" by {spec.assistant}" if spec.assistant else "")]
-        facts += [f"attempt {self.job.attempt}"] if spec.builder else []
+        facts += [f"attempt {self.job.attempt}"] if spec.step else []
         lines = [f"── {' · '.join(facts)} ──", *([f"$ {spec.command}"] if spec.command else [])]
         return [escaped(self._masker.masked(line)) for line in lines]
 

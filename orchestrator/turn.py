@@ -72,9 +72,9 @@ class Turn:
 
     def start(self, spec: JobSpec) -> None:
         number = self.run.engine.jobs_started + 1
-        attempt = self.run.builders[spec.builder].attempt if spec.builder else int(spec.prompt.get("attempt", 1))
+        attempt = self.run.steps[spec.step].attempt if spec.step else int(spec.prompt.get("attempt", 1))
         job = Job(
-            id=f"{number:04d}-{spec.builder or 'run'}-{spec.name}",
+            id=f"{number:04d}-{spec.step or 'run'}-{spec.name}",
             spec=spec,
             attempt=attempt,
             dispatch=self.run.engine.dispatch,

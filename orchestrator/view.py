@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 from lib.paths import BASE_WORKTREE
+from lib.steps import BuilderStatus, status_of
 from lib.wording import beyond
 from orchestrator.asking import Command, asked, commands, question, state_file
 
@@ -16,8 +17,6 @@ Record = Mapping[str, Any]
 #: The actions of `build` in order, each with the phase that it runs in.
 ACTIONS: Final = {"design": "init", "design_build": "design", "execution": "execution", "merge_build": "merge_build"}
 LANDED: Final = "landed"
-AT_WORK: Final = ("preparing", "running", "verifying")
-BUILT: Final = ("built", "merged", LANDED)
 #: How many of five steps (prepared, committed, built, merged, landed) a status proves by itself.
 STEPS: Final = {"running": 1, "verifying": 2, "built": 3, "merged": 4, LANDED: 5}
 #: What a job of the run as a whole does, by its name.
@@ -186,7 +185,7 @@ def status_view(
 ) -> View:
     """The view of a run.
 
-    `header` has the fields of `State`; `builders` are dumps of `Builder`, or of `BuilderLine`; `jobs` those of the jobs
+    `header` has the fields of `State`; `builders` are dumps of `Step`, or of `BuilderLine`; `jobs` those of the jobs
     that have not ended; `problem` that of the `Problem` that holds the run. `lines` maps a job's id to the last line
     that it printed, `halted` one whose processes do nothing to `FROZEN` or `GONE`.
     """
@@ -194,9 +193,10 @@ def status_view(
     shown = tuple(_builder(builder, turns.get(builder.get("job") or ""), lines, now) for builder in builders)
     progress = dict(Counter(builder.status for builder in shown))
     idle = Counter(_halted(builder, jobs, halted or {}, daemon_pid) for builder in builders)
-    built, busy = (sum(progress.get(name, 0) for name in names) for names in (BUILT, AT_WORK))
+    built = sum(count for name, count in progress.items() if BuilderStatus(name).is_built)
+    busy = sum(count for name, count in progress.items() if BuilderStatus(name).is_at_work)
     active = busy - idle[FROZEN] - idle[GONE]
-    job = next((job for job in reversed(jobs) if not job["spec"]["builder"]), None)
+    job = next((job for job in reversed(jobs) if not job["spec"]["step"]), None)
     doing = _doing(job) if job else ""
     working = _working(header["action_needed"], doing, _building(built, len(shown), active))
     mood = _mood(header, problem, daemon_pid)
@@ -233,7 +233,7 @@ def status_view(
 
 def _halted(builder: Record, jobs: Sequence[Record], halted: Mapping[str, str], daemon_pid: int | None) -> str:
     """The state of a halted builder that should be at work; without an orchestrator, one that has no job is halted."""
-    if builder["status"] not in AT_WORK:
+    if not status_of(builder).is_at_work:
         return ""
     job = builder.get("job") or ""
     alone = daemon_pid is None and not any(job == one["id"] for one in jobs)
@@ -251,9 +251,9 @@ def _holds(header: Record, now: datetime) -> tuple[HoldView, ...]:
 
 
 def _builder(builder: Record, turn: Record | None, lines: Mapping[str, str], now: datetime) -> BuilderView:
-    status, error = builder["status"], builder.get("error") or {}
-    proved = 2 if builder.get("tip") else 1 if builder.get("base_commit") else 0
-    said = lines.get(builder.get("job") or "", "") if status in AT_WORK else ""
+    status, error = status_of(builder), builder.get("error") or {}
+    proved = 2 if builder.get("commit") else 1 if builder.get("base_commit") else 0
+    said = lines.get(builder.get("job") or "", "") if status.is_at_work else ""
     note = "" if builder["note"] == status else builder["note"]
     reach = builder.get("reach") or {"outside": 0, "deleted": 0}
     outside = beyond(reach["outside"], reach["deleted"])
@@ -261,7 +261,7 @@ def _builder(builder: Record, turn: Record | None, lines: Mapping[str, str], now
     return BuilderView(
         id=builder["id"],
         title=builder.get("component", {}).get("title", ""),
-        status=status,
+        status=status.value,
         verified=bool(builder.get("verified")),
         outside=reach["outside"],
         steps=STEPS.get(status, proved),

@@ -7,11 +7,12 @@ from typing import Final
 from lib.config import Conflicts
 from lib.design import DESIGN_INVALID
 from lib.handback import asked_with
-from lib.model import BuilderStatus, Edit, Owner
+from lib.model import Edit, Owner, Step
 from lib.resolution import RESOLVABLE
+from lib.steps import StepStatus
 from orchestrator.asking import reads_retry
-from orchestrator.fold import AT_WORK, Run
-from orchestrator.machine import REOPENED, action_of
+from orchestrator.fold import Run
+from orchestrator.machine import action_of, may_reopen
 
 #: In what is to be typed, the place of the words themselves.
 WORDS: Final = '"words"'
@@ -55,7 +56,7 @@ def _reads(run: Run, action: str) -> bool:
     """True if the built-in action takes words up in the run's present state."""
     if action == "merge_build":
         return run.state.action_needed == "resolve_conflict" and _is_for_resolver(run)
-    return reads_retry(action, [builder.status for builder in run.builders.values()])
+    return reads_retry(action, [step.shown for step in run.steps.values()])
 
 
 def _is_for_resolver(run: Run) -> bool:
@@ -72,9 +73,13 @@ def _remedy(run: Run) -> str:
     if state.action_needed == "approve_design" or is_invalid:
         return _REJECT
     is_red = state.phase == "merge_build" and state.action_needed == "fix_failure"
-    takers = REOPENED if is_red else AT_WORK | {BuilderStatus.RETRYING, BuilderStatus.FAILED}
-    if name := next((builder.id for builder in run.builders.values() if builder.status in takers), ""):
+    takes = may_reopen if is_red else _takes_words
+    if name := next((step.id for step in run.steps.values() if takes(step)), ""):
         return f"relay retry {name} {WORDS}"
     if state.action_owner is Owner.CI:
         return "relay retry" if state.action_needed == "fix_failure" else "relay approve"
     return "relay status"
+
+
+def _takes_words(step: Step) -> bool:
+    return step.status in {StepStatus.RUNNING, StepStatus.RETRYING, StepStatus.FAILED}

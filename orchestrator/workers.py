@@ -78,7 +78,7 @@ class Workers:
     def start(self, run: Run, job: Job) -> None:
         work = self._work(run, job)
         if job.spec.kind is JobKind.EFFECT:
-            self._pool.submit(job.spec.builder or "run", lambda: guarded(work, run_effect, self._log))
+            self._pool.submit(job.spec.step or "run", lambda: guarded(work, run_effect, self._log))
         elif job.process is not None:  # it has ended, and could not be judged before
             self._judge(run, job)
         else:
@@ -146,7 +146,7 @@ class Workers:
         for job in run.live_jobs():
             if job.process is None:
                 continue
-            folder = self._project.output_dir(run.state.run, job.spec.builder, job.id)
+            folder = self._project.output_dir(run.state.run, job.spec.step, job.id)
             now = printed[job.id] = self._read(run, job, folder, instant)
             silent_s = instant.mono_s - now.changed_mono_s
             known[job.id] = Output(silent_s, now.size, footprint=taken.get(job.id, Footprint()))
@@ -247,7 +247,7 @@ class Workers:
             requirement=run.state.requirement,
             config=run.config,
             job=job,
-            builder=run.builders.get(job.spec.builder or ""),
+            step=run.steps.get(job.spec.step or ""),
         )
 
 

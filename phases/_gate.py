@@ -10,12 +10,9 @@ from typing import Any
 
 from lib.contracts import PhaseView
 from lib.flagged import flagged
-from lib.model import Builder, BuilderStatus
 from lib.scope import asks, sentence
 from lib.verification import warning
 from phases._resolve import SHOWN, by_own_account
-
-_MERGED = frozenset({BuilderStatus.BUILT, BuilderStatus.MERGED, BuilderStatus.LANDED})
 
 
 def reasons(view: PhaseView, merged: Mapping[str, Any], doubt: str) -> list[str]:
@@ -40,7 +37,7 @@ def remarks(view: PhaseView) -> list[str]:
 
 
 def _unverified(view: PhaseView) -> list[str]:
-    said = warning(view.config, [builder.component for builder in view.builders.values() if _counts(builder)])
+    said = warning(view.config, [builder.component for builder in view.steps.values() if builder.has_work])
     return [said] if said else []
 
 
@@ -49,7 +46,7 @@ def _steering(view: PhaseView, merged: Mapping[str, Any]) -> list[str]:
     return [
         f"{each['builder']} changes {each['path']} ({each['kind']})"
         for each in merged.get("flagged", ())
-        if flagged([each["path"]], view.builders[each["builder"]].component.files)
+        if flagged([each["path"]], view.steps[each["builder"]].component.files)
     ]
 
 
@@ -57,14 +54,10 @@ def _outside(view: PhaseView, *, pressing: bool) -> list[str]:
     """Builders that changed what is not their component's: those that have to be seen, or the others."""
     return [
         words
-        for builder in view.builders.values()
-        if _counts(builder) and asks(builder.reach, view.config.scope) is pressing
+        for builder in view.steps.values()
+        if builder.has_work and asks(builder.reach, view.config.scope) is pressing
         if (words := sentence(builder.id, builder.reach))
     ]
-
-
-def _counts(builder: Builder) -> bool:
-    return bool(builder.tip) and builder.status in _MERGED
 
 
 def _bounded(clauses: list[str]) -> list[str]:

@@ -10,7 +10,7 @@ from lib.attempts import INTERRUPTED
 from lib.config import Scope
 from lib.contracts import PhaseView
 from lib.lineage import ancestors
-from lib.model import Builder, Job
+from lib.model import Job, Step
 from lib.reports import reports_of
 from lib.verification import of_builder
 from phases._base import red
@@ -23,15 +23,15 @@ OUTSIDE: Mapping[Scope, str] = {
 }
 
 
-def builder_prompt(view: PhaseView, builder: Builder, session: str | None) -> dict[str, Any]:
+def builder_prompt(view: PhaseView, builder: Step, session: str | None) -> dict[str, Any]:
     """The values for the template of a builder; `session` is the conversation that the turn goes on with."""
-    earlier = [job for job in view.jobs.values() if job.spec.builder == builder.id and job.spec.name == "build"]
+    earlier = [job for job in view.jobs.values() if job.spec.step == builder.id and job.spec.name == "build"]
     return {
         "resumed": bool(earlier),
         **_goes_on(builder, earlier, session),
         "requirement": view.state.requirement,
         "component": builder.component.model_dump(mode="json"),
-        "siblings": [b.component.model_dump(mode="json") for b in view.builders.values() if b.id != builder.id],
+        "siblings": [b.component.model_dump(mode="json") for b in view.steps.values() if b.id != builder.id],
         "verify": of_builder(view.config, builder.component),
         "red": red(view),
         "outside": OUTSIDE[view.config.scope],
@@ -39,12 +39,12 @@ def builder_prompt(view: PhaseView, builder: Builder, session: str | None) -> di
         "attempt": builder.attempt,
         "setup": view.config.setup or "",
         "minutes": max(1, round(view.config.timeout_s / 60)),
-        "reports": reports_of(view, (each.id for each in ancestors(builder, view.builders))),
+        "reports": reports_of(view, (each.id for each in ancestors(builder, view.steps))),
         "ports": list(range(builder.port_base, builder.port_base + view.config.ports_per_builder)),
     }
 
 
-def _goes_on(builder: Builder, earlier: Sequence[Job], session: str | None) -> dict[str, Any]:
+def _goes_on(builder: Step, earlier: Sequence[Job], session: str | None) -> dict[str, Any]:
     """The values of the prompt that differ for a turn that goes on in a conversation which has the rest.
 
     After an interruption, feedback that the conversation has already is left out.

@@ -13,7 +13,7 @@ from typing import Any, Final
 from lib.chain import Choice, choose, nobody, program
 from lib.config import Conflicts, Role
 from lib.contracts import AskCi, Fail, Outcome, PhaseView, Proceed, Wait
-from lib.model import Builder, Job, JobKind, JobSpec, Problem
+from lib.model import Job, JobKind, JobSpec, Problem, Step
 from lib.paths import MERGED_WORKTREE
 from lib.reports import report_of
 from lib.resolution import RESOLVABLE, read_account
@@ -115,8 +115,8 @@ def _turn(view: PhaseView, merge: Job, conflict: Mapping[str, Any], done: Sequen
             "attempt": len(turns) + 1,
             "paths": conflict["paths"],
             "base_branch": view.state.base.branch,
-            "theirs": _purpose(view, view.builders.get(conflict["builder"])),
-            "ours": [_purpose(view, view.builders[name]) for name in _ours(done) if name in view.builders],
+            "theirs": _purpose(view, view.steps.get(conflict["builder"])),
+            "ours": [_purpose(view, view.steps[name]) for name in _ours(done) if name in view.steps],
             "verify": _verify(view, merge, conflict),
             "reasons": refused,
             "goes_on": bool(session and refused and last and last.result and last.result.ok),
@@ -133,7 +133,7 @@ def _choice(view: PhaseView) -> Choice:
     return choose(view, view.config.chain(Role.RESOLVER), name=RESOLVE)
 
 
-def _purpose(view: PhaseView, builder: Builder | None) -> dict[str, Any] | None:
+def _purpose(view: PhaseView, builder: Step | None) -> dict[str, Any] | None:
     """A side's component, and what its builder said of it."""
     return {**builder.component.model_dump(mode="json"), "report": report_of(view, builder)} if builder else None
 
@@ -251,8 +251,8 @@ def _verified(view: PhaseView, merge: Job, conflict: Mapping[str, Any], done: Se
 def _verify(view: PhaseView, merge: Job, conflict: Mapping[str, Any]) -> str:
     """Commands that each of the builders merged then was verified with, alone, and so must pass with the others."""
     merged = merge.result.data["merged"] if merge.result else ()
-    names = [name for name in (*merged, conflict["builder"]) if name in view.builders]
-    return of_merged(view.config, [view.builders[name].component for name in names])
+    names = [name for name in (*merged, conflict["builder"]) if name in view.steps]
+    return of_merged(view.config, [view.steps[name].component for name in names])
 
 
 def _brief(view: PhaseView, again: JobSpec) -> JobSpec:

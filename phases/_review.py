@@ -15,11 +15,12 @@ from lib.attempts import FATAL, UNJUDGED, failed
 from lib.chain import choose
 from lib.config import Role
 from lib.contracts import PhaseView
-from lib.model import Builder, BuilderStatus, Job, JobKind, JobResult, JobSpec
+from lib.model import Job, JobKind, JobResult, JobSpec, Step, StepChange
 from lib.reports import report_of
+from lib.steps import StepStatus
 from lib.verification import of_builder
 
-Moved = tuple[Mapping[str, Any], JobSpec | None]
+Moved = tuple[StepChange, JobSpec | None]
 
 #: The name of the reviewer's job.
 TURN: Final = "review"
@@ -36,12 +37,12 @@ class Verdict:
     comments: tuple[str, ...]
 
 
-def begin(builder: Builder, tip: str) -> JobSpec:
+def begin(builder: Step, tip: str) -> JobSpec:
     """The first step: the diff up to the commit `tip`, which the reviewer is shown."""
     return _effect(builder, "gather_diff", tip=tip)
 
 
-def ask(view: PhaseView, builder: Builder, _result: JobResult, starting: Sequence[JobSpec]) -> Moved | None:
+def ask(view: PhaseView, builder: Step, _result: JobResult, starting: Sequence[JobSpec]) -> Moved | None:
     """A turn of the reviewer, with what is wrong in the answers that it gave before."""
     choice = choose(
         view, view.config.roles.get(Role.REVIEWER) or builder.chain, starting, name=TURN, builder=builder.id
@@ -57,7 +58,7 @@ def ask(view: PhaseView, builder: Builder, _result: JobResult, starting: Sequenc
     spec = JobSpec(
         kind=JobKind.ASSISTANT,
         name=TURN,
-        builder=builder.id,
+        step=builder.id,
         worktree=builder.id,
         role=Role.REVIEWER,
         assistant=choice.assistant,
@@ -72,12 +73,12 @@ def ask(view: PhaseView, builder: Builder, _result: JobResult, starting: Sequenc
     return {"note": "under review"}, spec
 
 
-def settle(view: PhaseView, builder: Builder, _result: JobResult, _: Sequence[JobSpec]) -> Moved:
+def settle(view: PhaseView, builder: Step, _result: JobResult, _: Sequence[JobSpec]) -> Moved:
     """A reviewer changes nothing: whatever it did to the worktree is taken back, whether it ended well or not."""
     return {}, _effect(builder, "settle_review", tree=_gathered(view, builder).get("tree", ""))
 
 
-def decide(view: PhaseView, builder: Builder, result: JobResult, starting: Sequence[JobSpec]) -> Moved | None:
+def decide(view: PhaseView, builder: Step, result: JobResult, starting: Sequence[JobSpec]) -> Moved | None:
     """The builder's changes and next step by the newest answer."""
     turns = _turns(view, builder)
     said = turns[-1].result if turns else None
@@ -91,7 +92,7 @@ def decide(view: PhaseView, builder: Builder, result: JobResult, starting: Seque
     if verdict.accepted:
         undone = ["what its reviewer changed was taken back: relay recover"] if result.data.get("changed") else []
         note = "; ".join([*undone, *verdict.comments])[:200] or "accepted by its reviewer"
-        return {"status": BuilderStatus.BUILT, "verified": builder.verified, "ended_at": view.now.wall, "feedback": "",
+        return {"status": StepStatus.DONE, "verified": builder.verified, "ended_at": view.now.wall, "feedback": "",
                 "note": note}, None  # fmt: skip
     comments = "\n".join(f"- {comment}" for comment in verdict.comments)
     sent_back = JobResult(ok=False, code="review", message="its reviewer sends it back: " + verdict.comments[0][:200],
@@ -127,7 +128,7 @@ def _comment(value: Any) -> str:  # noqa: ANN401 - whatever a model lists
 
 
 def _again(
-    view: PhaseView, builder: Builder, result: JobResult, said: JobResult | None, starting: Sequence[JobSpec]
+    view: PhaseView, builder: Step, result: JobResult, said: JobResult | None, starting: Sequence[JobSpec]
 ) -> Moved | None:
     """Another turn, by the next assistant of the chain if a limit ended this one; at some point ci has it."""
     turns = _turns(view, builder)
@@ -137,18 +138,18 @@ def _again(
     return _gave_up(view, builder, _unreadable(said) if said else "it gave no answer"), None
 
 
-def _gave_up(view: PhaseView, builder: Builder, why: str, code: str = "review_unreadable") -> Mapping[str, Any]:
+def _gave_up(view: PhaseView, builder: Step, why: str, code: str = "review_unreadable") -> StepChange:
     """The builder fails at once: no other attempt of its own can mend that it is not reviewed."""
     message = f"its reviewer gave no verdict: {why}"
     result = JobResult(ok=False, code=code, message=message, remedy=f"relay retry {builder.id}")
-    kept = {"attempt": builder.attempt, "feedback": builder.feedback, "retry_at_mono_s": None}
-    return {**failed(builder, "review", result, view.config, view.now), **kept, "status": BuilderStatus.FAILED,
+    kept: StepChange = {"attempt": builder.attempt, "feedback": builder.feedback, "retry_at_mono_s": None}
+    return {**failed(builder, "review", result, view.config, view.now), **kept, "status": StepStatus.FAILED,
             "ended_at": view.now.wall}  # fmt: skip
 
 
-def _turns(view: PhaseView, builder: Builder) -> list[Job]:
+def _turns(view: PhaseView, builder: Step) -> list[Job]:
     """The reviewer's turns on what the builder has now that say something, oldest first."""
-    own = [job for job in view.jobs.values() if job.spec.builder == builder.id]
+    own = [job for job in view.jobs.values() if job.spec.step == builder.id]
     begun = max((index for index, job in enumerate(own) if job.spec.name == "gather_diff"), default=len(own))
     turns = [job for job in own[begun:] if job.spec.name == TURN]
     return [job for job in turns if not (job.result and job.result.code in UNJUDGED)]
@@ -158,38 +159,38 @@ def _unreadable(result: JobResult) -> str:
     return _FORM if result.ok else result.message
 
 
-def _gathered(view: PhaseView, builder: Builder) -> Mapping[str, Any]:
+def _gathered(view: PhaseView, builder: Step) -> Mapping[str, Any]:
     """Data of the result with which the newest diff was gathered."""
-    own = [job for job in view.jobs.values() if job.spec.builder == builder.id and job.spec.name == "gather_diff"]
+    own = [job for job in view.jobs.values() if job.spec.step == builder.id and job.spec.name == "gather_diff"]
     return own[-1].result.data if own and own[-1].result else {}
 
 
-def _effect(builder: Builder, name: str, **more: str) -> JobSpec:
-    args = {"branch": builder.branch, "base": builder.base_commit, "tip": builder.tip, **more}
-    return JobSpec(kind=JobKind.EFFECT, name=name, builder=builder.id, worktree=builder.id, args=args)
+def _effect(builder: Step, name: str, **more: str) -> JobSpec:
+    args = {"branch": builder.branch, "base": builder.base_commit, "tip": builder.commit, **more}
+    return JobSpec(kind=JobKind.EFFECT, name=name, step=builder.id, worktree=builder.id, args=args)
 
 
-def _earlier(view: PhaseView, builder: Builder) -> list[str]:
+def _earlier(view: PhaseView, builder: Step) -> list[str]:
     """The comments with which reviewers sent this builder's work back before."""
-    turns = [job for job in view.jobs.values() if job.spec.builder == builder.id and job.spec.name == TURN]
+    turns = [job for job in view.jobs.values() if job.spec.step == builder.id and job.spec.name == TURN]
     read = [read_verdict(str(job.result.data.get("text", ""))) for job in turns if job.result and job.result.ok]
     return [comment for verdict in read if isinstance(verdict, Verdict) and not verdict.accepted
             for comment in verdict.comments]  # fmt: skip
 
 
-def _prompt(view: PhaseView, builder: Builder, errors: Sequence[str]) -> dict[str, Any]:
+def _prompt(view: PhaseView, builder: Step, errors: Sequence[str]) -> dict[str, Any]:
     seen = _gathered(view, builder)
     return {
         "requirement": view.state.requirement,
         "component": builder.component.model_dump(mode="json"),
         "verify": of_builder(view.config, builder.component),
         "base": builder.base_commit,
-        "tip": builder.tip,
+        "tip": builder.commit,
         "diff": seen.get("diff", ""),
         "summary": seen.get("summary", ""),
         "is_cut": bool(seen.get("is_cut")),
         "errors": list(dict.fromkeys(errors)),
         "report": report_of(view, builder),
         "earlier": _earlier(view, builder),
-        "siblings": [b.component.model_dump(mode="json") for b in view.builders.values() if b.id != builder.id],
+        "siblings": [b.component.model_dump(mode="json") for b in view.steps.values() if b.id != builder.id],
     }

@@ -7,7 +7,7 @@ import zlib
 from lib.contracts import Advance, Fail, Outcome, PhaseView, Proceed, Wait
 from lib.design import DESIGN_INVALID, check, parse_design
 from lib.errors import RelayError
-from lib.model import Builder, Component, Problem
+from lib.model import Component, Problem, Step
 
 LAST_PORT = 60_000
 _REJECT = 'relay reject "what to do differently"'
@@ -20,8 +20,8 @@ class DesignBuildHandler:
     phases = ("design",)
 
     def step(self, view: PhaseView) -> Outcome:
-        if view.builders:
-            return Advance("execution", "execution", f"{len(view.builders)} builders")
+        if view.steps:
+            return Advance("execution", "execution", f"{len(view.steps)} builders")
         file = f".project/runs/{view.state.run}/design.json"
         text = view.read("design.json")
         if text is None and (restoring := _restoring(view)):
@@ -46,10 +46,10 @@ def _restoring(view: PhaseView) -> Outcome | None:
     return Proceed(jobs=(written[-1],), notes=("The design's files are missing: restored",)) if written else None
 
 
-def _builder(view: PhaseView, index: int, component: Component) -> Builder:
+def _builder(view: PhaseView, index: int, component: Component) -> Step:
     run = view.state.run
     chain = component.assistant or view.config.chain("builder")
-    return Builder(
+    return Step(
         id=component.id,
         component=component,
         branch=f"relay/{run}/{component.id}",

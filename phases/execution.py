@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 from lib.answer import questions_of
 from lib.attempts import (
@@ -23,19 +22,17 @@ from lib.budget import builder_budget
 from lib.chain import ANSWERING, Choice, choose, nobody, to_answer
 from lib.contracts import Advance, AskCi, Change, Outcome, PhaseView, Proceed, Wait
 from lib.lineage import ancestors, tips
-from lib.model import Builder, BuilderStatus, Job, JobKind, JobResult, JobSpec, Problem, Reach
+from lib.model import Job, JobKind, JobResult, JobSpec, Problem, Reach, Step, StepChange
 from lib.passing import DISK_FULL
 from lib.reports import plain
 from lib.scope import is_refused, sentence
+from lib.steps import Stage, StepStatus
 from lib.verification import of_builder
 from phases import _review
 from phases._base import AS_BEFORE, as_before
 from phases._prompt import builder_prompt
 
-Status = BuilderStatus
-
-AT_WORK = frozenset({Status.PREPARING, Status.RUNNING, Status.VERIFYING})
-BUILT = frozenset({Status.BUILT, Status.MERGED, Status.LANDED})
+Status = StepStatus
 
 
 class ExecutionHandler:
@@ -45,17 +42,16 @@ class ExecutionHandler:
     phases = ("execution",)
 
     def step(self, view: PhaseView) -> Outcome:
-        free = view.config.parallel - sum(builder.status in AT_WORK for builder in view.builders.values())
+        free = view.config.parallel - sum(builder.status is Status.RUNNING for builder in view.steps.values())
         changes: list[Change] = []
         jobs: list[JobSpec] = []
-        changed: list[Builder] = []
-        for builder in view.builders.values():
-            wants_slot = builder.status in {Status.PENDING, Status.RETRYING}
-            moved = None if wants_slot and free <= 0 else _next(view, builder, jobs, changed)
+        changed: list[Step] = []
+        for builder in view.steps.values():
+            moved = None if builder.status.wants_slot and free <= 0 else _next(view, builder, jobs, changed)
             if moved is None:
                 continue
             fields, job = moved
-            free -= wants_slot and job is not None
+            free -= builder.status.wants_slot and job is not None
             changes.append(Change(builder.id, fields))
             changed.append(builder.model_copy(update=dict(fields)))
             if job is not None:
@@ -69,9 +65,9 @@ class ExecutionHandler:
         return replace(to_answer(asked, "execution", asked), until_mono_s=until)
 
     def _all_done(self, view: PhaseView) -> Outcome:
-        builders = view.builders.values()
+        builders = view.steps.values()
         left = [b for b in builders if b.status is Status.RETRYING or (b.status is Status.PENDING and _ready(view, b))]
-        working = any(b.status in AT_WORK for b in builders)
+        working = any(b.status is Status.RUNNING for b in builders)
         if left and not working:
             choices = [_choice(view, builder) for builder in left if not _step_alone(view, builder)]
             if len(choices) == len(left) and all(choice.problem for choice in choices):
@@ -80,18 +76,18 @@ class ExecutionHandler:
             pauses = [b.retry_at_mono_s for b in builders if b.status is Status.RETRYING and b.retry_at_mono_s]
             return Wait(min((at for at in [*pauses, *_lifted(view)] if at > view.now.mono_s), default=None))
         broken = [b for b in builders if b.status is Status.FAILED]
-        if broken or not any(b.status in BUILT for b in builders):
+        if broken or not any(b.status is Status.DONE for b in builders):
             return _ask(broken)
-        done = [b for b in builders if b.status in BUILT]
+        done = [b for b in builders if b.status is Status.DONE]
         verified = sum(b.verified for b in done)
-        message = f"{len(done)} of {len(view.builders)} builders built, {verified or 'none'} verified"
+        message = f"{len(done)} of {len(view.steps)} builders built, {verified or 'none'} verified"
         return Advance("merge_build", "merge_build", message)
 
 
-Moved = tuple[Mapping[str, Any], JobSpec | None]
+Moved = tuple[StepChange, JobSpec | None]
 
 
-def _next(view: PhaseView, builder: Builder, starting: Sequence[JobSpec], changed: Sequence[Builder]) -> Moved | None:
+def _next(view: PhaseView, builder: Step, starting: Sequence[JobSpec], changed: Sequence[Step]) -> Moved | None:
     """The changes of a builder's record and its next job, or None while it has to wait. `changed` are builders as they
     are after this same step.
     """
@@ -109,7 +105,7 @@ def _next(view: PhaseView, builder: Builder, starting: Sequence[JobSpec], change
     if builder.status is Status.FAILED:
         handed_back = job.dispatch < view.dispatch
         return (another_round(builder, view.feedback, view.config), None) if handed_back else None
-    if builder.status not in AT_WORK:
+    if builder.status is not Status.RUNNING:
         return None
     if not job.result.ok and job.spec.name != _review.TURN and not _is_as_before_again(view, builder, job):
         if _cut_short(view, job, job.result):
@@ -118,28 +114,28 @@ def _next(view: PhaseView, builder: Builder, starting: Sequence[JobSpec], change
             return delayed(builder, job, _tries(view, job), view.config, view.now), None
         same = as_before(view, job)
         result = _explained(view, builder, job.result, f"; it {AS_BEFORE}" if same else "")
-        others = () if same else (*view.builders.values(), *changed)
+        others = () if same else (*view.steps.values(), *changed)
         return failed(builder, job.spec.name, result, view.config, view.now, others), None
     return _AFTER[job.spec.name](view, builder, job.result, starting)
 
 
-def _asks(builder: Builder) -> bool:
+def _asks(builder: Step) -> bool:
     return builder.status is Status.FAILED and builder.error is not None and builder.error.code == QUESTION
 
 
 def _questions(view: PhaseView) -> dict[str, tuple[str, ...]]:
     """The questions of builders, by builder."""
-    asking = [builder for builder in view.builders.values() if _asks(builder)]
+    asking = [builder for builder in view.steps.values() if _asks(builder)]
     return {builder.id: tuple(view.jobs[builder.job or ""].spec.args["questions"]) for builder in asking}
 
 
-def _explained(view: PhaseView, builder: Builder, result: JobResult, more: str) -> JobResult:
+def _explained(view: PhaseView, builder: Step, result: JobResult, more: str) -> JobResult:
     """The result, which says `more`, or how much was used if that is why it was ended."""
     used = builder_budget(view.config, builder) if result.code == "budget" else ""
     return result.model_copy(update={"message": f"it has used {used}" if used else result.message + more})
 
 
-def _is_as_before_again(view: PhaseView, builder: Builder, job: Job) -> bool:
+def _is_as_before_again(view: PhaseView, builder: Step, job: Job) -> bool:
     """True if tests fail as before anything was built although the builder has tried, and so can't do more."""
     if job.result is None or not as_before(view, job):
         return False
@@ -162,7 +158,7 @@ def _says_nothing(job: Job, result: JobResult) -> bool:
     return (job.spec.kind is JobKind.EFFECT and result.code not in OF_THE_WORK) or result.code == DISK_FULL
 
 
-def _step_alone(view: PhaseView, builder: Builder) -> Moved | None:
+def _step_alone(view: PhaseView, builder: Step) -> Moved | None:
     """The step that failed, where that says nothing about the turn before it, which is not taken again.
 
     Preparing is none: it comes before the turn, and from what others have built meanwhile.
@@ -174,20 +170,16 @@ def _step_alone(view: PhaseView, builder: Builder) -> Moved | None:
         return None
     if not _says_nothing(job, job.result):
         return None
-    status = Status.PREPARING if job.spec.name == "setup" else Status.VERIFYING
-    return {"status": status, "note": "", "error": None}, job.spec
+    stage = Stage.PREPARING if job.spec.name == "setup" else Stage.VERIFYING
+    return {"status": Status.RUNNING, "stage": stage, "note": "", "error": None}, job.spec
 
 
-def _ready(view: PhaseView, builder: Builder) -> bool:
+def _ready(view: PhaseView, builder: Step) -> bool:
     """Built dependencies let it start; one that a person skipped counts as not wanted."""
-    return all(
-        view.builders[name].status in BUILT | {Status.SKIPPED}
-        for name in builder.component.depends_on
-        if name in view.builders
-    )
+    return all(view.steps[name].status.satisfies for name in builder.needs if name in view.steps)
 
 
-def _start(view: PhaseView, builder: Builder) -> Moved | None:
+def _start(view: PhaseView, builder: Step) -> Moved | None:
     """Prepares it, if an assistant can be had; else it waits, and its note says for what."""
     choice = _choice(view, builder)
     if choice.assistant is not None:
@@ -195,7 +187,7 @@ def _start(view: PhaseView, builder: Builder) -> Moved | None:
     return None if builder.note == choice.why else ({"note": choice.why, "error": None}, None)
 
 
-def _choice(view: PhaseView, builder: Builder, starting: Sequence[JobSpec] = ()) -> Choice:
+def _choice(view: PhaseView, builder: Step, starting: Sequence[JobSpec] = ()) -> Choice:
     """Chooses from its chain, first the one that has worked on it: only that one can go on with the conversation."""
     worked = [builder.assistant] if builder.session else []
     wanted = list(dict.fromkeys([*worked, *(builder.chain or (builder.assistant,))]))
@@ -207,20 +199,26 @@ def _lifted(view: PhaseView) -> list[float]:
     return [hold.until_mono_s for hold in view.holds.values() if hold.until_mono_s is not None]
 
 
-def _prepare(view: PhaseView, builder: Builder) -> Moved:
+def _prepare(view: PhaseView, builder: Step) -> Moved:
     args = {
         "branch": builder.branch,
         "base": view.state.base.commit,
-        "tips": tips(ancestors(builder, view.builders)),
+        "tips": tips(ancestors(builder, view.steps)),
         "set_up": not view.config.setup or _is_set_up(view, builder),
     }
-    spec = JobSpec(kind=JobKind.EFFECT, name="prepare", builder=builder.id, worktree=builder.id, args=args)
-    fields: dict[str, Any] = {"status": Status.PREPARING, "attempt": builder.attempt + 1, "note": "", "error": None,
-              "started_at": builder.started_at or view.now.wall}  # fmt: skip
+    spec = JobSpec(kind=JobKind.EFFECT, name="prepare", step=builder.id, worktree=builder.id, args=args)
+    fields: StepChange = {
+        "status": Status.RUNNING,
+        "stage": Stage.PREPARING,
+        "attempt": builder.attempt + 1,
+        "note": "",
+        "error": None,
+        "started_at": builder.started_at or view.now.wall,
+    }
     return fields, spec
 
 
-def _prepared(view: PhaseView, builder: Builder, result: JobResult, starting: Sequence[JobSpec]) -> Moved:
+def _prepared(view: PhaseView, builder: Step, result: JobResult, starting: Sequence[JobSpec]) -> Moved:
     """A worktree that was there before holds partial work, and is set up already if that ever succeeded."""
     base = str(result.data["base"])
     if emptied := result.data.get("emptied"):
@@ -233,24 +231,29 @@ def _prepared(view: PhaseView, builder: Builder, result: JobResult, starting: Se
     return {"feedback": builder.feedback, **fields, "base_commit": base}, job
 
 
-def _is_set_up(view: PhaseView, builder: Builder) -> bool:
-    runs = [job for job in view.jobs.values() if job.spec.builder == builder.id and job.spec.name == "setup"]
+def _is_set_up(view: PhaseView, builder: Step) -> bool:
+    runs = [job for job in view.jobs.values() if job.spec.step == builder.id and job.spec.name == "setup"]
     return bool(runs and runs[-1].result and runs[-1].result.ok)
 
 
-def _build(view: PhaseView, builder: Builder, _result: JobResult, starting: Sequence[JobSpec]) -> Moved:
+def _build(view: PhaseView, builder: Step, _result: JobResult, starting: Sequence[JobSpec]) -> Moved:
     if used := builder_budget(view.config, builder):
         spent = JobResult(ok=False, code="budget", message=f"it has used {used}", remedy=f"relay retry {builder.id}")
         return failed(builder, "build", spent, view.config, view.now), None
     choice = _choice(view, builder, starting)
     if choice.assistant is None:
-        waits = {"status": Status.RETRYING, "attempt": builder.attempt - 1, "retry_at_mono_s": None, "note": choice.why}
+        waits: StepChange = {
+            "status": Status.RETRYING,
+            "attempt": builder.attempt - 1,
+            "retry_at_mono_s": None,
+            "note": choice.why,
+        }
         return waits, None
     session = builder.session if choice.assistant == builder.assistant else None
     spec = JobSpec(
         kind=JobKind.ASSISTANT,
         name="build",
-        builder=builder.id,
+        step=builder.id,
         worktree=builder.id,
         role="builder",
         assistant=choice.assistant,
@@ -259,32 +262,32 @@ def _build(view: PhaseView, builder: Builder, _result: JobResult, starting: Sequ
         timeout_s=view.config.timeout_s,
         idle_timeout_s=view.config.idle_timeout_s,
     )
-    return {"status": Status.RUNNING, "note": "", "assistant": choice.assistant, "session": session}, spec
+    return {"stage": Stage.WORKING, "note": "", "assistant": choice.assistant, "session": session}, spec
 
 
-def _collect(_view: PhaseView, builder: Builder, result: JobResult, _: Sequence[JobSpec]) -> Moved:
+def _collect(_view: PhaseView, builder: Step, result: JobResult, _: Sequence[JobSpec]) -> Moved:
     said = str(result.data.get("text", "")).strip()
     args = {"branch": builder.branch, "base": builder.base_commit, "title": builder.component.title or builder.id,
             "report": plain(said), "questions": list(questions_of(said))}  # fmt: skip
-    fields: dict[str, Any] = {
-        "status": Status.VERIFYING,
+    fields: StepChange = {
+        "stage": Stage.VERIFYING,
         "losses": 0,
         "session": builder.session if result.session is None else result.session or None,
         "note": said.splitlines()[-1][:200] if said else "",
     }
-    return fields, JobSpec(kind=JobKind.EFFECT, name="collect", builder=builder.id, worktree=builder.id, args=args)
+    return fields, JobSpec(kind=JobKind.EFFECT, name="collect", step=builder.id, worktree=builder.id, args=args)
 
 
-def _collected(view: PhaseView, builder: Builder, result: JobResult, _: Sequence[JobSpec]) -> Moved:
-    tip = str(result.data["commit"])
+def _collected(view: PhaseView, builder: Step, result: JobResult, _: Sequence[JobSpec]) -> Moved:
+    commit = str(result.data["commit"])
     left_out = result.data.get("left_out")
     reach = Reach.model_validate(result.data.get("reach", {}))
-    fields = {"tip": tip, "verified": False, "reach": reach,
+    fields: StepChange = {"commit": commit, "verified": False, "reach": reach,
               **({"note": f"{left_out[0]} is Relay's own, and was left out"} if left_out else {})}  # fmt: skip
     if questions := view.jobs[builder.job or ""].spec.args.get("questions"):
         asks = JobResult(ok=False, code=QUESTION, message=f"it asks: {' '.join(questions)}", remedy=ANSWERING)
         return {**fields, **failed(builder, "build", asks, view.config, view.now)}, None
-    if tip == builder.base_commit and not view.config.allow_no_changes:
+    if commit == builder.base_commit and not view.config.allow_no_changes:
         ignored = result.data.get("ignored")
         what = f"a file, but for some that git ignores: {ignored}" if ignored else "a file"
         nothing = JobResult(ok=False, code="no_changes", message=f"it ended without changing {what}")
@@ -296,7 +299,7 @@ def _collected(view: PhaseView, builder: Builder, result: JobResult, _: Sequence
     return _done(view, builder, fields)
 
 
-def _outside(builder: Builder, reach: Reach) -> JobResult:
+def _outside(builder: Step, reach: Reach) -> JobResult:
     """The failure of a builder that changed what is not its own, with what to do about it."""
     base = builder.base_commit[:10]
     tail = "\n".join(
@@ -310,25 +313,25 @@ def _outside(builder: Builder, reach: Reach) -> JobResult:
     return JobResult(ok=False, code="outside_scope", message=sentence("it", reach), data={"tail": tail})
 
 
-def _verified(view: PhaseView, builder: Builder, result: JobResult, _: Sequence[JobSpec]) -> Moved:
+def _verified(view: PhaseView, builder: Step, result: JobResult, _: Sequence[JobSpec]) -> Moved:
     why = f"verify {AS_BEFORE}" if not result.ok else str(result.data.get("shadow", ""))
     return _done(view, builder, {"verified": not why, "failure": "", **({"note": why} if why else {})})
 
 
-def _done(view: PhaseView, builder: Builder, fields: Mapping[str, Any]) -> Moved:
+def _done(view: PhaseView, builder: Step, fields: StepChange) -> Moved:
     """It is built, unless a reviewer has to read it first."""
-    tip = str(fields.get("tip", builder.tip))
-    if view.config.review and tip != builder.base_commit:
-        return fields, _review.begin(builder, tip)
-    verified = bool(fields.get("verified", builder.verified))
-    return {**fields, "status": Status.BUILT, "verified": verified, "ended_at": view.now.wall, "feedback": ""}, None
+    commit = fields.get("commit", builder.commit)
+    if view.config.review and commit != builder.base_commit:
+        return fields, _review.begin(builder, commit)
+    verified = fields.get("verified", builder.verified)
+    return {**fields, "status": Status.DONE, "verified": verified, "ended_at": view.now.wall, "feedback": ""}, None
 
 
-def _command(view: PhaseView, builder: Builder, name: str, command: str) -> JobSpec:
+def _command(view: PhaseView, builder: Step, name: str, command: str) -> JobSpec:
     return JobSpec(
         kind=JobKind.COMMAND,
         name=name,
-        builder=builder.id,
+        step=builder.id,
         worktree=builder.id,
         command=command,
         timeout_s=view.config.command_timeout_s,
@@ -336,7 +339,7 @@ def _command(view: PhaseView, builder: Builder, name: str, command: str) -> JobS
 
 
 #: What follows a job that ended well, or as it did before anything was built, by its name.
-_AFTER: Mapping[str, Callable[[PhaseView, Builder, JobResult, Sequence[JobSpec]], Moved | None]] = {
+_AFTER: Mapping[str, Callable[[PhaseView, Step, JobResult, Sequence[JobSpec]], Moved | None]] = {
     "prepare": _prepared,
     "setup": _build,
     "build": _collect,
@@ -348,7 +351,7 @@ _AFTER: Mapping[str, Callable[[PhaseView, Builder, JobResult, Sequence[JobSpec]]
 }
 
 
-def _ask(broken: list[Builder]) -> AskCi:
+def _ask(broken: list[Step]) -> AskCi:
     if not broken:
         problem = Problem(code="nothing_built", message="Every builder was skipped.", remedy="relay cancel")
         return AskCi("fix_failure", problem.message, next_action="execution", error=problem)

@@ -13,8 +13,9 @@ from lib.config import Land
 from lib.contracts import AskCi, Change, Fail, Finish, Outcome, PhaseView, Proceed, Wait
 from lib.failures import report
 from lib.lineage import tips
-from lib.model import Builder, BuilderStatus, Component, Job, JobKind, JobResult, JobSpec, Problem, RunOutcome
+from lib.model import Component, Job, JobKind, JobResult, JobSpec, Problem, RunOutcome, Step
 from lib.paths import MERGED_WORKTREE
+from lib.steps import StepStatus
 from lib.verification import HINT, of_merged, unverified, verdict
 from phases._base import AS_BEFORE, as_before
 from phases._gate import reasons, remarks
@@ -32,7 +33,7 @@ class MergeBuildHandler:
     phases = ("merge_build",)
 
     def step(self, view: PhaseView) -> Outcome:
-        if not any(_has_work(builder) for builder in view.builders.values()):
+        if not any(builder.has_work for builder in view.steps.values()):
             return _nothing()
         if (waits := _vacating(view)) is not None:
             return waits
@@ -47,8 +48,8 @@ class MergeBuildHandler:
             return _look(view, merge.result)
         if not merge.result.ok:
             return _fix(view, merge.result, "Merging failed")
-        if changes := _changes(view, merge.result.data["merged"], BuilderStatus.BUILT, BuilderStatus.MERGED):
-            return Proceed(changes=changes)
+        if fresh := [name for name in merge.result.data["merged"] if _is_unmerged(view.steps[name])]:
+            return Proceed(changes=tuple(Change(name, {"merged": True}) for name in fresh))
         if conflict := merge.result.data.get("conflict"):
             return resolve(view, merge, conflict, _merge(view))
         for spec in _verification(view):
@@ -96,8 +97,8 @@ def _landing(view: PhaseView, done: Mapping[str, Job], merged: Mapping[str, Any]
         return Proceed(jobs=(_merge(view),), notes=(note,))
     if not land.result.ok:
         return _blocked(view, land.result)
-    if changes := _changes(view, view.builders, BuilderStatus.MERGED, BuilderStatus.LANDED):
-        return Proceed(changes=changes)
+    if fresh := [step.id for step in view.steps.values() if step.merged and not step.landed]:
+        return Proceed(changes=tuple(Change(name, {"landed": True}) for name in fresh))
     clean = done.get("clean")
     if clean is None:
         args = {"branch": view.state.base.branch}
@@ -144,8 +145,8 @@ def _merge(view: PhaseView) -> JobSpec:
         "branch": _branch(view),
         "base_branch": view.state.base.branch,
         "base": view.state.base.commit,
-        "tips": tips(builder for builder in view.builders.values() if _has_work(builder)),
-        "landed": any(builder.status is BuilderStatus.LANDED for builder in view.builders.values()),
+        "tips": tips(builder for builder in view.steps.values() if builder.has_work),
+        "landed": any(builder.landed for builder in view.steps.values()),
         "believed": _believed(view),
     }
     return JobSpec(kind=JobKind.EFFECT, name="merge", worktree=MERGED_WORKTREE, args=args)
@@ -157,8 +158,8 @@ def _believed(view: PhaseView) -> list[str]:
     return [str(result.data["tip"]) for result in found] if "check_branch" in view.answers else []
 
 
-def _has_work(builder: Builder) -> bool:
-    return bool(builder.tip) and builder.status in {BuilderStatus.BUILT, BuilderStatus.MERGED, BuilderStatus.LANDED}
+def _is_unmerged(step: Step) -> bool:
+    return step.status is StepStatus.DONE and not step.merged
 
 
 def _verification(view: PhaseView) -> list[JobSpec]:
@@ -183,7 +184,7 @@ def _verification(view: PhaseView) -> list[JobSpec]:
 
 
 def _parts(view: PhaseView) -> list[Component]:
-    return [builder.component for builder in view.builders.values() if _has_work(builder)]
+    return [builder.component for builder in view.steps.values() if builder.has_work]
 
 
 def _since(view: PhaseView, merge: Job) -> dict[str, Job]:
@@ -192,10 +193,6 @@ def _since(view: PhaseView, merge: Job) -> dict[str, Job]:
     begun = order.index(merge.id)
     newest = {name: view.last(name) for name in STEPS}
     return {name: job for name, job in newest.items() if job is not None and order.index(job.id) >= begun}
-
-
-def _changes(view: PhaseView, names: Any, old: BuilderStatus, new: BuilderStatus) -> tuple[Change, ...]:  # noqa: ANN401 - any iterable of ids
-    return tuple(Change(name, {"status": new}) for name in names if view.builders[name].status is old)
 
 
 def _branch(view: PhaseView) -> str:
@@ -214,7 +211,7 @@ def _nothing() -> AskCi:
 
 
 def _fix(view: PhaseView, result: JobResult, what: str) -> AskCi:
-    names = [builder.id for builder in view.builders.values() if _has_work(builder)]
+    names = [builder.id for builder in view.steps.values() if builder.has_work]
     others = f" (or {', '.join(names[:-1])})" if names[1:] else ""
     message = (
         f"{what}: {result.message}. Fix it in {_folder(view)} (no commit needed), then: relay retry. "

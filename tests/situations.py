@@ -12,8 +12,6 @@ from lib.config import Config
 from lib.events import Event
 from lib.model import (
     Base,
-    Builder,
-    BuilderStatus,
     Component,
     Job,
     JobKind,
@@ -22,12 +20,15 @@ from lib.model import (
     Problem,
     ProcessIdentity,
     State,
+    Step,
     Usage,
 )
 from lib.paths import Project
 from lib.process import now
 from lib.rundb import RunDB
 from lib.statefile import render
+from lib.steps import BuilderStatus
+from lib.upgrades import Kind, upgraded
 from orchestrator.fold import Engine, Run, present
 from orchestrator.home import make_home
 from orchestrator.record import save
@@ -54,26 +55,26 @@ def waiting(action: str, message: str, **fields: Any) -> State:
     return state(action_owner=Owner.CI, action_needed=action, message=message, **fields)
 
 
-def builder(name: str, status: BuilderStatus = BuilderStatus.RUNNING, *, minutes: float = 2, **fields: Any) -> Builder:
-    ended = status not in {BuilderStatus.PENDING, BuilderStatus.PREPARING, BuilderStatus.RUNNING,
-                           BuilderStatus.VERIFYING, BuilderStatus.RETRYING}  # fmt: skip
+def builder(name: str, status: BuilderStatus = BuilderStatus.RUNNING, *, minutes: float = 2, **fields: Any) -> Step:
+    ended = not (status.is_at_work or status in {BuilderStatus.PENDING, BuilderStatus.RETRYING})
     began = None if status is BuilderStatus.PENDING else now().wall - timedelta(minutes=minutes)
     usual = {
-        "id": name, "component": Component(id=name, title=name.title()), "status": status,
+        "id": name, "component": Component(id=name, title=name.title()),
+        **upgraded(Kind.STEP, {"status": status.value}, written=1),
         "branch": f"relay/{RUN}/{name}", "worktree": f".project/worktrees/{RUN}/{name}",
         "chain": ("claude",), "assistant": "claude",
         "attempt": 0 if began is None else 1, "attempts": 3, "base_commit": "" if began is None else "c" * 40,
-        "tip": "d" * 40 if ended else "", "started_at": began,
+        "commit": "d" * 40 if ended else "", "started_at": began,
         "ended_at": began + timedelta(minutes=minutes / 2) if began and ended else None,
     }  # fmt: skip
-    return Builder.model_validate({**usual, **fields})
+    return Step.model_validate({**usual, **fields})
 
 
 def job(name: str, of: str | None = None, **spec: Any) -> Job:
     """A job that is at work, of the builder `of` or of the run."""
     kind = spec.pop("kind", JobKind.ASSISTANT)
     return Job(
-        id=f"0001-{of or 'run'}-{name}", spec=JobSpec(kind=kind, name=name, builder=of, **spec), attempt=1, dispatch=1,
+        id=f"0001-{of or 'run'}-{name}", spec=JobSpec(kind=kind, name=name, step=of, **spec), attempt=1, dispatch=1,
         started_at=now().wall - timedelta(seconds=43), started_mono_s=0.0,
         process=ProcessIdentity(pid=7, start_ticks=1, boot_id="b"),
     )  # fmt: skip
@@ -81,7 +82,7 @@ def job(name: str, of: str | None = None, **spec: Any) -> Job:
 
 def view_of(
     stands: State,
-    builders: Sequence[Builder] = (),
+    builders: Sequence[Step] = (),
     jobs: Sequence[Job] = (),
     *,
     problem: Problem | None = None,
@@ -101,7 +102,7 @@ def view_of(
 def store(
     project: Project,
     stands: State,
-    builders: Sequence[Builder] = (),
+    builders: Sequence[Step] = (),
     jobs: Sequence[Job] = (),
     *,
     problem: Problem | None = None,
@@ -109,7 +110,7 @@ def store(
     prints: str = "",
 ) -> Run:
     """Saves the run as the orchestrator does, state.json included; each job at work has printed `prints`."""
-    at_work = {item.spec.builder: item.id for item in jobs}
+    at_work = {item.spec.step: item.id for item in jobs}
     known = [item.model_copy(update={"job": at_work.get(item.id)}) for item in builders]
     run = Run(stands, Config(), Engine(problem=problem), {item.id: item for item in known}, {i.id: i for i in jobs})
     make_home(project)
@@ -118,7 +119,7 @@ def store(
         save(db, None, run, events, now(), file_bytes=data)
     replace_file(project.state_file, data)
     for item in jobs:
-        folder = project.output_dir(stands.run, item.spec.builder, item.id)
+        folder = project.output_dir(stands.run, item.spec.step, item.id)
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "output.log").write_text(prints)
     return run

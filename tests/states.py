@@ -8,8 +8,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from lib.handback import Footprint, Known
-from lib.model import Base, BuilderLine, BuilderStatus, Owner, State
+from lib.model import Base, BuilderLine, Owner, State
 from lib.statefile import render
+from lib.steps import BuilderStatus
 
 START = datetime(2026, 1, 2, 10, 0, tzinfo=UTC)
 ACTIONS = ("design", "design_build", "retry", "skip", "cancel")

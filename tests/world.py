@@ -71,7 +71,7 @@ class World:
     def tick(self, *facts: Event, output: Mapping[str, Output] | None = None) -> Decision:
         before = self.run.copy()
         decision = decide(self.run, Seen(facts, output or {}), HANDLERS, self.now(), self.files.get)
-        assert (before.state, before.builders, before.jobs) == (self.run.state, self.run.builders, self.run.jobs)
+        assert (before.state, before.steps, before.jobs) == (self.run.state, self.run.steps, self.run.jobs)
         self.run, self.last = decision.run, decision
         self.events += decision.events
         self.started += decision.start
@@ -91,10 +91,10 @@ class World:
         self.settle(StateEdited(edit=Edit(**fields)))
 
     def statuses(self) -> dict[str, str]:
-        return {name: builder.status.value for name, builder in self.run.builders.items()}
+        return {name: step.shown.value for name, step in self.run.steps.items()}
 
     def names(self) -> list[str]:
-        return [f"{job.spec.builder or 'run'}:{job.spec.name}" for job in self.started]
+        return [f"{job.spec.step or 'run'}:{job.spec.name}" for job in self.started]
 
     def _answer(self, job: Job) -> list[Event]:
         events: list[Event] = []
@@ -118,7 +118,7 @@ class World:
             case "prepare":
                 return ok(base=args["base"], made=True)
             case "collect":
-                return ok(commit=f"c-{job.spec.builder}")
+                return ok(commit=f"c-{job.spec.step}")
             case "merge":
                 return ok(head="h", merged=[tip["id"] for tip in args["tips"]], conflict=None)
             case "brief_resolver":

@@ -71,7 +71,7 @@ def show(
     events = db.events(name)
     if for_machines(output, as_json):
         facts = [{"seq": row.seq, "at": row.at, "kind": row.kind, "data": _data(project, row.data)} for row in events]
-        builders = [_data(project, row.data) for row in stored.builders]
+        builders = [_data(project, row.data) for row in stored.steps]
         print_json({**_as_dict(stored.row), "builders": builders, "events": facts})
         return
     import sys

@@ -61,7 +61,7 @@ class Office:
         turns = {
             event["job"]["id"]: event["job"]["spec"]["assistant"]
             for event in self.relay.events("job_started")
-            if event["job"]["spec"]["builder"] == part and event["job"]["spec"]["name"] == "build"
+            if event["job"]["spec"]["step"] == part and event["job"]["spec"]["name"] == "build"
         }
         results = {event["job"]: event["result"]["code"] for event in self.relay.events("job_ended")}
         return [(turns[job], results[job]) for job in turns if job in results]

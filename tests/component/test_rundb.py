@@ -16,7 +16,7 @@ import pytest
 from lib.errors import RelayError
 from lib.migrations import VERSION
 from lib.paths import Project
-from lib.rundb import REVISIONS_KEPT, BuilderRow, Checkpoint, JobRow, Revision, RunDB, RunRow, StoreError
+from lib.rundb import REVISIONS_KEPT, Checkpoint, JobRow, Revision, RunDB, RunRow, StepRow, StoreError
 
 ROOT = Path(__file__).resolve().parents[2]
 AT = "2026-01-02T10:02:11Z"
@@ -78,18 +78,18 @@ def test_all_that_a_tick_decided_comes_back_as_it_was_given(project: Project) ->
             events=[(AT, "noted", '{"message":"one"}'), (AT, "noted", '{"message":"two"}')],
             header=header(dispatch=4),
             options={"parallel": 3},
-            builders=[BuilderRow("z", "{}"), BuilderRow("a", "{}")],
+            steps=[StepRow("z", "{}"), StepRow("a", "{}")],
             jobs=[JobRow("j2", 1, False, '{"n":2}'), JobRow("j1", 1, False, '{"n":1}')],
             file_bytes=b'{"rev": 1}\n',
             revision=revision,
             problem=problem,
         )
-        db.commit("run-1", builders=[BuilderRow("z", '{"status":"built"}')], jobs=[JobRow("j2", 1, True, '{"n":3}')])
+        db.commit("run-1", steps=[StepRow("z", '{"status":"built"}')], jobs=[JobRow("j2", 1, True, '{"n":3}')])
         stored = db.load("run-1")
     assert seq == 2
     assert stored.header == header(dispatch=4)
     assert stored.options == {"parallel": 3}
-    assert stored.builders == (BuilderRow("z", '{"status":"built"}'), BuilderRow("a", "{}"))
+    assert stored.steps == (StepRow("z", '{"status":"built"}'), StepRow("a", "{}"))
     assert stored.jobs == (JobRow("j2", 1, True, '{"n":3}'), JobRow("j1", 1, False, '{"n":1}'))
     assert stored.revisions == (revision,)
     assert stored.file_bytes == b'{"rev": 1}\n'
@@ -177,19 +177,19 @@ def test_only_the_last_revisions_are_kept(project: Project) -> None:
 
 def test_a_checkpoint_keeps_what_was_true_in_its_own_transaction(project: Project) -> None:
     with RunDB.open(project) as db:
-        db.commit("a", header=header(), builders=[BuilderRow("x", '{"n":1}')])
+        db.commit("a", header=header(), steps=[StepRow("x", '{"n":1}')])
         db.commit(
             "a",
             header=header(phase="execution"),
             events=[(AT, "noted", "{}")],
-            builders=[BuilderRow("x", '{"n":2}')],
+            steps=[StepRow("x", '{"n":2}')],
             checkpoint=Checkpoint("designed", AT, {"main": "c0ffee"}),
         )
-        db.commit("a", header=header(phase="storage"), builders=[BuilderRow("x", '{"n":3}')])
+        db.commit("a", header=header(phase="storage"), steps=[StepRow("x", '{"n":3}')])
         (made,) = db.checkpoints("a")
     assert (made.run, made.event_seq, made.label, made.at) == ("a", 1, "designed", AT)
     assert made.header["phase"] == "execution"
-    assert made.builders == (BuilderRow("x", '{"n":2}'),)
+    assert made.steps == (StepRow("x", '{"n":2}'),)
     assert made.commits == {"main": "c0ffee"}
 
 

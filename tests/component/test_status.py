@@ -14,9 +14,10 @@ from conftest import ROOT
 from situations import RUN, builder, job, state, store, waiting
 
 from lib.lock import InstanceLock, write_pid
-from lib.model import BuilderStatus, Problem
+from lib.model import Problem
 from lib.paths import Project, find_project
 from lib.process import identify
+from lib.steps import BuilderStatus
 from orchestrator.home import make_home
 from orchestrator.lastline import last_line
 

@@ -20,8 +20,9 @@ from eventually import eventually
 from situations import RUN, builder, state, store, waiting
 
 from lib.events import Asked, Event, Finished, Noted
-from lib.model import Builder, BuilderStatus, RunOutcome
+from lib.model import RunOutcome, Step
 from lib.paths import Project, find_project
+from lib.steps import BuilderStatus
 
 WATCH = (sys.executable, str(ROOT / "status.py"), "--watch")
 FOLLOWING = (
@@ -109,7 +110,7 @@ def on(terminal: Terminal, project: Project, *argv: str) -> Iterator[subprocess.
         yield running
 
 
-def goes_on(project: Project, event: Event, part: Builder | None = None, **fields: Any) -> None:
+def goes_on(project: Project, event: Event, part: Step | None = None, **fields: Any) -> None:
     store(project, state(**{"rev": 8, **fields}), [part or builder("a", BuilderStatus.LANDED)], events=[event])
 
 

@@ -26,7 +26,7 @@ CLAUDE = [
 
 
 def job(kind: JobKind = JobKind.ASSISTANT, result: JobResult | None = None, **spec: Any) -> Job:
-    told = JobSpec(kind=kind, **{"name": "build", "builder": "a", "assistant": "claude", "role": "builder", **spec})
+    told = JobSpec(kind=kind, **{"name": "build", "step": "a", "assistant": "claude", "role": "builder", **spec})
     start = datetime(2026, 1, 1, tzinfo=UTC)
     return Job(id="0001", attempt=2, dispatch=1, started_at=start, started_mono_s=0.0, result=result, spec=told)
 
@@ -89,9 +89,9 @@ def test_names_and_flags_choose_jobs(choice: Choice, taken: str) -> None:
         "build": job(),
         "verify": job(JobKind.COMMAND, bad, name="verify", role=""),
         "old": job().model_copy(update={"attempt": 1}),
-        "design": job(builder=None, name="design", role="architect"),
-        "merged": job(JobKind.COMMAND, builder=None, name="verify", role="", worktree="merged"),
-        "resolver": job(builder=None, name="resolve", role="resolver"),
-        "reviewer": job(builder="b", name="review", role="reviewer"),
+        "design": job(step=None, name="design", role="architect"),
+        "merged": job(JobKind.COMMAND, step=None, name="verify", role="", worktree="merged"),
+        "resolver": job(step=None, name="resolve", role="resolver"),
+        "reviewer": job(step="b", name="review", role="reviewer"),
     }
     assert " ".join(name for name, one in jobs.items() if choice.takes(one)) == taken

@@ -37,7 +37,7 @@ def failures(relay: Relay, name: str) -> list[str]:
 def feedback(relay: Relay) -> list[str]:
     """The feedback that each turn of the builder `bad` was given on those before."""
     turns = [event["job"]["spec"] for event in relay.events("job_started")]
-    return [turn["prompt"]["feedback"] for turn in turns if (turn["builder"], turn["name"]) == ("bad", "build")]
+    return [turn["prompt"]["feedback"] for turn in turns if (turn["step"], turn["name"]) == ("bad", "build")]
 
 
 def test_a_builder_that_fails_once_is_tried_again_and_lands(relay: Relay) -> None:
@@ -222,7 +222,7 @@ def test_a_setup_that_failed_is_run_again_before_its_builder_starts(relay: Relay
     begin(relay, [{"run": "test -e deps"}, *GOOD], "--setup", f"{flaked}; mkdir -p deps; touch deps/one", attempts=3)
     relay.over()
     names = [event["job"]["spec"]["name"] for event in relay.events("job_started")
-             if event["job"]["spec"]["builder"] == "bad"]  # fmt: skip
+             if event["job"]["spec"]["step"] == "bad"]  # fmt: skip
     assert names == ["prepare", "setup", "prepare", "setup", "build", "collect"]
     assert feedback(relay) == [""]
     assert not (relay.root / "deps").exists()

@@ -155,7 +155,7 @@ def _went_on(run: Relay, _: Done) -> bool:
 
 
 PROMISED: Mapping[str, Callable[[Relay, Done], Any]] = {
-    "builds it": lambda run, _: run.events("builder_added"),
+    "builds it": lambda run, _: run.events("step_added"),
     "lands it": lambda run, _: run.state()["outcome"] == "landed",
     "asks for a new design": lambda run, _: run.events("action_started")[-1]["feedback"],
     "ends the run, keeps the branches": lambda run, _: run.state()["outcome"] == "cancelled",

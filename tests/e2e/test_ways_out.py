@@ -81,7 +81,7 @@ def test_a_builder_is_reopened_by_the_failure_of_the_merged_tree(red: Relay, arg
     assert run_git(red.root, "show", "main:one.txt") == "1"
     jobs = [event["job"] for event in red.events("job_started")]
     turns = [job["spec"] for job in jobs if job["spec"]["name"] == "build"]
-    assert [turn["builder"] for turn in turns if turn["builder"] == "one"] == ["one"]
+    assert [turn["step"] for turn in turns if turn["step"] == "one"] == ["one"]
     told = turns[-1]["prompt"]["feedback"]
     assert told.startswith("they clash")
     assert "merged, verify failed" in told

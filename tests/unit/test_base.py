@@ -79,10 +79,10 @@ def test_what_fails_as_before_is_tried_once_more_and_then_lands_only_when_a_pers
     world.answers["verify"] = red(took="0.2s", command="(make check) && (own)")
     world.settle()
     assert world.statuses()["one"] == "retrying"
-    assert "fails just as it did before anything was built" in world.run.builders["one"].feedback
+    assert "fails just as it did before anything was built" in world.run.steps["one"].feedback
     retried(world)
     assert world.statuses() == {"one": "merged", "two": "merged"}
-    assert [(one.attempt, one.verified) for one in world.run.builders.values()] == [(2, False), (2, False)]
+    assert [(one.attempt, one.verified) for one in world.run.steps.values()] == [(2, False), (2, False)]
     assert world.run.state.action_needed == "approve_landing"
     assert "verify fails just as it did before anything was built" in world.run.state.message
     world.edit(action_owner=Owner.CODE)

@@ -54,7 +54,7 @@ def test_an_effect_that_the_machine_refuses_is_done_again_after_a_pause_and_noth
         world.mono_s = decision.wake_at_mono_s or 0.0
         assert [each.id for each in world.tick().start] == [job.id]
     assert [each for each in world.names() if each.endswith((":build", ":design", ":review"))] == turns
-    assert all(builder.attempt <= 1 for builder in world.run.builders.values())
+    assert all(builder.attempt <= 1 for builder in world.run.steps.values())
 
 
 def test_what_is_delayed_holds_the_run_open_and_ends_when_it_is_cancelled() -> None:
@@ -82,7 +82,7 @@ def test_a_step_of_relays_own_that_fails_is_done_again_alone(name: str) -> None:
     until_it_rests(world)
     assert world.run.state.outcome is RunOutcome.LANDED
     assert world.names().count("one:build") == world.names().count("two:build") == 1
-    assert [builder.attempt for builder in world.run.builders.values()] == [1, 1]
+    assert [builder.attempt for builder in world.run.steps.values()] == [1, 1]
 
 
 def test_a_design_that_can_not_be_written_is_written_again_and_no_other_is_asked_for() -> None:
@@ -120,7 +120,7 @@ def test_words_for_a_builder_ask_for_another_turn_whatever_failed() -> None:
     world.settle()
     world.answers["collect"] = world.usual
     world.edit(action_owner=Owner.CODE, action_needed="retry one", feedback="use less room")
-    turns = [job for job in world.started if job.spec.name == "build" and job.spec.builder == "one"]
+    turns = [job for job in world.started if job.spec.name == "build" and job.spec.step == "one"]
     assert [turn.spec.prompt["feedback"] for turn in turns] == ["", "use less room"]
 
 

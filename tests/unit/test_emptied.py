@@ -8,14 +8,14 @@ from lib.model import Job, JobResult
 
 
 def told(world: World) -> list[str]:
-    builds = [job for job in world.started if job.spec.name == "build" and job.spec.builder == "one"]
+    builds = [job for job in world.started if job.spec.name == "build" and job.spec.step == "one"]
     return [job.spec.prompt["feedback"] for job in builds]
 
 
 def cut_in_the_first_turn(**settings: object) -> World:
     def prepare(job: Job) -> JobResult:
         again = job.attempt > 1 or any(earlier.spec.name == "build" for earlier in world.started)
-        emptied = ["a.py", "b.py"] if job.spec.builder == "one" and again else []
+        emptied = ["a.py", "b.py"] if job.spec.step == "one" and again else []
         return ok(base=job.spec.args["base"], made=bool(emptied), emptied=emptied)
 
     def build(_job: Job) -> JobResult:

@@ -25,7 +25,7 @@ def builds(world: World) -> list[Job]:
 
 
 def asked_of(world: World) -> list[str]:
-    return [f"{job.spec.builder}:{job.spec.assistant}" for job in builds(world)]
+    return [f"{job.spec.step}:{job.spec.assistant}" for job in builds(world)]
 
 
 def later(world: World, seconds: float) -> None:
@@ -45,7 +45,7 @@ def test_a_limit_moves_the_builder_to_the_next_of_its_chain_in_the_same_worktree
     limit_of("codex", bad("rate_limit", "429").model_copy(update={"session": "c1"}), world)
     world.settle()
     assert asked_of(world) == ["one:codex", "one:claude", "two:claude", "three:claude"]
-    assert {builder.attempt for builder in world.run.builders.values()} == {1}
+    assert {builder.attempt for builder in world.run.steps.values()} == {1}
     again = builds(world)[1]
     assert (again.spec.session, again.spec.prompt["resumed"], again.spec.worktree) == (None, True, "one")
     assert world.run.state.outcome is RunOutcome.LANDED
@@ -57,7 +57,7 @@ def test_a_limit_holds_all_launches_of_that_assistant_until_its_time_and_then_tr
     limit_of("claude", bad("rate_limit", "usage limit").model_copy(update={"retry_at": reset}), world)
     world.settle()
     assert asked_of(world) == ["one:claude"]
-    assert "rate limited (usage limit), until 01:16:40 UTC" in world.run.builders["one"].note
+    assert "rate limited (usage limit), until 01:16:40 UTC" in world.run.steps["one"].note
     assert world.last is not None
     assert world.last.wake_at_mono_s == 4600
     later(world, 3599)
@@ -96,7 +96,7 @@ def test_limits_without_a_time_are_waited_for_ever_longer_and_count_once_for_all
         assert again.until_mono_s is not None
         assert again.strikes == strikes
         assert again.until_mono_s - world.mono_s >= 100
-    assert {builder.attempt for builder in world.run.builders.values()} == {0}
+    assert {builder.attempt for builder in world.run.steps.values()} == {0}
 
 
 @pytest.mark.parametrize("code", ["server", "network", "busy"])
@@ -109,7 +109,7 @@ def test_what_passes_soon_is_tried_again_soon_and_counts_no_attempt(code: str) -
     assert 10 <= until - world.mono_s <= 10 * 1.25
     world.answers["build"] = ok(text="done")
     later(world, until - world.mono_s)
-    assert {builder.attempt for builder in world.run.builders.values()} == {1}
+    assert {builder.attempt for builder in world.run.steps.values()} == {1}
     assert world.run.state.outcome is RunOutcome.LANDED
 
 
@@ -139,7 +139,7 @@ def test_a_component_names_its_own_assistants() -> None:
     world = world_of(assistant="claude", design={"components": parts})
     world.settle()
     assert sorted(asked_of(world)) == ["one:codex", "two:claude"]
-    assert world.run.builders["one"].chain == ("codex", "gemini")
+    assert world.run.steps["one"].chain == ("codex", "gemini")
 
 
 def test_a_limit_seen_in_mid_turn_holds_the_others_and_recovering_frees_them() -> None:
@@ -225,7 +225,7 @@ def test_after_a_final_answer_the_next_of_the_chain_goes_on_and_no_attempt_is_co
     asked = 3 if code == "refused" else 1  # a request of one builder may be refused, and that of another not
     assert asked_of(world).count("one:codex") == 1
     assert len([each for each in asked_of(world) if each.endswith("codex")]) == asked
-    assert {builder.attempt for builder in world.run.builders.values()} == {1}
+    assert {builder.attempt for builder in world.run.steps.values()} == {1}
     assert world.run.state.outcome is RunOutcome.LANDED
 
 
@@ -270,7 +270,7 @@ def test_a_conversation_that_is_spent_gives_way_to_a_new_one_and_counts_only_if_
     world.settle()
     later(world, 10)
     assert [job.spec.session for job in builds(world)] == [None, "s", None]
-    assert (world.run.builders["one"].attempt, world.run.state.outcome) == (2, RunOutcome.LANDED)
+    assert (world.run.steps["one"].attempt, world.run.state.outcome) == (2, RunOutcome.LANDED)
 
 
 # --- interruptions ---------------------------------------------------------------------------------------------------
@@ -285,7 +285,7 @@ def test_what_others_killed_counts_no_attempt_until_it_is_killed_each_time() -> 
     for _ in range(20):
         later(world, 100)
     assert len(builds(world)) == LOSSES + 2
-    assert world.run.builders["one"].status == "failed"
+    assert world.run.steps["one"].status == "failed"
 
 
 def goes_on(world: World, index: int) -> tuple[bool, bool, str]:
@@ -335,21 +335,19 @@ def test_a_failure_of_two_builders_alike_is_for_a_person_and_other_failures_are_
     world = world_of(assistant="codex", verify="make check", attempts=6)
     reports = {"one": ["no pytest"], "two": ["no pytest"], "three": ["E1", "E2"]}
     world.answers["verify"] = lambda job: (
-        bad("exit_nonzero", "no", tail=left.pop(0)) if (left := reports.get(job.spec.builder or "")) else ok()
+        bad("exit_nonzero", "no", tail=left.pop(0)) if (left := reports.get(job.spec.step or "")) else ok()
     )
     world.settle()
     for _ in range(5):
         later(world, 100)
-    assert {name: builder.attempt for name, builder in world.run.builders.items()} == {"one": 2, "two": 1, "three": 3}
+    assert {name: builder.attempt for name, builder in world.run.steps.items()} == {"one": 2, "two": 1, "three": 3}
     assert "two: verify: no; one fails in the same way" in world.run.state.message
 
 
 def test_what_fails_without_a_word_is_no_sign_of_a_common_cause() -> None:
     world = world_of(assistant="codex", verify="false", attempts=2)
     world.answers["verify"] = lambda job: (
-        bad("exit_nonzero", tail="It printed nothing.", printed=False)
-        if job.spec.builder and job.attempt == 1
-        else ok()
+        bad("exit_nonzero", tail="It printed nothing.", printed=False) if job.spec.step and job.attempt == 1 else ok()
     )
     world.settle()
     later(world, 100)
@@ -386,7 +384,7 @@ def test_no_turn_is_launched_beyond_a_builders_budget() -> None:
     world.run = new_run(gates={"design": "none"}, builder_max_tokens=100, verify="false", retry_delay_s=0)
     world.settle()
     assert len(builds(world)) == 1
-    error = world.run.builders["one"].error
+    error = world.run.steps["one"].error
     assert error is not None
     assert (error.code, world.run.state.action_needed) == ("budget", "fix_failure")
     assert "100 of 100 tokens" in error.message
@@ -408,4 +406,4 @@ def test_a_runs_budget_stops_every_turn_and_asks_whether_as_much_again_may_be_sp
     world.answers["build"] = ok(text="done")
     world.edit(action_owner=Owner.CODE)
     assert world.run.state.outcome is RunOutcome.LANDED
-    assert {builder.attempt for builder in world.run.builders.values()} == {1}
+    assert {builder.attempt for builder in world.run.steps.values()} == {1}

@@ -11,7 +11,6 @@ import pytest
 from lib import events as said
 from lib.model import (
     Base,
-    Builder,
     Component,
     Condition,
     Delay,
@@ -26,17 +25,19 @@ from lib.model import (
     ProcessIdentity,
     Progress,
     RunOutcome,
+    Step,
     Usage,
 )
+from lib.steps import Stage, StepStatus
 from lib.wording import sentence
 
 AT = datetime(2026, 1, 2, 10, 2, 11, tzinfo=UTC)
-BUILDER = Builder(
+BUILDER = Step(
     id="add", component=Component(id="add", title="Addition"), branch="b", worktree="w", assistant="claude", attempts=3
 )
 JOB = Job(
     id="j7",
-    spec=JobSpec(kind=JobKind.ASSISTANT, name="build", builder="add", assistant="claude"),
+    spec=JobSpec(kind=JobKind.ASSISTANT, name="build", step="add", assistant="claude"),
     attempt=2,
     dispatch=1,
     started_at=AT,
@@ -82,16 +83,18 @@ CASES: list[tuple[said.Event, str | None]] = [
     ),
     (said.VerbDone(verb="skip add", action="execution"), "skip add is done, building goes on"),
     (said.Finished(outcome=RunOutcome.LANDED, message="main is at c0ffee"), "finished, landed: main is at c0ffee"),
-    (said.BuilderAdded(builder=BUILDER), "add: added for claude: Addition"),
+    (said.StepAdded(step=BUILDER), "add: added for claude: Addition"),
     (
-        said.BuilderChanged(builder="add", changes={"status": "built", "verified": True, "note": "3 files"}),
+        said.StepChanged(step="add", changes={"status": StepStatus.DONE, "verified": True, "note": "3 files"}),
         "add: built (3 files, verified)",
     ),
     (
-        said.BuilderChanged(builder="add", changes={"status": "failed", "error": PROBLEM.model_dump(mode="json")}),
+        said.StepChanged(step="add", changes={"status": StepStatus.FAILED, "error": PROBLEM}),
         "add: failed: line 3 is not JSON",
     ),
-    (said.BuilderChanged(builder="add", changes={"session": "s", "error": None}), None),
+    (said.StepChanged(step="add", changes={"stage": Stage.VERIFYING, "note": ""}), "add: verifying"),
+    (said.StepChanged(step="add", changes={"merged": True}), "add: merged"),
+    (said.StepChanged(step="add", changes={"session": "s", "error": None}), None),
     (said.JobStarted(job=JOB), "add: build started by claude, attempt 2 [j7]"),
     (said.JobSpawned(job="j7", process=ProcessIdentity(pid=1, start_ticks=2, boot_id="b")), None),
     (said.JobProgressed(job="j7", progress=Progress(usage=Usage(input_tokens=7))), None),

@@ -6,8 +6,9 @@ import pytest
 from world import HANDLERS, World, bad, new_run, ok
 
 from lib.contracts import Advance, Proceed
-from lib.events import Advanced, Asked, BuilderChanged, JobEnded, Noted
-from lib.model import BuilderStatus, JobKind, Owner, RunOutcome
+from lib.events import Advanced, Asked, JobEnded, Noted, StepChanged
+from lib.model import JobKind, Owner, RunOutcome
+from lib.steps import StepStatus
 from orchestrator.fold import IllegalTransitionError, apply, present
 from orchestrator.machine import decide, legal_actions
 from orchestrator.turn import Output, Seen
@@ -68,14 +69,14 @@ def test_an_edited_design_is_validated_again() -> None:
     world.files["design.json"] = "{"
     world.edit(action_owner=Owner.CODE)
     assert (world.run.state.action_owner, world.run.state.action_needed) == (Owner.CI, "fix_failure")
-    assert not world.run.builders
+    assert not world.run.steps
 
 
 def test_a_dependent_starts_from_what_it_depends_on_and_not_before() -> None:
     world = approved()
     order = world.names()
     assert order.index("one:collect") < order.index("two:prepare")
-    prepare = next(job for job in world.started if job.spec.name == "prepare" and job.spec.builder == "two")
+    prepare = next(job for job in world.started if job.spec.name == "prepare" and job.spec.step == "two")
     assert prepare.spec.args["tips"] == [{"id": "one", "tip": "c-one", "title": "One"}]
 
 
@@ -98,14 +99,14 @@ def test_a_failure_is_retried_after_a_pause_with_what_it_printed() -> None:
     assert world.last.wake_at_mono_s > world.mono_s
     world.mono_s = world.last.wake_at_mono_s
     world.settle()
-    turns = [job for job in world.started if job.spec.name == "build" and job.spec.builder == "one"]
+    turns = [job for job in world.started if job.spec.name == "build" and job.spec.step == "one"]
     assert "no such module" in turns[1].spec.prompt["feedback"]
     assert turns[1].attempt == 2
 
 
 def test_attempts_are_bounded_and_ci_is_told_which_builder_failed() -> None:
     world = World(new_run(gates={"design": "none"}, attempts=1))
-    world.answers["build"] = lambda job: bad("exit_nonzero") if job.spec.builder == "one" else ok()
+    world.answers["build"] = lambda job: bad("exit_nonzero") if job.spec.step == "one" else ok()
     world.settle()
     assert world.statuses() == {"one": "failed", "two": "pending"}
     assert world.run.state.action_needed == "fix_failure"
@@ -114,17 +115,17 @@ def test_attempts_are_bounded_and_ci_is_told_which_builder_failed() -> None:
 
 def test_a_hand_back_after_a_failure_gives_another_round_with_the_words() -> None:
     world = World(new_run(gates={"design": "none"}, attempts=1))
-    world.answers["build"] = lambda job: bad("exit_nonzero") if job.attempt == 1 and job.spec.builder == "one" else ok()
+    world.answers["build"] = lambda job: bad("exit_nonzero") if job.attempt == 1 and job.spec.step == "one" else ok()
     world.settle()
     world.edit(action_owner=Owner.CODE, feedback="use the other module")
-    again = [job for job in world.started if job.spec.name == "build" and job.spec.builder == "one"][-1]
+    again = [job for job in world.started if job.spec.name == "build" and job.spec.step == "one"][-1]
     assert "use the other module" in again.spec.prompt["feedback"]
     assert world.run.state.outcome is RunOutcome.LANDED
 
 
 def test_skipping_goes_on_without_the_builder() -> None:
     world = World(new_run(gates={"design": "none"}, attempts=1))
-    world.answers["build"] = lambda job: bad("exit_nonzero") if job.spec.builder == "one" else ok()
+    world.answers["build"] = lambda job: bad("exit_nonzero") if job.spec.step == "one" else ok()
     world.settle()
     world.edit(action_owner=Owner.CODE, action_needed="skip one")
     assert world.statuses() == {"one": "skipped", "two": "landed"}
@@ -132,10 +133,10 @@ def test_skipping_goes_on_without_the_builder() -> None:
 
 def test_skipping_one_at_work_stops_it_and_the_action_goes_on() -> None:
     world = World(new_run(gates={"design": "none"}))
-    world.answers["build"] = lambda job: None if job.spec.builder == "one" else ok()
+    world.answers["build"] = lambda job: None if job.spec.step == "one" else ok()
     world.settle()
     world.edit(action_needed="skip one")
-    assert [job.spec.builder for job in world.stopped] == ["one"]
+    assert [job.spec.step for job in world.stopped] == ["one"]
     assert world.run.state.action_needed in {"execution", "none"}
     assert world.statuses()["one"] == "skipped"
 
@@ -149,7 +150,7 @@ def test_a_retry_of_one_at_work_waits_for_the_old_copy_to_end() -> None:
     assert len(builds) == 1, "a second copy must not start while the first is alive"
     world.answers["build"] = ok()
     world.settle(JobEnded(job=builds[0].id, result=bad("retry")))
-    assert [job.attempt for job in world.started if job.spec.name == "build" and job.spec.builder == "one"] == [1, 2]
+    assert [job.attempt for job in world.started if job.spec.name == "build" and job.spec.step == "one"] == [1, 2]
 
 
 def test_cancel_stops_what_runs_and_ends_the_run() -> None:
@@ -208,8 +209,8 @@ def test_no_change_at_all_is_a_failure() -> None:
     world = World(new_run(gates={"design": "none"}, attempts=1))
     world.answers["collect"] = lambda job: ok(commit=job.spec.args["base"])
     world.settle()
-    assert world.run.builders["one"].error is not None
-    assert world.run.builders["one"].error.code == "no_changes"
+    assert world.run.steps["one"].error is not None
+    assert world.run.steps["one"].error.code == "no_changes"
 
 
 def test_a_red_verification_is_not_built() -> None:
@@ -235,7 +236,7 @@ def test_a_conflict_goes_to_ci_and_the_hand_back_goes_on() -> None:
 
 
 def commands(world: World, builder: str | None) -> list[str]:
-    return [job.spec.command for job in world.started if job.spec.name == "verify" and job.spec.builder == builder]
+    return [job.spec.command for job in world.started if job.spec.name == "verify" and job.spec.step == builder]
 
 
 def test_the_merged_tree_is_verified_by_the_components_commands_where_the_run_has_none() -> None:
@@ -287,11 +288,11 @@ def test_an_attempt_that_is_not_verified_yet_is_not_verified_by_the_last_one() -
     world.answers["review"] = lambda _: ok(text=next(answers, '{"verdict": "accept"}'))
     world.design = {"components": [{"id": "a"}]}
     world.settle()
-    assert world.run.builders["a"].verified
+    assert world.run.steps["a"].verified
     world.answers["verify"] = None
     world.mono_s += 100
     world.settle()
-    assert (world.statuses(), world.run.builders["a"].verified) == ({"a": "verifying"}, False)
+    assert (world.statuses(), world.run.steps["a"].verified) == ({"a": "verifying"}, False)
 
 
 @pytest.mark.parametrize("code", ["stopped", "not_started", "rebooted", "lost"])
@@ -299,14 +300,14 @@ def test_an_attempt_that_is_not_verified_yet_is_not_verified_by_the_last_one() -
 def test_a_job_of_the_run_whose_end_says_nothing_is_started_again(name: str, code: str) -> None:
     world = World(new_run(gates={"design": "none"}, verify="true"))
     ends = iter([bad(code)])
-    world.answers[name] = lambda job: next(ends, None) or world.usual(job) if job.spec.builder is None else ok()
+    world.answers[name] = lambda job: next(ends, None) or world.usual(job) if job.spec.step is None else ok()
     world.settle()
     assert world.run.state.outcome is RunOutcome.LANDED
 
 
 def test_what_is_killed_again_and_again_goes_to_ci() -> None:
     world = World(new_run(gates={"design": "none"}, verify="true", attempts=2))
-    world.answers["verify"] = lambda job: bad("lost") if job.spec.builder is None else ok()
+    world.answers["verify"] = lambda job: bad("lost") if job.spec.step is None else ok()
     world.settle()
     assert world.run.state.action_needed == "fix_failure"
     assert [job.spec.worktree for job in world.started if job.spec.name == "verify"][-2:] == ["merged", "merged"]
@@ -357,7 +358,7 @@ def test_replaying_the_events_gives_the_run() -> None:
     for event in world.events:
         apply(start, event, world.now())
     assert (start.state, start.engine) == (world.run.state, world.run.engine)
-    assert start.builders.keys() == world.run.builders.keys()
+    assert start.builders.keys() == world.run.steps.keys()
 
 
 class Broken:
@@ -393,8 +394,8 @@ def test_an_edge_that_is_not_in_the_table_is_a_bug() -> None:
     world = World(new_run())
     world.settle()
     world.edit(action_owner=Owner.CODE)
-    event = BuilderChanged(builder="one", changes={"status": BuilderStatus.RUNNING})
-    with pytest.raises(IllegalTransitionError, match="landed → running"):
+    event = StepChanged(step="one", changes={"status": StepStatus.RUNNING})
+    with pytest.raises(IllegalTransitionError, match="done → running"):
         apply(world.run, event, world.now())
 
 
@@ -413,7 +414,7 @@ def test_what_a_builder_changed_of_anothers_files_is_told() -> None:
     parts = [{"id": "one", "files": ["one/**"]}, {"id": "two", "files": ["two.py", "shared.py"]}]
     world = World(new_run(gates={"design": "none"}), design={"components": parts})
     changed = {"one": ["one/a.py", "two.py", "free.txt"], "two": ["two.py"]}
-    world.answers["collect"] = lambda job: ok(commit=f"c-{job.spec.builder}", changed=changed[job.spec.builder or ""])
+    world.answers["collect"] = lambda job: ok(commit=f"c-{job.spec.step}", changed=changed[job.spec.step or ""])
     world.settle()
     assert warnings_of(world) == ["one changed files of two: two.py"]
 
@@ -441,7 +442,7 @@ def test_a_decision_on_one_builder_gives_the_others_no_new_attempts() -> None:
         assert world.statuses() == statuses
         assert world.run.state.action_needed == "fix_failure"
         assert world.run.state.action_owner is Owner.CI
-        attempts = [job.spec.builder for job in world.started if job.spec.name == "build"]
+        attempts = [job.spec.step for job in world.started if job.spec.name == "build"]
         assert attempts.count("two") == 1
     world.edit(action_owner=Owner.CODE)
-    assert [job.spec.builder for job in world.started if job.spec.name == "build"].count("two") == 2
+    assert [job.spec.step for job in world.started if job.spec.name == "build"].count("two") == 2

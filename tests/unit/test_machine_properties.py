@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from world import HANDLERS, World, bad, new_run, ok
 
 from lib.events import JobEnded, JobSpawned, StateEdited
-from lib.model import BuilderStatus, Edit, Job, JobKind, JobResult, Owner, ProcessIdentity, RunOutcome
+from lib.model import Edit, Job, JobKind, JobResult, Owner, ProcessIdentity, RunOutcome
+from lib.steps import StepStatus
 from orchestrator.machine import legal_actions
 
 CODES = ("exit_nonzero", "timeout", "lost", "stopped", "not_started", "rebooted", "conflict", "system")
@@ -43,22 +44,20 @@ def edits(world: World) -> list[Edit]:
         found = [Edit(action_needed="cancel")]
     found += [Edit(paused=not state.paused)]
     owner = {"action_owner": Owner.CODE} if state.action_owner is Owner.CI else {}
-    found += [
-        Edit(**owner, action_needed=f"{verb} {name}") for verb in ("retry", "skip") for name in world.run.builders
-    ]
+    found += [Edit(**owner, action_needed=f"{verb} {name}") for verb in ("retry", "skip") for name in world.run.steps]
     return found
 
 
 def check(world: World) -> None:
     run = world.run
-    live = Counter(job.spec.builder for job in run.live_jobs() if job.spec.builder)
+    live = Counter(job.spec.step for job in run.live_jobs() if job.spec.step)
     assert all(count == 1 for count in live.values()), "two live copies of a builder"
     assert len({job.id for job in world.started}) == len(world.started), "a job id was used twice"
-    for builder in run.builders.values():
-        done = {BuilderStatus.BUILT, BuilderStatus.MERGED, BuilderStatus.LANDED}
-        if builder.status in done:
-            assert builder.tip, "built without a commit"
-        if builder.status in {BuilderStatus.RUNNING, BuilderStatus.PREPARING, BuilderStatus.VERIFYING}:
+    for builder in run.steps.values():
+        if builder.status is StepStatus.DONE:
+            assert builder.commit, "built without a commit"
+        assert builder.merged or not builder.landed, "landed without being merged"
+        if builder.status is StepStatus.RUNNING:
             assert builder.job in run.jobs, "at work without a job"
     if run.state.outcome is RunOutcome.LANDED:
         landings = [job for job in run.jobs.values() if job.spec.name == "land" and job.result and job.result.ok]
@@ -96,5 +95,5 @@ def test_without_trouble_every_design_lands_each_builder_built_once(design: dict
     world.answers["verify"] = ok()
     world.settle()
     assert world.run.state.outcome is RunOutcome.LANDED
-    built = Counter(job.spec.builder for job in world.started if job.spec.name == "build")
+    built = Counter(job.spec.step for job in world.started if job.spec.name == "build")
     assert built == dict.fromkeys((part["id"] for part in design["components"]), 1)

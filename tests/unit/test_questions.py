@@ -35,7 +35,7 @@ def test_questions_are_the_end_of_a_message_and_nothing_else(text: str, question
 
 
 def turns(world: World, name: str, builder: str | None = None) -> list[Job]:
-    return [job for job in world.started if job.spec.name == name and job.spec.builder == builder]
+    return [job for job in world.started if job.spec.name == name and job.spec.step == builder]
 
 
 def test_the_architects_questions_are_asked_and_answered_in_its_conversation() -> None:
@@ -60,7 +60,7 @@ def test_a_builders_question_is_asked_at_once_and_the_answer_is_for_it_alone() -
         "one": [ok(text=ASKS).model_copy(update={"session": "s"}), ok(text="done")],
         "two": [bad("exit_nonzero"), ok(text="done")],
     }
-    world.answers["build"] = lambda job: answers[job.spec.builder or ""].pop(0)
+    world.answers["build"] = lambda job: answers[job.spec.step or ""].pop(0)
     world.settle()
     assert world.run.state.action_needed == "answer_questions"
     assert "one asks: which currency? which year?" in world.run.state.message
@@ -82,7 +82,7 @@ def asking(answers: dict[str, list[JobResult]], **settings: object) -> World:
     world = World(new_run(gates={"design": "none"}, assistant="codex", **settings), design=THREE)
 
     def next_answer(job: Job) -> JobResult:
-        left = answers.get(job.spec.builder or "", [])
+        left = answers.get(job.spec.step or "", [])
         return left.pop(0) if left else ok(text="done")
 
     world.answers["build"] = next_answer
@@ -95,7 +95,7 @@ def test_while_one_asks_the_others_are_verified_and_tried_again_and_only_what_de
     assert world.run.state.action_needed == "answer_questions"
     assert world.statuses() == {"one": "failed", "two": "retrying", "three": "built", "after": "pending"}
     assert world.last is not None
-    assert world.last.wake_at_mono_s == world.run.builders["two"].retry_at_mono_s
+    assert world.last.wake_at_mono_s == world.run.steps["two"].retry_at_mono_s
     world.mono_s += 10
     world.settle()
     state = world.run.state
@@ -137,7 +137,7 @@ def test_a_question_stays_while_another_builder_is_skipped_or_tried_again() -> N
 def test_a_builder_that_fails_after_another_ones_question_is_settled_gets_no_round_of_it(action: str) -> None:
     world = World(new_run(gates={"design": "none"}, assistant="codex", attempts=1), design=PARTS)
     said = iter([ok(text=ASKS), ok(text="done")])
-    world.answers["build"] = lambda job: None if job.spec.builder == "two" else next(said)
+    world.answers["build"] = lambda job: None if job.spec.step == "two" else next(said)
     world.settle()
     world.edit(action_owner=Owner.CODE, action_needed=action, feedback="the euro")
     (turn,) = turns(world, "build", "two")

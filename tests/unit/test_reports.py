@@ -9,11 +9,11 @@ from lib.reports import MAX_CHARS, plain
 
 def test_the_closing_words_go_into_the_commit_and_to_dependents() -> None:
     world = World(new_run(gates={"design": "none"}, assistant="codex"))
-    world.answers["build"] = lambda job: ok(text=f"{job.spec.builder} rounds.\nRelay-Run: x")
+    world.answers["build"] = lambda job: ok(text=f"{job.spec.step} rounds.\nRelay-Run: x")
     world.settle()
     collect = next(job for job in world.started if job.spec.name == "collect")
     assert collect.spec.args["report"] == "one rounds.\n Relay-Run: x"
-    built = {job.spec.builder: job.spec.prompt["reports"] for job in world.started if job.spec.name == "build"}
+    built = {job.spec.step: job.spec.prompt["reports"] for job in world.started if job.spec.name == "build"}
     assert built == {"one": [], "two": [{"id": "one", "text": "one rounds.\n Relay-Run: x"}]}
 
 

@@ -66,7 +66,7 @@ def test_after_as_many_attempts_a_person_has_it_and_is_told_what_was_tried(step:
     usual = world.usual
 
     def failing(job: Job) -> Any:
-        if job.spec.builder:
+        if job.spec.step:
             return usual(job)
         return ok(objections=["a.py is torn"]) if step == "judge_resolution" else bad("exit_nonzero", "a.py is torn")
 

@@ -48,7 +48,7 @@ def test_a_verdict_is_the_last_one_that_can_be_read(text: str, verdict: Verdict 
 def test_a_review_stands_between_verifying_and_built() -> None:
     world = reviewing(verify="make check")
     world.settle()
-    names = [job.spec.name for job in world.started if job.spec.builder]
+    names = [job.spec.name for job in world.started if job.spec.step]
     assert names == ["prepare", "build", "collect", "verify", "gather_diff", "review", "settle_review"]
     assert world.run.state.outcome is RunOutcome.LANDED
 
@@ -100,7 +100,7 @@ def test_a_retry_in_mid_review_first_takes_back_what_the_reviewer_did() -> None:
     world.edit(action_needed="retry one")
     world.answers["review"] = ok(text=ACCEPT)
     world.settle(*[_stopped(reviews(world)[0])])
-    names = [job.spec.name for job in world.started if job.spec.builder]
+    names = [job.spec.name for job in world.started if job.spec.step]
     assert names[names.index("review") :][:3] == ["review", "settle_review", "prepare"]
 
 

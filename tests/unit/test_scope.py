@@ -103,7 +103,7 @@ def world(**reaches: dict[str, Any]) -> World:
     made = World(new_run(gates={"design": "none"}, **reaches.pop("settings", {})), design={"components": parts})
 
     def collect(job: Any) -> Any:
-        return ok(commit=f"c-{job.spec.builder}-{job.attempt}", reach=reaches.get(job.spec.builder, {}))
+        return ok(commit=f"c-{job.spec.step}-{job.attempt}", reach=reaches.get(job.spec.step, {}))
 
     made.answers["collect"] = collect
     return made
@@ -143,7 +143,7 @@ def test_refuse_sends_it_back_with_the_files_as_a_counted_attempt() -> None:
     made.settle()
     made.mono_s += 100
     made.settle()
-    builder = made.run.builders["two"]
+    builder = made.run.steps["two"]
     assert (builder.status, builder.attempt) == ("failed", 2)
     assert builder.error is not None
     assert builder.error.code == "outside_scope"

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from situations import REQUIREMENT, RUN, SPENT, builder, state, view_of, waiting
 
 from lib.display import escaped, width
-from lib.model import BuilderStatus, Problem
+from lib.model import Problem
+from lib.steps import BuilderStatus
 from orchestrator.page import page
 from orchestrator.screen import Look
 from orchestrator.view import View

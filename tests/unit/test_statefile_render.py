@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from states import edited, line, state
 
-from lib.model import EDITABLE, BuilderStatus, Problem, State
+from lib.model import EDITABLE, Problem, State
 from lib.statefile import MAX_BUILDERS, MAX_STATE_BYTES, parse, render, schema
+from lib.steps import BuilderStatus
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXTS = st.text(st.characters(), max_size=50).flatmap(lambda text: st.integers(1, 3000).map(lambda n: text * n))

@@ -7,8 +7,8 @@ from world import World, bad, new_run, ok
 
 from lib.attempts import LOSSES, backoff_s
 from lib.config import Config
-from lib.events import BuilderChanged, JobEnded, JobProgressed, StateEdited
-from lib.model import BuilderStatus, Edit, JobResult, Owner, Progress, Usage
+from lib.events import JobEnded, JobProgressed, StateEdited, StepChanged
+from lib.model import Edit, JobResult, Owner, Progress, Usage
 from orchestrator.fold import present
 
 
@@ -16,15 +16,15 @@ def gated(**settings: object) -> World:
     return World(new_run(gates={"design": "none"}, **settings))
 
 
-@pytest.mark.parametrize("status", [BuilderStatus.MERGED, BuilderStatus.LANDED])
-def test_one_whose_work_is_merged_can_not_be_skipped(status: BuilderStatus) -> None:
+@pytest.mark.parametrize("status", ["merged", "landed"])
+def test_one_whose_work_is_merged_can_not_be_skipped(status: str) -> None:
     world = gated()
     world.answers["land"] = None
     world.settle()
-    if status is BuilderStatus.LANDED:
-        world.settle(BuilderChanged(builder="one", changes={"status": status}))
+    if status == "landed":
+        world.settle(StepChanged(step="one", changes={"landed": True}))
     world.edit(action_needed="skip one")
-    assert world.statuses()["one"] == status.value
+    assert world.statuses()["one"] == status
 
 
 @pytest.mark.parametrize(("held", "name", "status"), [("build", "two", "pending"), ("merge", "one", "built")])
@@ -72,11 +72,11 @@ def test_a_builder_that_fails_after_the_action_began_again_gets_no_round_that_no
 
 def test_a_cancel_makes_a_checkpoint() -> None:
     world = gated()
-    world.answers["build"] = lambda job: ok() if job.spec.builder == "one" else None
+    world.answers["build"] = lambda job: ok() if job.spec.step == "one" else None
     world.settle()
     decision = world.tick(StateEdited(edit=Edit(action_needed="cancel")))
     assert decision.checkpoint == "cancelled"
-    assert decision.run.builders["one"].tip == "c-one"
+    assert decision.run.steps["one"].tip == "c-one"
 
 
 def test_a_pause_before_another_attempt_is_never_longer_than_is_configured() -> None:
@@ -100,7 +100,7 @@ def test_a_turn_that_others_kill_is_begun_again_so_many_times_and_then_counts() 
 
 def test_a_budget_that_is_granted_counts_once() -> None:
     world = gated(max_cost_usd=1.0)
-    world.answers["build"] = lambda job: spent(ok(), 1.5) if job.spec.builder == "one" else None
+    world.answers["build"] = lambda job: spent(ok(), 1.5) if job.spec.step == "one" else None
     world.settle()
     assert world.run.state.action_needed == "extend_budget"
     world.edit(action_owner=Owner.CODE)

@@ -49,7 +49,7 @@ def test_a_builder_whose_tests_looked_at_other_code_is_not_verified_and_that_is_
     shadow = "x.pth makes Python import this project from your checkout"
     world = World(new_run(gates={"design": "none"}, verify="pytest"), answers={"verify": ok(shadow=shadow)})
     world.settle()
-    assert [builder.verified for builder in world.run.builders.values()] == [False, False]
-    assert world.run.builders["one"].note == shadow
+    assert [builder.verified for builder in world.run.steps.values()] == [False, False]
+    assert world.run.steps["one"].note == shadow
     assert world.run.state.action_needed == "approve_landing"
     assert shadow in world.run.state.message

@@ -8,8 +8,9 @@ from datetime import timedelta
 import pytest
 from situations import PID, RUN, SPENT, builder, job, state, view_of, waiting
 
-from lib.model import BuilderStatus, JobKind, Problem, Reach, State
+from lib.model import JobKind, Problem, Reach, State
 from lib.process import now
+from lib.steps import BuilderStatus
 from orchestrator.view import View, as_data
 
 CONFLICT = Problem(code="conflict", message="a conflicts", remedy="cd merged && git status")
@@ -151,8 +152,8 @@ def test_a_builder_that_changed_what_is_not_its_own_says_so() -> None:
 def test_the_steps_behind_a_builder_are_those_that_its_record_proves() -> None:
     parts = [
         builder("a", BuilderStatus.PENDING),
-        builder("b", BuilderStatus.RETRYING, tip=""),
-        builder("c", BuilderStatus.FAILED, tip="d" * 40),
+        builder("b", BuilderStatus.RETRYING, commit=""),
+        builder("c", BuilderStatus.FAILED, commit="d" * 40),
         builder("d", BuilderStatus.LANDED),
     ]
     assert [part.steps for part in view_of(state(), parts).builders] == [0, 1, 2, 5]

@@ -27,7 +27,7 @@ def run(answers: dict[str, Any], **settings: Any) -> World:
     ("answers", "settings", "asked", "remedy"),
     [
         ({}, {"gates": {"design": "person"}}, "approve_design", 'relay reject "words"'),
-        ({"verify": lambda job: ok() if job.spec.builder else bad("exit_nonzero")}, {"verify": "t"}, "fix_failure",
+        ({"verify": lambda job: ok() if job.spec.step else bad("exit_nonzero")}, {"verify": "t"}, "fix_failure",
          'relay retry one "words"'),
         ({"merge": bad("git_failed")}, {}, "fix_failure", 'relay retry one "words"'),
         ({"land": bad("checkout_dirty")}, {}, "clear_the_way", "relay approve"),

@@ -1,0 +1,81 @@
+"""Documents of the run database as earlier versions of Relay wrote them, brought to the format of this one. Pure.
+
+A document is the JSON of a step, a job, an event, or a run's header or configuration. Each row says in which format its
+documents are; every step of the chain knows the changes from one format to the next, for all kinds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+from typing import Any, Final
+
+Document = dict[str, Any]
+
+
+class Kind(StrEnum):
+    """The kinds of documents."""
+
+    STEP = "step"
+    JOB = "job"
+    EVENT = "event"
+    HEADER = "header"
+    CONFIG = "config"
+
+
+def upgraded(kind: Kind, document: Document, written: int) -> Document:
+    """The document, which was written in format `written`, in `FORMAT`."""
+    for change in _CHAIN[written - 1 :]:
+        if kind in change:
+            document = change[kind](document)
+    return document
+
+
+# --- from 1, of version 0.1, to 2 ------------------------------------------------------------------------------------
+
+#: The status of a step and what else is true of it, by the status of a builder, which had all in one.
+_STATUSES: Final[Mapping[str, Document]] = {
+    "preparing": {"status": "running", "stage": "preparing"},
+    "running": {"status": "running", "stage": "working"},
+    "verifying": {"status": "running", "stage": "verifying"},
+    "built": {"status": "done"},
+    "merged": {"status": "done", "merged": True},
+    "landed": {"status": "done", "merged": True, "landed": True},
+}
+
+
+def _fields_of_builder(builder: Document) -> Document:
+    """The fields of a step, or a change of them, by those of a builder."""
+    step = {key: value for key, value in builder.items() if key != "tip"}
+    if "tip" in builder:
+        step["commit"] = builder["tip"]
+    return step | _STATUSES.get(str(builder.get("status")), {})
+
+
+def _job_of_builder(job: Document) -> Document:
+    spec = {key: value for key, value in job["spec"].items() if key != "builder"}
+    return job | {"spec": spec | {"step": job["spec"]["builder"]}}
+
+
+def _event_of_builder(event: Document) -> Document:
+    match event["kind"]:
+        case "builder_added":
+            return {"kind": "step_added", "step": _fields_of_builder(event["builder"])}
+        case "builder_changed":
+            changes = _fields_of_builder(event["changes"])
+            return {"kind": "step_changed", "step": event["builder"], "changes": changes}
+        case "asked":
+            return {key: value for key, value in event.items() if key != "builders"} | {
+                "steps": event.get("builders", [])
+            }
+        case "job_started":
+            return event | {"job": _job_of_builder(event["job"])}
+        case _:
+            return event
+
+
+_CHAIN: Final[tuple[Mapping[Kind, Callable[[Document], Document]], ...]] = (
+    {Kind.STEP: _fields_of_builder, Kind.JOB: _job_of_builder, Kind.EVENT: _event_of_builder},
+)
+#: The format in which this version writes.
+FORMAT: Final = len(_CHAIN) + 1
