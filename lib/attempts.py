@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from lib.config import Config
 from lib.display import counted
 from lib.failures import digest, last_lines, report, without_command
-from lib.model import Job, JobResult, Now, Problem, Step, StepChange
+from lib.jobs import Job, JobResult
+from lib.model import Now, Problem, Step, StepChange
 from lib.passing import DISK_FULL, pause_s
 from lib.steps import StepStatus
 
@@ -61,7 +62,7 @@ def failed(
         remedy=result.remedy or f"relay logs {builder.id}",
         action=step,
         at=now.wall,
-        report=report(result.data),
+        report=report(result),
     )
     fields: StepChange = {
         "error": problem,
@@ -118,7 +119,7 @@ def _is_uncounted(builder: Step, step: str, result: JobResult) -> bool:
 
 def _named(step: str, result: JobResult) -> str:
     """The step, with its command if it is one."""
-    command = " ".join(str(result.data.get("command", "")).split())
+    command = " ".join(result.command.split())
     return f"{step} ({command[:COMMAND_CHARS]})" if command else step
 
 
@@ -126,7 +127,7 @@ def failure_digest(step: str, result: JobResult) -> str:
     """The digest of a command's failure, by its exit and what it printed; empty for any other end."""
     if step not in COMMANDS or result.code != "exit_nonzero":
         return ""
-    return digest(without_command(result.data) or result.message)
+    return digest(without_command(result) or result.message)
 
 
 def _came_back(builder: Step, failure: str, result: JobResult, others: Iterable[Step]) -> str:
@@ -134,7 +135,7 @@ def _came_back(builder: Step, failure: str, result: JobResult, others: Iterable[
     if failure and failure == builder.failure:
         return "; it came back unchanged"
     same = [other.id for other in others if other.id != builder.id and failure and failure == other.failure]
-    return f"; {same[0]} fails in the same way" if same and result.data.get("printed", True) else ""
+    return f"; {same[0]} fails in the same way" if same and result.printed else ""
 
 
 def backoff_s(config: Config, attempt: int, salt: str) -> float:
@@ -175,6 +176,6 @@ def another_round(builder: Step, words: str, config: Config) -> StepChange:
 
 def _feedback(step: str, result: JobResult) -> str:
     """Feedback for the next attempt: the step and how it failed, then the end of what a command printed, if any."""
-    tail = str(result.data.get("tail", "")).strip()
+    tail = result.tail.strip()
     said = f"{step} failed: {result.message}"
     return f"{said}\n\n{tail}" if tail else said

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from lib.config import Config
-from lib.model import Job, Problem, Step, Usage
+from lib.jobs import Job
+from lib.model import Problem, Step, Usage
 
 
 def run_budget(config: Config, times: int, own: Usage, builders: Iterable[Step], jobs: Iterable[Job]) -> Problem | None:

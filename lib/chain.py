@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from lib.attempts import MODEL, QUESTION, REFUSED
 from lib.budget import run_budget
 from lib.contracts import AskCi, Outcome, PhaseView, Wait
-from lib.model import Hold, Job, JobKind, JobSpec, Now, Problem
+from lib.jobs import AssistantTurn, Hold, Job, JobSpec
+from lib.model import Now, Problem
 
 EXTEND_BUDGET = "extend_budget"
 #: What ci is asked when an assistant asks, and what answers it.
@@ -118,10 +119,10 @@ def _hold_of(view: PhaseView, assistant: str, starting: Iterable[JobSpec]) -> Ho
 def _refusal(view: PhaseView, assistant: str, name: str, builder: str | None) -> Hold | None:
     """The refusal of such a turn, since a person handed back last, as what keeps the assistant from another one."""
     for job in view.jobs.values():
-        spec, result = job.spec, job.result
+        result = job.result
         if result is None or result.code != REFUSED or job.dispatch != view.dispatch:
             continue
-        if (spec.name, spec.step, spec.assistant) == (name, builder, assistant):
+        if (job.spec.name, job.spec.step, job.assistant) == (name, builder, assistant):
             return Hold(code=REFUSED, reason=f"its service refuses the request ({result.message})",
                         remedy=f"relay logs {builder}" if builder else "relay logs", since_mono_s=0.0,
                         boot_id=view.now.boot_id)  # fmt: skip
@@ -130,13 +131,10 @@ def _refusal(view: PhaseView, assistant: str, name: str, builder: str | None) ->
 
 def _tried(view: PhaseView, name: str, hold: Hold, starting: Iterable[JobSpec]) -> bool:
     """True if a turn of the assistant is being tried since its hold ran out, and has not been answered."""
-    if any(program(spec.assistant) == name for spec in starting):
+    if any(isinstance(spec, AssistantTurn) and program(spec.assistant) == name for spec in starting):
         return True
     return any(
-        job.result is None
-        and job.spec.kind is JobKind.ASSISTANT
-        and program(job.spec.assistant) == name
-        and is_later(job, hold, view.now)
+        job.result is None and job.turn is not None and program(job.assistant) == name and is_later(job, hold, view.now)
         for job in view.jobs.values()
     )
 

@@ -9,7 +9,8 @@ from typing import Any, Protocol, runtime_checkable
 
 from lib.attempts import LOST, UNJUDGED
 from lib.config import Config
-from lib.model import NO_ACTION, Hold, Job, JobResult, JobSpec, Now, Problem, RunOutcome, State, Step, StepChange, Usage
+from lib.jobs import Hold, Job, JobResult, JobSpec
+from lib.model import NO_ACTION, Now, Problem, RunOutcome, State, Step, StepChange, Usage
 
 # --- phase handlers --------------------------------------------------------------------------------------------------
 

@@ -6,21 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from lib.model import (
-    Base,
-    Delay,
-    Edit,
-    Hold,
-    Job,
-    JobResult,
-    Problem,
-    ProcessIdentity,
-    Progress,
-    RunOutcome,
-    Step,
-    StepChange,
-    Value,
-)
+from lib.jobs import Delay, Hold, Job, JobResult, ProcessIdentity, Progress
+from lib.model import Base, Edit, Problem, RunOutcome, Step, StepChange, Value
 
 
 class RunStarted(Value):
@@ -32,6 +19,7 @@ class RunStarted(Value):
     base: Base
     phase: str
     action: str
+    warnings: tuple[str, ...] = ()
 
 
 class OrchestratorStarted(Value):

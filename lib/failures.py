@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
+
+from lib.jobs import JobResult
 
 SHOWN_LINES: Final = 3
 SHOWN_CHARS: Final = 160
@@ -36,18 +37,15 @@ def last_lines(report: str) -> str:
     return " | ".join(lines[-SHOWN_LINES:])
 
 
-def report(data: Mapping[str, Any]) -> tuple[str, ...]:
-    """The command of a failed job with its exit, if it was one, and the last lines of what it printed.
-
-    `data` is that of its result.
-    """
-    command = " ".join(str(data.get("command", "")).split())
-    lines = [line.rstrip() for line in without_command(data).splitlines() if line.strip()]
+def report(result: JobResult) -> tuple[str, ...]:
+    """The command of a failed job with its exit, if it was one, and the last lines of what it printed."""
+    command = " ".join(result.command.split())
+    lines = [line.rstrip() for line in without_command(result).splitlines() if line.strip()]
     head = [f"$ {command}", *lines[:1]] if command else []
     shown = [*head, *lines[max(len(head) - 1, 0) :][-REPORT_LINES:]]
     return tuple(line if len(line) <= SHOWN_CHARS else f"{line[: SHOWN_CHARS - 1]}…" for line in shown)
 
 
-def without_command(data: Mapping[str, Any]) -> str:
+def without_command(result: JobResult) -> str:
     """The report of a failed job without its command: how it ended, then what it printed."""
-    return str(data.get("tail", "")).removeprefix(f"$ {data.get('command', '')}\n")
+    return result.tail.removeprefix(f"$ {result.command}\n")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 from lib.design import order
+from lib.effects import Tip
 from lib.globs import overlap
 from lib.model import Step
 
@@ -25,14 +25,14 @@ def ancestors(builder: Step, builders: Mapping[str, Step]) -> list[Step]:
     return list(found.values())
 
 
-def tips(builders: Iterable[Step]) -> list[dict[str, Any]]:
-    """The work to be merged: `id`, `tip` and `title` of each builder that has any, after those that it depends on.
+def tips(builders: Iterable[Step]) -> tuple[Tip, ...]:
+    """The work to be merged: that of each builder that has any, after those that it depends on.
 
     Merging is deterministic, so what a dependent builder starts from are the commits that the run's branch gets too.
     """
     known = {builder.id: builder for builder in builders if builder.commit}
     ordered = order([builder.component for builder in known.values()])
-    return [{"id": name, "tip": known[name].commit, "title": known[name].component.title or name} for name in ordered]
+    return tuple(Tip(id=name, tip=known[name].commit, title=known[name].component.title or name) for name in ordered)
 
 
 def trespasses(builder: Step, changed: Sequence[str], builders: Iterable[Step]) -> list[str]:

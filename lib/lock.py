@@ -30,7 +30,7 @@ from lib.taken import is_taken_by_jobs, put_aside
 if TYPE_CHECKING:
     import socket
 
-    from lib.model import ProcessIdentity
+    from lib.jobs import ProcessIdentity
     from lib.paths import Project
 
 STATE_LOCK_TIMEOUT_S: Final = 10.0

@@ -104,6 +104,7 @@ MIGRATIONS: Final = (
         "ALTER TABLE events ADD COLUMN format INTEGER NOT NULL DEFAULT 1",
         "ALTER TABLE checkpoints ADD COLUMN format INTEGER NOT NULL DEFAULT 1",
         "ALTER TABLE checkpoints RENAME COLUMN builders TO steps",
+        "ALTER TABLE events ADD COLUMN mono_s REAL NOT NULL DEFAULT 0.0",
     ),
 )
 VERSION: Final = len(MIGRATIONS)
@@ -136,8 +137,11 @@ def migrate(connection: sqlite3.Connection, path: Path) -> None:
 def show_as_migrated(connection: sqlite3.Connection, version: int) -> None:
     """Gives a reader of an older schema that of this version, by views that only this connection has."""
     if version == 1:
-        for table, old in (("runs", "runs"), ("steps", "builders"), ("jobs", "jobs"), ("events", "events")):
-            connection.execute(f"CREATE TEMP VIEW {table} AS SELECT *, 1 AS format FROM main.{old}")  # noqa: S608 - names of ours
-        connection.execute(
-            "CREATE TEMP VIEW checkpoints AS SELECT *, builders AS steps, 1 AS format FROM main.checkpoints"
-        )
+        for table, old, more in (
+            ("runs", "runs", ""),
+            ("steps", "builders", ""),
+            ("jobs", "jobs", ""),
+            ("events", "events", ", 0.0 AS mono_s"),
+            ("checkpoints", "checkpoints", ", builders AS steps"),
+        ):
+            connection.execute(f"CREATE TEMP VIEW {table} AS SELECT *, 1 AS format{more} FROM main.{old}")  # noqa: S608 - names of ours

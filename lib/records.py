@@ -15,13 +15,17 @@ if TYPE_CHECKING:
 
 
 class EventRow(NamedTuple):
-    """One event as stored: `seq` grows over all runs of the database, `data` is the event's JSON."""
+    """One event as stored: `seq` grows over all runs of the database, `data` is the event's JSON.
+
+    It was recorded at `at` (ISO 8601) and `mono_s` (CLOCK_BOOTTIME seconds; 0 in a run of version 0.1).
+    """
 
     seq: int
     at: str
     run: str
     kind: str
     data: str
+    mono_s: float = 0.0
 
 
 class StepRow(NamedTuple):

@@ -19,7 +19,8 @@ from lib.paths import user_state_dir
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from lib.model import ProcessIdentity, State
+    from lib.jobs import ProcessIdentity
+    from lib.model import State
     from lib.paths import Project
 
 _REQUIREMENT_CHARS: Final = 200

@@ -18,7 +18,7 @@ _TRAILER: Final = re.compile(r"^(Relay-|Signed-off-by:|Co-authored-by:)", re.IGN
 def report_of(view: PhaseView, builder: Step) -> str:
     """The closing words of the newest turn of a builder that ended well."""
     turns = [job for job in view.jobs.values() if job.spec.step == builder.id and job.spec.name == "build"]
-    said = [str(job.result.data.get("text", "")) for job in turns if job.result and job.result.ok]
+    said = [job.result.text for job in turns if job.result and job.result.ok]
     return plain(said[-1]) if said else ""
 
 

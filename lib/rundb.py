@@ -103,6 +103,7 @@ class RunDB:
         run: str,
         *,
         events: Iterable[tuple[str, str, str]] = (),
+        mono_s: float = 0.0,
         header: Mapping[str, Any] | None = None,
         options: Mapping[str, Any] | None = None,
         steps: Iterable[StepRow] = (),
@@ -114,9 +115,9 @@ class RunDB:
     ) -> int:
         """Writes all that one tick decided, in one transaction, and returns the seq of the newest event of all runs.
 
-        `events` are (at, kind, JSON). `header` is JSON-like, with at least the keys of `State` that `RunRow` shows; the
-        first one makes the run, and `problem` is stored with it (None clears). Steps and jobs are those that
-        changed. What is not given stays as it was. Raises `StoreError`; then nothing was written.
+        `events` are (at, kind, JSON), all of the instant `mono_s`. `header` is JSON-like, with at least the keys of
+        `State` that `RunRow` shows; the first one makes the run, and `problem` is stored with it (None clears). Steps
+        and jobs are those that changed. What is not given stays as it was. Raises `StoreError`: nothing was written.
         """
         with self._writing() as db:
             if header is not None:
@@ -126,8 +127,8 @@ class RunDB:
             if file_bytes is not None:
                 db.execute("UPDATE runs SET file_bytes = ? WHERE id = ?", (file_bytes, run))
             db.executemany(
-                "INSERT INTO events (run, at, kind, data, format) VALUES (?, ?, ?, ?, ?)",
-                ((run, *event, FORMAT) for event in events),
+                "INSERT INTO events (run, at, kind, data, mono_s, format) VALUES (?, ?, ?, ?, ?, ?)",
+                ((run, *event, mono_s, FORMAT) for event in events),
             )
             db.executemany(
                 "INSERT INTO steps (run, id, data, format) VALUES (?, ?, ?, ?)"

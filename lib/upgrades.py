@@ -44,6 +44,10 @@ _STATUSES: Final[Mapping[str, Document]] = {
 }
 
 
+def _step_of_builder(builder: Document) -> Document:
+    return {"stage": "", "merged": False, "landed": False} | _fields_of_builder(builder)
+
+
 def _fields_of_builder(builder: Document) -> Document:
     """The fields of a step, or a change of them, by those of a builder."""
     step = {key: value for key, value in builder.items() if key != "tip"}
@@ -52,15 +56,36 @@ def _fields_of_builder(builder: Document) -> Document:
     return step | _STATUSES.get(str(builder.get("status")), {})
 
 
+#: The keys of a job's task beside those that all have, by its kind; it had all of them.
+_KEYS: Final[Mapping[str, tuple[str, ...]]] = {
+    "assistant": ("role", "assistant", "prompt", "session", "timeout_s", "idle_timeout_s"),
+    "command": ("command", "env", "timeout_s", "idle_timeout_s"),
+    "effect": ("args",),
+}
+#: What every kind of result has for itself now, and had among its data, where an effect's may have the same name.
+_OUT_OF_DATA: Final[Mapping[str, type]] = {
+    **dict.fromkeys(("text", "tail", "command", "shadow"), str),
+    **dict.fromkeys(("printed", "kept"), bool),
+}
+
+
 def _job_of_builder(job: Document) -> Document:
-    spec = {key: value for key, value in job["spec"].items() if key != "builder"}
-    return job | {"spec": spec | {"step": job["spec"]["builder"]}}
+    old = job["spec"]
+    spec = {key: old[key] for key in ("kind", "name", "worktree", *_KEYS[old["kind"]]) if key in old}
+    result = _result_with_data(job["result"]) if job.get("result") else None
+    return job | {"spec": spec | {"step": old["builder"]}, "result": result}
+
+
+def _result_with_data(result: Document) -> Document:
+    data = dict(result.get("data", {}))
+    own = {key: data.pop(key) for key, kind in _OUT_OF_DATA.items() if isinstance(data.get(key), kind)}
+    return result | own | {"warnings": data.pop("told", []), "data": data}
 
 
 def _event_of_builder(event: Document) -> Document:
     match event["kind"]:
         case "builder_added":
-            return {"kind": "step_added", "step": _fields_of_builder(event["builder"])}
+            return {"kind": "step_added", "step": _step_of_builder(event["builder"])}
         case "builder_changed":
             changes = _fields_of_builder(event["changes"])
             return {"kind": "step_changed", "step": event["builder"], "changes": changes}
@@ -70,12 +95,14 @@ def _event_of_builder(event: Document) -> Document:
             }
         case "job_started":
             return event | {"job": _job_of_builder(event["job"])}
+        case "job_ended":
+            return event | {"result": _result_with_data(event["result"])}
         case _:
             return event
 
 
 _CHAIN: Final[tuple[Mapping[Kind, Callable[[Document], Document]], ...]] = (
-    {Kind.STEP: _fields_of_builder, Kind.JOB: _job_of_builder, Kind.EVENT: _event_of_builder},
+    {Kind.STEP: _step_of_builder, Kind.JOB: _job_of_builder, Kind.EVENT: _event_of_builder},
 )
 #: The format in which this version writes.
 FORMAT: Final = len(_CHAIN) + 1

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from lib.events import Finished, StepChanged, VerbDone
-from lib.model import Job, RunOutcome
+from lib.jobs import Job
+from lib.model import RunOutcome
 from lib.steps import StepStatus
 from orchestrator.fold import Run
 from orchestrator.turn import Turn

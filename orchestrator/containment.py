@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Final
 from lib.config import Config, Sandbox
 from lib.contracts import Launch
 from lib.errors import RelayError
-from lib.model import JobKind
 from lib.paths import Project
 from lib.removal import remove_whole
 from lib.sandbox import (
@@ -101,8 +100,8 @@ class Site:
             keep=self.keep,
             home=Path.home(),
             files=work.files,
-            reviews=work.job.spec.role in READERS or work.job.spec.worktree is None,
-            is_assistant=work.job.spec.kind is JobKind.ASSISTANT,
+            reviews=work.job.role in READERS or work.job.spec.worktree is None,
+            is_assistant=work.job.turn is not None,
             own=start.folders,
             granted=config.sandbox_write,
             programs=programs_on(os.environ.get("PATH", "")),

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 from lib.atomic import Changed, exchange
 from lib.design import DESIGN_INVALID
 from lib.errors import RelayError, UsageError
+from lib.jobs import ProcessIdentity
 from lib.lock import InstanceLock, holder, state_lock
-from lib.model import Edit, Owner, ProcessIdentity, State
+from lib.model import Edit, Owner, State
 from lib.names import quote
 from lib.paths import Project
 from lib.process import freeze, identify, stop_trees, thaw, watch_fd

@@ -14,9 +14,10 @@ from dataclasses import replace
 from lib.contracts import PhaseHandler
 from lib.errors import RelayError
 from lib.events import Event, JobEnded, JobStopping, OrchestratorStarted, OrchestratorStopped, StateEdited
+from lib.jobs import ProcessIdentity
 from lib.lock import InstanceLock, remove_pid, state_lock, write_pid
 from lib.log import Sinks
-from lib.model import Edit, Now, ProcessIdentity
+from lib.model import Edit, Now
 from lib.paths import Project
 from lib.plainfile import NotPlainError, read_plain
 from lib.process import identify, now

@@ -28,28 +28,14 @@ from lib.events import (
     JobStopping,
     ProblemFound,
     ProblemMended,
+    RunStarted,
     StateEdited,
     StepAdded,
     StepChanged,
     VerbDone,
 )
-from lib.model import (
-    NO_ACTION,
-    BuilderLine,
-    Condition,
-    Delay,
-    Hold,
-    Job,
-    JobKind,
-    Now,
-    Owner,
-    Problem,
-    Progress,
-    State,
-    Step,
-    Usage,
-    Value,
-)
+from lib.jobs import Condition, Delay, Hold, Job, Progress
+from lib.model import NO_ACTION, BuilderLine, Now, Owner, Problem, State, Step, Usage, Value
 from lib.steps import TRANSITIONS, StepStatus
 from lib.wording import beyond
 
@@ -91,6 +77,25 @@ class Run:
 
     def live_jobs(self) -> list[Job]:
         return [job for job in self.jobs.values() if job.result is None]
+
+
+def begin(event: RunStarted, config: Config, now: Now) -> Run:
+    """A new run."""
+    state = State(
+        rev=1,
+        run=event.run,
+        workflow=event.workflow,
+        instance=event.instance,
+        requirement=event.requirement,
+        phase=event.phase,
+        action_owner=Owner.CODE,
+        action_needed=event.action,
+        message=f"{event.action} is about to start",
+        base=event.base,
+        created_at=now.wall,
+        updated_at=now.wall,
+    )
+    return Run(state=state, config=config, engine=Engine(warnings=event.warnings))
 
 
 def apply(run: Run, event: Event, now: Now) -> None:
@@ -273,7 +278,7 @@ def present(run: Run, named: Callable[[str], str] = str) -> State:
 
 def _line(run: Run, builder: Step) -> BuilderLine:
     job = run.jobs.get(builder.job or "")
-    live = job is not None and job.result is None and job.spec.kind is not JobKind.EFFECT
+    live = job is not None and job.result is None and job.is_process
     return BuilderLine(
         id=builder.id,
         status=builder.shown,

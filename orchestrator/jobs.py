@@ -10,21 +10,26 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from lib.assistants import resolve, split
 from lib.atomic import replace_file
 from lib.config import Config
 from lib.contracts import Assistant, Launch, Turn
+from lib.effects import EffectArgs
 from lib.errors import RelayError
 from lib.events import Event, JobDelayed, JobEnded, JobSpawned
+from lib.jobs import AssistantTurn, Command, Delay, Job, JobResult
 from lib.masking import Masker
-from lib.model import Delay, Job, JobKind, JobResult, Step
+from lib.model import Step
 from lib.names import shown
 from lib.passing import passing
 from lib.paths import Project
 from lib.process import SpawnSpec, environment, spawn
 from orchestrator.containment import Site, clear
 from orchestrator.diagnostics import Diagnostics
+
+A = TypeVar("A", bound=EffectArgs)
 
 #: Files in the root of a repository that say how work is done there; not every program reads them by itself.
 GUIDES = ("AGENTS.md", "CLAUDE.md", "GEMINI.md", "CONTRIBUTING.md", "CONTRIBUTING.rst", "CONTRIBUTING")
@@ -56,8 +61,15 @@ class Work:
     def files(self) -> Path | None:
         """The folder that a handler's command may write to; None for any other job."""
         spec = self.job.spec
-        is_handlers = spec.kind is JobKind.COMMAND and spec.worktree is None
+        is_handlers = isinstance(spec, Command) and spec.worktree is None
         return self.project.files_dir(self.run, spec.name) if is_handlers else None
+
+    def effect_args(self, kind: type[A]) -> A:
+        """The arguments of the effect that the job does, which are of that kind."""
+        args = self.job.args(kind)
+        if args is None:
+            raise TypeError(f"{self.job.id} has no arguments of {kind.__name__}")
+        return args
 
     @property
     def records(self) -> Path:
@@ -85,7 +97,7 @@ def guarded(work: Work, task: Callable[[Work], Event], log: Diagnostics) -> Even
 
         log.bug("a bug in Relay", error)
         result = JobResult(ok=False, code="internal_error", message=f"a bug in Relay: {error!r}",
-                           remedy="relay doctor", data={"tail": traceback.format_exc()})  # fmt: skip
+                           remedy="relay doctor", tail=traceback.format_exc())  # fmt: skip
     return JobEnded(job=work.job.id, result=result)
 
 
@@ -130,25 +142,26 @@ def _spawn_spec(work: Work, site: Site, start: Launch) -> SpawnSpec:
 
 def _launch_of(work: Work, site: Site) -> Launch:
     spec = work.job.spec
-    if spec.kind is JobKind.COMMAND:
+    if isinstance(spec, Command):
         return Launch(argv=("/bin/sh", "-c", spec.command), env=spec.env)
+    turn = turn_of(work)
     from lib.skills import read_skills
     from lib.templates import render_prompt
 
     skills = read_skills(work.config.skills, work.project.dot / "skills")
-    values = {**spec.prompt, "worktree": str(work.worktree), "skills": skills, "contained": site.contained,
+    values = {**turn.prompt, "worktree": str(work.worktree), "skills": skills, "contained": site.contained,
               "own": work.project.own,
               "guides": [name for name in GUIDES if os.path.lexists(work.worktree / name)]}  # fmt: skip
     adapter = adapter_of(work)
     if not getattr(adapter, "resumes", True):  # its line takes no session, and begins a new conversation each time
         values |= {"goes_on": False, "feedback": values.get("all_feedback", values.get("feedback", ""))}
-    text = shown(render_prompt(spec.role, values, work.project.dot / "prompts"))
+    text = shown(render_prompt(turn.role, values, work.project.dot / "prompts"))
     replace_file(site.prompt, text.encode(), durable=False)
     return adapter.launch(_turn(work, site, text))
 
 
 def _turn(work: Work, site: Site, text: str) -> Turn:
-    spec = work.job.spec
+    spec = turn_of(work)
     name, variant = split(spec.assistant)
     return Turn(
         role=spec.role,
@@ -174,7 +187,7 @@ def _told(work: Work) -> dict[str, str]:
     return files | {
         "RELAY_JOB": work.mark,
         "RELAY_RUN": work.run,
-        "RELAY_ROLE": work.job.spec.role or work.job.spec.name,
+        "RELAY_ROLE": work.job.role or work.job.spec.name,
         "RELAY_BUILDER": work.job.spec.step or "",
         "RELAY_ATTEMPT": str(work.job.attempt),
         "RELAY_WORKTREE": str(work.worktree),
@@ -189,4 +202,11 @@ def masker_of(config: Config) -> Masker:
 
 def adapter_of(work: Work) -> Assistant:
     """The adapter of the job's assistant. Raises `RelayError` if there is none any more."""
-    return resolve(work.job.spec.assistant, work.config.assistants)
+    return resolve(turn_of(work).assistant, work.config.assistants)
+
+
+def turn_of(work: Work) -> AssistantTurn:
+    """The turn that the job is."""
+    if work.job.turn is None:
+        raise TypeError(f"{work.job.id} is no turn of an assistant")
+    return work.job.turn

@@ -21,13 +21,14 @@ from lib.git.damage import damage
 from lib.git.look import look
 from lib.git.run import Repo
 from lib.git.whole import believed, settle
-from lib.model import JobKind, JobResult, Usage
+from lib.jobs import JobResult
+from lib.model import Usage
 from lib.passing import DISK_FULL, is_full, passing
 from lib.plainfile import NotPlainError, open_plain, read_plain
 from lib.process import await_written, ended_with, exit_status, reap, sweep
 from lib.sandbox import scratch_of
 from lib.verification import runs_python
-from orchestrator.jobs import Work, adapter_of, masker_of
+from orchestrator.jobs import Work, adapter_of, masker_of, turn_of
 from orchestrator.shadowing import shadow
 
 #: How much is kept of the beginning, which has the first error, and of the end of each stream of a failed job.
@@ -77,19 +78,19 @@ def _judged(work: Work, waited: int | None) -> JobResult:
     end = Exit(
         status=waited if recorded is None else recorded, stopped=work.job.stopping or _settled(work, waited is None)
     )
-    is_command = work.job.spec.kind is JobKind.COMMAND
+    is_command = bool(work.job.command)
     result = _command_result(work, end) if is_command else _assistant_result(work, end)
     if is_command and work.job.spec.worktree and (told := _look(work)):
-        result = result.model_copy(update={"data": {**result.data, "told": [told]}})
+        result = result.model_copy(update={"warnings": (told,)})
     if result.ok:
         return _of_others(work, result) if is_command and work.job.spec.name == "verify" else result
-    return result.model_copy(update={"data": {**result.data, **_printed(work, result)}})
+    return result.model_copy(update=_printed(work, result))
 
 
 def _of_others(work: Work, result: JobResult) -> JobResult:
     """The result of a verification, which has as `shadow` why it looked at other code than that of its worktree."""
-    found = shadow(work.project, work.config) if runs_python([work.job.spec.command]) else None
-    return result.model_copy(update={"data": {**result.data, "shadow": found.sentence()}}) if found else result
+    found = shadow(work.project, work.config) if runs_python([work.job.command]) else None
+    return result.model_copy(update={"shadow": found.sentence()}) if found else result
 
 
 def _settled(work: Work, recovered: bool) -> str:
@@ -127,12 +128,13 @@ def _assistant_result(work: Work, end: Exit) -> JobResult:
     events, usage = _told(work)
     result = adapter_of(work).verdict(end, events, ends_of(work.output / "stderr.log"))
     # Some programs keep nothing of a conversation before its first tool has ended.
-    told = {"kept": result.ok or any(event.kind == "tool_end" for event in events), **result.data}
-    result = _of_session(work, result.model_copy(update={"usage": usage, "data": told}))
+    kept = result.kept or result.ok or any(event.kind == "tool_end" for event in events)
+    result = _of_session(work, result.model_copy(update={"usage": usage, "kept": kept}))
     forced = ended_by_force(end)
     if forced is None:
         return result
-    changes: dict[str, Any] = {"session": result.session, "usage": usage, "remedy": result.remedy, "data": told}
+    changes: dict[str, Any] = {"session": result.session, "usage": usage, "remedy": result.remedy, "kept": kept,
+                               "text": result.text}  # fmt: skip
     last = events[-1] if events else None
     if end.stopped in _OUT_OF_TIME and last is not None and last.kind == "retrying" and last.error:
         changes |= {"code": last.error, "message": last.text, "retry_at": last.retry_at}
@@ -141,7 +143,7 @@ def _assistant_result(work: Work, end: Exit) -> JobResult:
 
 def _of_session(work: Work, result: JobResult) -> JobResult:
     """A refusal of a conversation that went on is that conversation's, and not of the request itself."""
-    if result.code != REFUSED or work.job.spec.session is None:
+    if result.code != REFUSED or turn_of(work).session is None:
         return result
     return result.model_copy(update={"code": SPENT, "message": f"its conversation can't go on: {result.message}"})
 
@@ -167,7 +169,7 @@ def _command_result(work: Work, end: Exit) -> JobResult:
     if failure := ended_by_force(end):
         return failure
     if end.status == 0:
-        return JobResult(ok=True, exit_status=0, data={"text": ends_of(work.output / "output.log")})
+        return JobResult(ok=True, exit_status=0, text=ends_of(work.output / "output.log"))
     if is_full(work.worktree):
         message = f"exit status {end.status}, with no room left on the disk"
         return JobResult(ok=False, code=DISK_FULL, message=message, remedy="df -h; df -i", exit_status=end.status)
@@ -216,9 +218,9 @@ def _printed(work: Work, result: JobResult) -> dict[str, Any]:
     Of a turn, the words of its assistant stand for standard output, which may be a stream of events.
     """
     out, error = ends_of(work.output / "output.log").strip(), ends_of(work.output / "stderr.log").strip()
-    command = work.job.spec.command
-    if work.job.spec.kind is not JobKind.COMMAND:
-        out = _ends_of_words(str(result.data.get("text", "")).strip())
+    command = work.job.command
+    if not command:
+        out = _ends_of_words(result.text.strip())
         return {"tail": "\n\n".join(part for part in (out, error) if part)}
     how = result.message if result.exit_status is None else f"exit status {result.exit_status}"
     parts = [f"$ {command}\n{how}"]

@@ -13,7 +13,7 @@ from lib.attempts import HOLDING
 from lib.budget import builder_budget, run_budget
 from lib.chain import hold_name, is_held, is_later, program
 from lib.events import AssistantFreed, AssistantHeld, JobProgressed
-from lib.model import Condition, Hold, Job, JobKind, JobResult, Progress
+from lib.jobs import Condition, Effect, Hold, Job, JobResult, Progress
 from orchestrator.turn import Output, Seen, Turn
 
 #: After so much silence a turn counts as silent: a note, its limit is `idle_timeout_s`.
@@ -30,7 +30,7 @@ PASSING_SHARE = 6
 def enforce_limits(turn: Turn, seen: Seen) -> None:
     """Notes how running turns are doing, and ends what is beyond its limits."""
     for job in turn.run.live_jobs():
-        if job.spec.kind is JobKind.EFFECT or job.process is None or job.stopping or job.delay is not None:
+        if not job.is_process or job.process is None or job.stopping or job.delay is not None:
             continue
         output = seen.output.get(job.id)
         if output is not None:
@@ -45,12 +45,12 @@ def enforce_limits(turn: Turn, seen: Seen) -> None:
 def note_end(turn: Turn, job: Job) -> None:
     """Holds or frees the assistant of a turn that has ended."""
     result = job.result
-    if job.spec.kind is not JobKind.ASSISTANT or result is None:
+    if job.turn is None or result is None:
         return
-    name = program(job.spec.assistant)
+    name = program(job.assistant)
     hold = turn.run.engine.holds.get(name)
     if result.code in HOLDING:
-        _hold(turn, hold_name(job.spec.assistant, result.code), result)
+        _hold(turn, hold_name(job.assistant, result.code), result)
     elif result.ok and hold is not None and is_later(job, hold, turn.now):
         turn.emit(AssistantFreed(assistant=name))
 
@@ -74,9 +74,9 @@ def _note_progress(turn: Turn, job: Job, output: Output) -> None:
     if new == old:
         return
     turn.emit(JobProgressed(job=job.id, progress=new))
-    if job.spec.kind is not JobKind.ASSISTANT:
+    if job.turn is None:
         return
-    name = program(job.spec.assistant)
+    name = program(job.assistant)
     hold = turn.run.engine.holds.get(name)
     if new.condition is Condition.RATE_LIMITED:
         # Its own next try says little of when the limit is lifted; an answer to it frees the others at once.
@@ -92,6 +92,8 @@ def _recovered(old: Progress, new: Progress) -> bool:
 def _limit(turn: Turn, job: Job, output: Output | None) -> tuple[str, float | None]:
     """The reason why the job must end now, as a code, or the time to look at it again."""
     now, spec, config = turn.now, job.spec, turn.run.config
+    if isinstance(spec, Effect):
+        return "", None
     due: list[float] = []
     if spec.timeout_s is not None:
         due.append(job.started_mono_s + spec.timeout_s)
@@ -121,7 +123,7 @@ _STUCK = frozenset({Condition.ASKING, Condition.RETRYING, Condition.RATE_LIMITED
 
 def _stop_beyond_budget(turn: Turn) -> None:
     run = turn.run
-    live = [job for job in run.live_jobs() if job.spec.kind is JobKind.ASSISTANT and job.process and not job.stopping]
+    live = [job for job in run.live_jobs() if job.turn and job.process and not job.stopping]
     spent = run_budget(run.config, run.engine.budgets, run.state.usage, run.steps.values(), run.jobs.values())
     for job in live:
         if job.progress.ended:

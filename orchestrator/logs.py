@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from lib.display import escaped
 from lib.errors import RelayError, UsageError
+from lib.jobs import Job
 from lib.masking import Masker
-from lib.model import Job, JobKind
 from lib.names import from_json
 from lib.paths import BASE_WORKTREE, MERGED_WORKTREE
 from lib.plainfile import NotPlainError, open_plain
@@ -55,7 +55,7 @@ class Choice(NamedTuple):
         return cls(who, int(attempt) if attempt else None, **wanted)
 
     def takes(self, job: Job) -> bool:
-        if self.verify and not (job.spec.kind is JobKind.COMMAND and job.spec.name == "verify"):
+        if self.verify and not (job.command and job.spec.name == "verify"):
             return False
         if self.failed and (job.result is None or job.result.ok):
             return False
@@ -65,10 +65,10 @@ class Choice(NamedTuple):
 def _of(name: str, job: Job) -> bool:
     spec = job.spec
     if name == MERGED_WORKTREE and spec.step is None:
-        return spec.worktree == MERGED_WORKTREE and spec.role != ROLES["design"]  # who had that folder before
+        return spec.worktree == MERGED_WORKTREE and job.role != ROLES["design"]  # who had that folder before
     if name == BASE and spec.step is None:
         return spec.worktree == BASE_WORKTREE
-    return spec.step == name or (name in ROLES and spec.role == ROLES[name])
+    return spec.step == name or (name in ROLES and job.role == ROLES[name])
 
 
 def show_jobs(project: Project, choice: Choice, *, lines: int, follow: bool, echo: Echo) -> None:
@@ -131,7 +131,7 @@ def _check(choice: Choice, stored: Stored) -> None:
 def _chosen(choice: Choice, stored: Stored) -> list[Job]:
     """The jobs that print, and are asked for."""
     jobs = [from_json(Job, row.data) for row in stored.jobs]
-    return [job for job in jobs if job.spec.kind is not JobKind.EFFECT and choice.takes(job)]
+    return [job for job in jobs if job.is_process and choice.takes(job)]
 
 
 def _before(choice: Choice, jobs: list[Job]) -> frozenset[str]:

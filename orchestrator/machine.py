@@ -24,6 +24,7 @@ from lib.contracts import (
     Proceed,
     Wait,
 )
+from lib.effects import Collect, CollectResult
 from lib.events import (
     ActionStarted,
     Advanced,
@@ -39,19 +40,9 @@ from lib.events import (
     StepChanged,
     VerbDone,
 )
+from lib.jobs import Job, JobResult
 from lib.lineage import trespasses
-from lib.model import (
-    Action,
-    Edit,
-    Job,
-    JobKind,
-    JobResult,
-    Now,
-    Owner,
-    Problem,
-    Reach,
-    Step,
-)
+from lib.model import Action, Edit, Now, Owner, Problem, Step
 from lib.passing import pause_s
 from lib.paths import BASE_WORKTREE
 from lib.scope import sentence
@@ -83,7 +74,7 @@ def decide(run: Run, seen: Seen, handlers: Mapping[str, PhaseHandler], now: Now,
             _warn(turn, _doubts(turn.run))
             _handed_back(turn, run, fact.edit)
         elif isinstance(fact, JobEnded):
-            _warn(turn, [*map(str, fact.result.data.get("told", ())), *_trespasses(turn.run, fact)])
+            _warn(turn, [*fact.result.warnings, *_trespasses(turn.run, fact)])
             note_end(turn, turn.run.jobs[fact.job])
     _take_up_delayed(turn)
     give_up_landing(turn)
@@ -140,7 +131,7 @@ def _warn(turn: Turn, sentences: Sequence[str]) -> None:
 
 def _doubts(run: Run) -> list[str]:
     """A warning if an edit of state.json may be another's than a person's: what runs without a sandbox can write it."""
-    at_work = [job.spec.step for job in run.live_jobs() if job.spec.kind is not JobKind.EFFECT and job.process]
+    at_work = [job.spec.step for job in run.live_jobs() if job.is_process and job.process]
     if run.config.sandbox is Sandbox.REQUIRE or not at_work:
         return []
     names = ", ".join(sorted({name or "the run" for name in at_work}))
@@ -149,12 +140,12 @@ def _doubts(run: Run) -> list[str]:
 
 def _trespasses(run: Run, fact: JobEnded) -> list[str]:
     """Sentences on what a builder changed that is others' by the design, or nobody's."""
-    spec = run.jobs[fact.job].spec
-    if spec.name != "collect" or spec.step is None:
+    job = run.jobs[fact.job]
+    if job.spec.name != Collect.effect or job.spec.step is None or (found := CollectResult.of_job(job)) is None:
         return []
-    changed = [str(path) for path in fact.result.data.get("changed", ())]
-    outside = sentence(spec.step, Reach.model_validate(fact.result.data.get("reach", {})))
-    return [*trespasses(run.steps[spec.step], changed, run.steps.values()), *([outside] if outside else [])]
+    step = run.steps[job.spec.step]
+    outside = sentence(step.id, found.reach)
+    return [*trespasses(step, found.changed, run.steps.values()), *([outside] if outside else [])]
 
 
 def _held(run: Run) -> bool:
@@ -260,11 +251,11 @@ def _reopen(turn: Turn, builder: Step) -> None:
 
 def _red(run: Run) -> str:
     """The last failure of the merged tree, for the builder that is to mend it."""
-    commands = (job for job in reversed(run.jobs.values()) if job.spec.kind is JobKind.COMMAND and job.result)
+    commands = (job for job in reversed(run.jobs.values()) if job.command and job.result)
     job = next((job for job in commands if job.spec.step is None and job.spec.worktree != BASE_WORKTREE), None)
     if job is None or job.result is None or job.result.ok:
         return ""
-    tail = str(job.result.data.get("tail", "")).strip()
+    tail = job.result.tail.strip()
     return f"With the work of all builders merged, {job.spec.name} failed: {job.result.message}\n\n{tail}".strip()
 
 

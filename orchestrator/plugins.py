@@ -10,7 +10,8 @@ from typing import Any
 import phases
 from lib.contracts import Advance, AskCi, Fail, Outcome, PhaseHandler, PhaseView, Proceed, Wait
 from lib.discover import discover, executables
-from lib.model import JobKind, JobSpec, Problem
+from lib.jobs import Command
+from lib.model import Problem
 from lib.names import to_json
 from lib.paths import Project
 from lib.trust import require
@@ -58,17 +59,17 @@ class ProgramHandler:
             return Wait()
         if not job.result.ok:
             return self._fail(f"{self.name} failed: {job.result.message}", "relay retry")
-        text = str(job.result.data.get("text", "")).strip()
+        text = job.result.text.strip()
         return self._answer(text) if text else Wait()
 
-    def _job(self, view: PhaseView) -> JobSpec:
+    def _job(self, view: PhaseView) -> Command:
         env = {
             "RELAY_STATE": to_json(view.state, exclude={"builders"}),
             "RELAY_STATE_FILE": str(self._project.state_file),
             "RELAY_PROJECT": str(self._project.root),
             "RELAY_RUN_DIR": str(self._project.run_dir(view.state.run)),
         }
-        return JobSpec(kind=JobKind.COMMAND, name=self.name, command=shlex.quote(str(self._file)), env=env,
+        return Command(name=self.name, command=shlex.quote(str(self._file)), env=env,
                        timeout_s=view.config.timeout_s)  # fmt: skip
 
     def _answer(self, text: str) -> Outcome:

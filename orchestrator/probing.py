@@ -17,8 +17,8 @@ from lib.assistants import LineReader, Probing, assistants, resolve, side_lines
 from lib.config import Config, load_config
 from lib.contracts import SIDE_OUTPUT, Assistant, AssistantEvent, Exit, Launch, Turn
 from lib.errors import RelayError
+from lib.jobs import JobResult
 from lib.masking import Masker
-from lib.model import JobResult
 from lib.paths import find_project
 from lib.process import environment, sweep
 

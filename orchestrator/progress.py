@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from lib.assistants import LineReader, Tally, asks
 from lib.contracts import Assistant, AssistantEvent
-from lib.model import Condition, Now, Progress
+from lib.jobs import Condition, Progress
+from lib.model import Now
 from lib.plainfile import NotPlainError, open_plain
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ from typing import Any
 
 from lib.config import Config
 from lib.events import Event
-from lib.model import Job, Now, State, Step
+from lib.jobs import Job
+from lib.model import Now, State, Step
 from lib.names import from_json, to_json
 from lib.rundb import Checkpoint, JobRow, Revision, RunDB, StepRow, Stored
 from orchestrator.fold import Engine, Run
@@ -34,6 +35,7 @@ def save(
     return db.commit(
         after.state.run,
         events=[(stamp, event.kind, to_json(event)) for event in events],
+        mono_s=now.mono_s,
         header={**after.state.model_dump(mode="json", exclude={"builders"}),
                 ENGINE: after.engine.model_dump(mode="json")},
         options=after.config.model_dump(mode="json") if before is None else None,

@@ -15,7 +15,6 @@ from lib.events import Event, Noted, RunStarted
 from lib.git.inspect import starting_point
 from lib.git.run import Repo
 from lib.masking import Masker
-from lib.model import Owner, State
 from lib.paths import Project
 from lib.process import now
 from lib.rundb import RunDB
@@ -23,12 +22,13 @@ from lib.statefile import Raw, read_raw, render, set_aside
 from lib.trust import require
 from orchestrator import shadowing
 from orchestrator.containment import settled
-from orchestrator.fold import Engine, Run
+from orchestrator.fold import Run, begin
 from orchestrator.home import make_home
 from orchestrator.record import save
 from orchestrator.restoring import publish_end
 
 MAX_REQUIREMENT = 20_000
+WORKFLOW = "build"
 
 
 def _free(project: Project) -> str:
@@ -65,27 +65,21 @@ def create_run(project: Project, requirement: str, config: Config) -> Run:
             raise RelayError(message, remedy=remedy, code="run_active")
         make_home(project)
         instant = now()
-        state = State(
-            rev=1,
+        warnings = budget_warnings(config)
+        started = RunStarted(
             run=run_id(Masker.from_environ(config.env).masked(requirement), instant.wall),
+            workflow=WORKFLOW,
             instance=project.instance,
             requirement=requirement,
-            phase="init",
-            action_owner=Owner.CODE,
-            action_needed="design",
-            message="design is about to start",
             base=base,
-            created_at=instant.wall,
-            updated_at=instant.wall,
+            phase="init",
+            action="design",
+            warnings=warnings,
         )
-        warnings = budget_warnings(config)
-        run = Run(state=state, config=config, engine=Engine(warnings=warnings))
-        started = RunStarted(run=state.run, workflow=state.workflow, instance=state.instance,
-                             requirement=requirement, base=base, phase=state.phase,
-                             action=state.action_needed)  # fmt: skip
+        run = begin(started, config, instant)
         told = [words for words in (warning, shadowing.warning(project, config), *warnings) if words]
         events: list[Event] = [started, *(Noted(message=words, level="warning") for words in told)]
-        written = render(state)
+        written = render(run.state)
         previous = _previous_file(project, db)
         save(db, None, run, events, instant, file_bytes=written)
         exchange(project.state_file, written, previous)

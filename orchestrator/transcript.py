@@ -11,8 +11,8 @@ from lib.assistants import LineReader, resolve
 from lib.contracts import Assistant, AssistantEvent
 from lib.display import escaped
 from lib.errors import RelayError
+from lib.jobs import Job
 from lib.masking import Masker
-from lib.model import Job, JobKind
 from lib.plainfile import NotPlainError, open_plain
 
 #: How an event that is no text begins.
@@ -40,10 +40,10 @@ class Transcript:
     def head(self) -> list[str]:
         """The job in a line, and of a command the command."""
         spec = self.job.spec
-        who = spec.step or (spec.worktree if spec.kind is JobKind.COMMAND else "") or "run"
-        facts = [who, spec.name.replace("_", " ") + (f" by {spec.assistant}" if spec.assistant else "")]
+        who = spec.step or (spec.worktree if self.job.command else "") or "run"
+        facts = [who, spec.name.replace("_", " ") + (f" by {self.job.assistant}" if self.job.assistant else "")]
         facts += [f"attempt {self.job.attempt}"] if spec.step else []
-        lines = [f"── {' · '.join(facts)} ──", *([f"$ {spec.command}"] if spec.command else [])]
+        lines = [f"── {' · '.join(facts)} ──", *([f"$ {self.job.command}"] if self.job.command else [])]
         return [escaped(self._masker.masked(line)) for line in lines]
 
     def foot(self) -> list[str]:
@@ -119,9 +119,9 @@ class _Reading:
 
 def _adapter(job: Job, settings: Mapping[str, Any]) -> Assistant | None:
     """The adapter that reads what the job's assistant prints; None if that is not known here."""
-    if job.spec.kind is not JobKind.ASSISTANT:
+    if job.turn is None:
         return None
     try:
-        return resolve(job.spec.assistant, settings)
+        return resolve(job.assistant, settings)
     except RelayError:
         return None

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from lib.events import Event, JobStarted, JobStopping
-from lib.model import Job, JobSpec, Now, Progress
+from lib.jobs import AssistantTurn, Job, JobSpec, Progress
+from lib.model import Now
 from lib.process import Footprint
 from orchestrator.fold import Run, apply
 
@@ -72,7 +73,8 @@ class Turn:
 
     def start(self, spec: JobSpec) -> None:
         number = self.run.engine.jobs_started + 1
-        attempt = self.run.steps[spec.step].attempt if spec.step else int(spec.prompt.get("attempt", 1))
+        prompt = spec.prompt if isinstance(spec, AssistantTurn) else {}
+        attempt = self.run.steps[spec.step].attempt if spec.step else int(prompt.get("attempt", 1))
         job = Job(
             id=f"{number:04d}-{spec.step or 'run'}-{spec.name}",
             spec=spec,

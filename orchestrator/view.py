@@ -358,7 +358,7 @@ def _doing(job: Record) -> str:
     spec = job["spec"]
     of_base = spec["worktree"] == BASE_WORKTREE and _OF_BASE.get(spec["name"])
     what = of_base or _DOING.get(spec["name"]) or str(spec["name"]).replace("_", " ")
-    by = f" by {spec['assistant']}" if spec["assistant"] else ""
+    by = f" by {spec['assistant']}" if spec.get("assistant") else ""
     return what + by + (f", being stopped: {job['stopping']}" if job["stopping"] else "")
 
 

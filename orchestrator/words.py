@@ -6,6 +6,7 @@ from typing import Final
 
 from lib.config import Conflicts
 from lib.design import DESIGN_INVALID
+from lib.effects import Merge, MergeResult
 from lib.handback import asked_with
 from lib.model import Edit, Owner, Step
 from lib.resolution import RESOLVABLE
@@ -61,9 +62,10 @@ def _reads(run: Run, action: str) -> bool:
 
 def _is_for_resolver(run: Run) -> bool:
     """True if the conflict that ci is asked to resolve may go to an assistant."""
-    merges = [job.result for job in run.jobs.values() if job.spec.name == "merge" and job.result]
-    conflict = (merges[-1].data.get("conflict") if merges else None) or {"paths": ()}
-    return run.config.conflicts is Conflicts.ASSISTANT and all(path["kind"] in RESOLVABLE for path in conflict["paths"])
+    merges = [job for job in run.jobs.values() if job.spec.name == Merge.effect and job.result]
+    found = MergeResult.of_job(merges[-1]) if merges else None
+    paths = found.conflict.paths if found and found.conflict else ()
+    return run.config.conflicts is Conflicts.ASSISTANT and all(path.kind in RESOLVABLE for path in paths)
 
 
 def _remedy(run: Run) -> str:

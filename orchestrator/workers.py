@@ -9,7 +9,8 @@ from pathlib import Path
 from lib.assistants import resolve
 from lib.errors import RelayError
 from lib.events import Event, JobEnded, JobResumed, JobSpawned
-from lib.model import Job, JobKind, JobResult, Now, ProcessIdentity
+from lib.jobs import Job, JobResult, ProcessIdentity
+from lib.model import Now
 from lib.paths import Project
 from lib.process import (
     Exited,
@@ -26,7 +27,7 @@ from lib.process import (
 )
 from orchestrator.containment import clear, clear_left
 from orchestrator.diagnostics import Diagnostics
-from orchestrator.effects import run_effect
+from orchestrator.effects._registry import run_effect
 from orchestrator.fold import Run
 from orchestrator.footprints import Footprints
 from orchestrator.jobs import Work, guarded, launch
@@ -77,7 +78,7 @@ class Workers:
 
     def start(self, run: Run, job: Job) -> None:
         work = self._work(run, job)
-        if job.spec.kind is JobKind.EFFECT:
+        if not job.is_process:
             self._pool.submit(job.spec.step or "run", lambda: guarded(work, run_effect, self._log))
         elif job.process is not None:  # it has ended, and could not be judged before
             self._judge(run, job)
@@ -86,7 +87,7 @@ class Workers:
 
     def stop(self, run: Run, job: Job) -> None:
         """Ends the job's process tree; an effect runs out by itself."""
-        if job.spec.kind is JobKind.EFFECT or job.id in self._stopping:
+        if not job.is_process or job.id in self._stopping:
             return
         self._reasons.setdefault(job.id, job.stopping)
         mark, grace_s = f"{run.state.run}/{job.id}", 0.0 if job.stopping in GREEDY else run.config.stop_grace_s
@@ -108,7 +109,7 @@ class Workers:
         """Removes what a job needed only until its end was recorded."""
         self._reasons.pop(job, None)
         work = self._work(run, run.jobs[job])
-        if work.job.spec.kind is not JobKind.EFFECT:
+        if work.job.is_process:
             self._pool.submit(job, lambda: clear(work))
 
     def results(self) -> list[Event]:
@@ -172,10 +173,10 @@ class Workers:
         return last
 
     def _reader(self, run: Run, job: Job, folder: Path, instant: Now) -> TurnReader | None:
-        if job.spec.kind is not JobKind.ASSISTANT:
+        if job.turn is None:
             return None
         try:
-            adapter = resolve(job.spec.assistant, run.config.assistants)
+            adapter = resolve(job.assistant, run.config.assistants)
         except RelayError:
             return None  # a plug-in that was removed meanwhile: told when the turn is judged
         return TurnReader(folder / "output.log", adapter, instant)
@@ -203,7 +204,7 @@ class Workers:
         for job in run.live_jobs():
             if job.delay is not None:
                 events.append(JobResumed(job=job.id))
-            if job.spec.kind is JobKind.EFFECT:
+            if not job.is_process:
                 self.start(run, job)
                 continue
             work = self._work(run, job)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lib.attempts import FATAL, backoff_s
 from lib.contracts import PhaseView, Proceed, Wait
-from lib.model import Job
+from lib.jobs import Job
 
 
 def again(view: PhaseView, job: Job) -> Proceed | Wait | None:

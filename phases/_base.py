@@ -13,11 +13,11 @@ from typing import Final
 
 from lib.attempts import failure_digest
 from lib.contracts import Outcome, PhaseView, Proceed, Wait
-from lib.model import Job, JobKind, JobSpec
+from lib.effects import CheckoutBase, DropBase
+from lib.jobs import Command, Job, JobSpec, effect
 from lib.paths import BASE_WORKTREE
 
 AS_BEFORE: Final = "fails just as it did before anything was built"
-_CHECKOUT, _DROP = "checkout_base", "drop_base"
 _WHAT: Final = {"setup": "setup fails", "verify": "the tests fail"}
 
 
@@ -26,14 +26,14 @@ def beside(view: PhaseView, outcome: Outcome) -> Outcome:
     step = _following(view)
     if step is None or not isinstance(outcome, Wait | Proceed):
         return outcome
-    found = red(view) if step.name == _DROP else ""
+    found = red(view) if step.name == DropBase.effect else ""
     proceed = outcome if isinstance(outcome, Proceed) else Proceed()
     return replace(proceed, jobs=(*proceed.jobs, step), notes=(*proceed.notes, *([found] if found else [])))
 
 
 def is_known(view: PhaseView) -> bool:
     """True if there is nothing more to find out about that tree."""
-    last = _newest(view, _DROP)
+    last = _newest(view, DropBase.effect)
     return not view.config.verify or (last is not None and last.result is not None)
 
 
@@ -43,13 +43,13 @@ def red(view: PhaseView) -> str:
     job = next(failed, None)
     if job is None or job.result is None:
         return ""
-    return f"{_WHAT[job.spec.name]} before anything is built: {job.spec.command}: {job.result.message}"
+    return f"{_WHAT[job.spec.name]} before anything is built: {job.command}: {job.result.message}"
 
 
 def as_before(view: PhaseView, job: Job) -> bool:
     """True if verify failed as it did before anything was built; silence is like no other failure."""
     base = _newest(view, job.spec.name) if job.spec.name == "verify" else None
-    if base is None or base.result is None or job.result is None or not base.result.data.get("printed"):
+    if base is None or base.result is None or job.result is None or not base.result.printed:
         return False
     digest = failure_digest(job.spec.name, job.result)
     return bool(digest) and digest == failure_digest(job.spec.name, base.result)
@@ -67,7 +67,7 @@ def _following(view: PhaseView) -> JobSpec | None:
             return None
         if not job.result.ok:
             break
-    return None if _newest(view, _DROP) else _effect(view, _DROP)
+    return None if _newest(view, DropBase.effect) else effect(DropBase(), worktree=BASE_WORKTREE)
 
 
 def _newest(view: PhaseView, name: str) -> Job | None:
@@ -76,13 +76,8 @@ def _newest(view: PhaseView, name: str) -> Job | None:
 
 
 def _steps(view: PhaseView) -> Iterator[JobSpec]:
-    yield _effect(view, _CHECKOUT)
+    yield effect(CheckoutBase(base=view.state.base.commit), worktree=BASE_WORKTREE)
     for name, command in (("setup", view.config.setup), ("verify", view.config.verify)):
         if command:
-            yield JobSpec(kind=JobKind.COMMAND, name=name, worktree=BASE_WORKTREE, command=command,
+            yield Command(name=name, worktree=BASE_WORKTREE, command=command,
                           timeout_s=view.config.command_timeout_s)  # fmt: skip
-
-
-def _effect(view: PhaseView, name: str) -> JobSpec:
-    args = {"base": view.state.base.commit}
-    return JobSpec(kind=JobKind.EFFECT, name=name, worktree=BASE_WORKTREE, args=args)

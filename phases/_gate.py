@@ -5,17 +5,15 @@ Each function gives clauses of one sentence; another fact to tell is one more li
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from lib.contracts import PhaseView
+from lib.effects import MergeResult
 from lib.flagged import flagged
 from lib.scope import asks, sentence
 from lib.verification import warning
 from phases._resolve import SHOWN, by_own_account
 
 
-def reasons(view: PhaseView, merged: Mapping[str, Any], doubt: str) -> list[str]:
+def reasons(view: PhaseView, merged: MergeResult, doubt: str) -> list[str]:
     """Reasons why the landing is asked about, whatever `land` says; empty if there are none.
 
     `doubt` says that the verify commands looked at other code than what was merged, or failed as they did before.
@@ -41,12 +39,12 @@ def _unverified(view: PhaseView) -> list[str]:
     return [said] if said else []
 
 
-def _steering(view: PhaseView, merged: Mapping[str, Any]) -> list[str]:
+def _steering(view: PhaseView, merged: MergeResult) -> list[str]:
     """Files that steer what is run, where their component does not name them in the design."""
     return [
-        f"{each['builder']} changes {each['path']} ({each['kind']})"
-        for each in merged.get("flagged", ())
-        if flagged([each["path"]], view.steps[each["builder"]].component.files)
+        f"{each.builder} changes {each.path} ({each.kind})"
+        for each in merged.flagged
+        if flagged([each.path], view.steps[each.builder].component.files)
     ]
 
 

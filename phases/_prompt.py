@@ -9,8 +9,9 @@ from lib.answer import questions_of
 from lib.attempts import INTERRUPTED
 from lib.config import Scope
 from lib.contracts import PhaseView
+from lib.jobs import Job
 from lib.lineage import ancestors
-from lib.model import Job, Step
+from lib.model import Step
 from lib.reports import reports_of
 from lib.verification import of_builder
 from phases._base import red
@@ -50,23 +51,23 @@ def _goes_on(builder: Step, earlier: Sequence[Job], session: str | None) -> dict
     After an interruption, feedback that the conversation has already is left out.
     """
     last = earlier[-1] if earlier else None
-    if last is None or last.result is None:
+    if last is None or last.result is None or last.turn is None:
         return {"goes_on": False, "interrupted": False, "questions": [], "feedback": builder.feedback}
     known = [job for job in earlier if session and session in _sessions(job) and _is_kept(job)]
     interrupted = not last.result.ok and last.result.code in INTERRUPTED
-    heard = interrupted and last in known and last.spec.prompt.get("feedback") == builder.feedback
+    heard = interrupted and last in known and last.turn.prompt.get("feedback") == builder.feedback
     feedback = "" if heard else builder.feedback
     if last.result.ok:
-        questions = list(questions_of(str(last.result.data.get("text", ""))))
+        questions = list(questions_of(last.result.text))
     else:  # it was answered, but may not have heard it
-        questions = list(last.spec.prompt.get("questions", ())) if feedback else []
+        questions = list(last.turn.prompt.get("questions", ())) if feedback else []
     return {"goes_on": bool(known), "interrupted": interrupted, "questions": questions, "feedback": feedback}
 
 
 def _sessions(job: Job) -> set[str | None]:
-    return {job.spec.session, job.result.session if job.result else None}
+    return {job.turn.session if job.turn else None, job.result.session if job.result else None}
 
 
 def _is_kept(job: Job) -> bool:
     """True if its program has that turn in its conversation."""
-    return job.result is not None and bool(job.result.data.get("kept", job.result.ok))
+    return job.result is not None and (job.result.kept or job.result.ok)

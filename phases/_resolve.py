@@ -6,14 +6,26 @@ is put back as git left it, and a person has it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Final
 
 from lib.chain import Choice, choose, nobody, program
 from lib.config import Conflicts, Role
 from lib.contracts import AskCi, Fail, Outcome, PhaseView, Proceed, Wait
-from lib.model import Job, JobKind, JobSpec, Problem, Step
+from lib.effects import (
+    BriefResolver,
+    BriefResolverResult,
+    EffectArgs,
+    JudgeResolution,
+    JudgeResolutionResult,
+    Merge,
+    MergeResult,
+    NotedConflict,
+    ReopenConflict,
+)
+from lib.jobs import AssistantTurn, Command, Effect, Job, effect
+from lib.model import Problem, Step
 from lib.paths import MERGED_WORKTREE
 from lib.reports import report_of
 from lib.resolution import RESOLVABLE, read_account
@@ -22,26 +34,27 @@ from phases._again import again as repeat
 from phases._again import left_failed
 from phases._base import as_before
 
-BRIEF, RESOLVE, JUDGE, REOPEN = "brief_resolver", "resolve", "judge_resolution", "reopen_conflict"
+RESOLVE: Final = "resolve"
+BRIEF, JUDGE, REOPEN = BriefResolver.effect, JudgeResolution.effect, ReopenConflict.effect
 _COMMANDS: Final = ("setup", "verify")
 #: Paths, and characters of reasons, that a message to a person has.
 SHOWN: Final = 8
 _SAID: Final = 400
 
 
-def resolve(view: PhaseView, merge: Job, conflict: Mapping[str, Any], again: JobSpec) -> Outcome:
+def resolve(view: PhaseView, merge: Job, conflict: NotedConflict, again: Merge) -> Outcome:
     """The next step for a conflict that `merge` has found; `again` is the merge that goes on from a resolution."""
     if not _for_assistant(view, conflict):
         return asked(view, conflict, "")
     done = _since(view, merge)
     if not done:
-        return Proceed(jobs=(_brief(view, again),))
+        return Proceed(jobs=(_merged(BriefResolver(base=view.state.base.commit, tips=again.tips)),))
     last = done[-1]
     if last.result is None:
         return Wait()
-    if last.spec.name == REOPEN and last.result.ok and last.spec.args["fresh"]:
+    if last.result.ok and (reopened := last.args(ReopenConflict)) and reopened.fresh:
         return asked(view, conflict, _why(view, done))
-    if last.spec.kind is JobKind.EFFECT and not last.result.ok:
+    if not last.is_process and not last.result.ok:
         problem = Problem(
             code=last.result.code, message=last.result.message, remedy=last.result.remedy or "relay retry"
         )
@@ -51,38 +64,41 @@ def resolve(view: PhaseView, merge: Job, conflict: Mapping[str, Any], again: Job
     if (reasons := _reasons(last)) and not as_before(view, last):
         turns = [job for job in done if job.spec.name == RESOLVE]
         final = len(turns) >= view.config.attempts or _gave_up(turns[-1])
-        return Proceed(jobs=(_effect(REOPEN, fresh=final),), notes=(f"The resolution is refused: {reasons[0]}",))
+        return Proceed(
+            jobs=(_merged(ReopenConflict(fresh=final)),), notes=(f"The resolution is refused: {reasons[0]}",)
+        )
     if _questions(last):
-        return Proceed(jobs=(_effect(REOPEN, fresh=True),), notes=("Part of the resolution is for you to decide",))
+        notes = ("Part of the resolution is for you to decide",)
+        return Proceed(jobs=(_merged(ReopenConflict(fresh=True)),), notes=notes)
     if last.spec.name == RESOLVE:
         return Proceed(jobs=(_judge(view, conflict, last),))
     return _verified(view, merge, conflict, done, again)
 
 
-def asked(view: PhaseView, conflict: Mapping[str, Any], tried: str) -> AskCi:
+def asked(view: PhaseView, conflict: NotedConflict, tried: str) -> AskCi:
     """The conflict is for ci; `tried` says in a sentence why no resolver could do it."""
-    paths = conflict.get("open") or [f"{path['path']} ({path['kind']})" for path in conflict["paths"]]
+    paths = conflict.open or [f"{path.path} ({path.kind})" for path in conflict.paths]
     shown = ", ".join(paths[:SHOWN]) + (f" and {len(paths) - SHOWN} more" if len(paths) > SHOWN else "")
-    what = "is not resolved yet" if conflict.get("open") else "conflicts with what is merged already"
+    what = "is not resolved yet" if conflict.open else "conflicts with what is merged already"
     folder = _folder(view)
     message = (
-        f"{conflict['builder']} {what}: {shown}. {tried}"
+        f"{conflict.builder} {what}: {shown}. {tried}"
         f"Resolve in {folder} (git status there shows each file; no commit needed), then: relay approve"
     )
     problem = Problem(code="conflict", message=message, remedy=f"cd {folder} && git status", action="merge")
     return AskCi("resolve_conflict", message, next_action="merge_build", error=problem)
 
 
-def _for_assistant(view: PhaseView, conflict: Mapping[str, Any]) -> bool:
+def _for_assistant(view: PhaseView, conflict: NotedConflict) -> bool:
     """A person who has begun to resolve keeps the conflict, unless handing back with words for the resolver."""
-    if view.config.conflicts is not Conflicts.ASSISTANT or (conflict.get("open") and not view.feedback):
+    if view.config.conflicts is not Conflicts.ASSISTANT or (conflict.open and not view.feedback):
         return False
-    return all(path["kind"] in RESOLVABLE for path in conflict["paths"])
+    return all(path.kind in RESOLVABLE for path in conflict.paths)
 
 
 def unjudged(view: PhaseView) -> list[Job]:
     """The merge whose resolution could not be judged when ci was asked: that alone is done again."""
-    merges = [job for job in view.jobs.values() if job.spec.name == "merge"]
+    merges = [job for job in view.jobs.values() if job.spec.name == Merge.effect]
     return merges[-1:] if left_failed(view, JUDGE) else []
 
 
@@ -94,18 +110,17 @@ def _since(view: PhaseView, merge: Job) -> list[Job]:
     return sorted((job for job in jobs if position[job.id] > position[merge.id]), key=lambda job: position[job.id])
 
 
-def _turn(view: PhaseView, merge: Job, conflict: Mapping[str, Any], done: Sequence[Job]) -> Outcome:
+def _turn(view: PhaseView, merge: Job, conflict: NotedConflict, done: Sequence[Job]) -> Outcome:
     choice = _choice(view)
     if choice.problem is not None and choice.problem.code == "run_budget":
         return nobody(choice, "merge_build")
     if choice.assistant is None:
-        return Proceed(jobs=(_effect(REOPEN, fresh=True),))
+        return Proceed(jobs=(_merged(ReopenConflict(fresh=True)),))
     turns = [job for job in done if job.spec.name == RESOLVE]
     last = turns[-1] if turns else None
-    session = last.result.session if last and last.result and last.spec.assistant == choice.assistant else None
+    session = last.result.session if last and last.result and last.assistant == choice.assistant else None
     refused = next((reasons for job in reversed(done) if (reasons := _reasons(job))), [])
-    spec = JobSpec(
-        kind=JobKind.ASSISTANT,
+    spec = AssistantTurn(
         name=RESOLVE,
         worktree=MERGED_WORKTREE,
         role=Role.RESOLVER,
@@ -113,9 +128,9 @@ def _turn(view: PhaseView, merge: Job, conflict: Mapping[str, Any], done: Sequen
         prompt={
             "requirement": view.state.requirement,
             "attempt": len(turns) + 1,
-            "paths": conflict["paths"],
+            "paths": [path.model_dump() for path in conflict.paths],
             "base_branch": view.state.base.branch,
-            "theirs": _purpose(view, view.steps.get(conflict["builder"])),
+            "theirs": _purpose(view, view.steps.get(conflict.builder)),
             "ours": [_purpose(view, view.steps[name]) for name in _ours(done) if name in view.steps],
             "verify": _verify(view, merge, conflict),
             "reasons": refused,
@@ -138,9 +153,9 @@ def _purpose(view: PhaseView, builder: Step | None) -> dict[str, Any] | None:
     return {**builder.component.model_dump(mode="json"), "report": report_of(view, builder)} if builder else None
 
 
-def _ours(done: Sequence[Job]) -> list[str]:
-    result = done[0].result
-    return list(result.data["ours"]) if result else []
+def _ours(done: Sequence[Job]) -> tuple[str, ...]:
+    found = BriefResolverResult.of_job(done[0])
+    return found.ours if found else ()
 
 
 def _reasons(job: Job) -> list[str]:
@@ -148,18 +163,19 @@ def _reasons(job: Job) -> list[str]:
     if job.result is None or job.spec.name in {BRIEF, REOPEN}:
         return []
     if job.spec.name == JUDGE:
-        return [str(each) for each in job.result.data.get("objections", ())]
+        return list(JudgeResolutionResult.of(job.result).objections) if job.result.ok else []
     if job.result.ok:
-        cannot = read_account(str(job.result.data.get("text", ""))).cannot if job.spec.name == RESOLVE else ""
+        cannot = read_account(job.result.text).cannot if job.spec.name == RESOLVE else ""
         return [f"it can't be resolved: {cannot}"] if cannot else []
-    tail = str(job.result.data.get("tail", "")).strip()
+    tail = job.result.tail.strip()
     said = f"{job.spec.name}: {job.result.message}"
     return [f"{said}\n\n{tail}" if tail and job.spec.name in _COMMANDS else said]
 
 
 def _questions(job: Job) -> list[str]:
     """Questions that a person has to decide about a resolution that has no other faults."""
-    return [str(each) for each in job.result.data.get("questions", ())] if job.result and job.spec.name == JUDGE else []
+    found = JudgeResolutionResult.of_job(job) if job.spec.name == JUDGE else None
+    return list(found.questions) if found else []
 
 
 def by_own_account(view: PhaseView) -> list[str]:
@@ -176,11 +192,11 @@ def is_news(view: PhaseView) -> bool:
 
 def _told(view: PhaseView, job: Job) -> list[str]:
     """Lines that a judgement told of a resolution that was merged then."""
-    if job.spec.name != JUDGE or job.result is None:
+    found = JudgeResolutionResult.of_job(job) if job.spec.name == JUDGE else None
+    if found is None or job.result is None:
         return []
-    merged = {each.spec.args.get("resolved") for each in view.jobs.values() if each.spec.name == "merge"}
-    commit = job.result.data.get("commit")
-    return [str(line) for line in job.result.data.get("told", ())] if commit and commit in merged else []
+    merged = {args.resolved for each in view.jobs.values() if (args := each.args(Merge))}
+    return list(job.result.warnings) if found.commit and found.commit in merged else []
 
 
 def _gave_up(turn: Job) -> bool:
@@ -195,11 +211,12 @@ def _why(view: PhaseView, done: Sequence[Job]) -> str:
     if not turns:
         return f"No assistant can resolve it: {_choice(view).why}. "
     judged = next((job for job in reversed(done) if job.spec.name == JUDGE), None)
-    if judged and judged.result and (questions := _questions(judged)):
-        return _to_decide(view, turns[-1], questions, str(judged.result.data["commit"]))
+    found = JudgeResolutionResult.of_job(judged)
+    if found and found.questions:
+        return _to_decide(view, turns[-1], found.questions, found.commit or "")
     refused = next((reasons for job in reversed(done) if (reasons := _reasons(job))), ["no reason recorded"])
     said = refused[0].splitlines()[0].removeprefix(f"{RESOLVE}: ")
-    tried = f"{program(turns[-1].spec.assistant)} tried {'once' if len(turns) == 1 else f'{len(turns)} times'}"
+    tried = f"{program(turns[-1].assistant)} tried {'once' if len(turns) == 1 else f'{len(turns)} times'}"
     again = 'With words, as in relay retry "keep both", it tries again. '
     return f"{tried}: {said[:_SAID]}. {again}" if turns[-1].process else f"No resolver: {said[:_SAID]}. "
 
@@ -208,7 +225,7 @@ def _to_decide(view: PhaseView, turn: Job, questions: Sequence[str], commit: str
     """The lines that a person has to decide about, with the resolver's reasons, and how to take its version."""
     more = f"; and {len(questions) - SHOWN} more" if len(questions) > SHOWN else ""
     return (
-        f"{program(turn.spec.assistant)} resolved it, but what it left out or put in is for you to decide: "
+        f"{program(turn.assistant)} resolved it, but what it left out or put in is for you to decide: "
         f"{'; '.join(questions[:SHOWN])}{more}. To take its version as it is: "
         f"git -C {_folder(view)} read-tree -u --reset {commit[:12]} && relay approve. Else: "
     )
@@ -218,46 +235,42 @@ def _folder(view: PhaseView) -> str:
     return f".project/worktrees/{view.state.run}/{MERGED_WORKTREE}"
 
 
-def _judge(view: PhaseView, conflict: Mapping[str, Any], turn: Job) -> JobSpec:
+def _judge(view: PhaseView, conflict: NotedConflict, turn: Job) -> Effect:
     """Its message is read here; whether it bears out what is in the files is judged with git."""
-    account = read_account(str(turn.result.data.get("text", "")) if turn.result else "")
+    account = read_account(turn.result.text if turn.result else "")
     explained = [
         f"Left out of {path}: {line} ({why})" for path, lines in account.removed.items() for line, why in lines.items()
     ]
     message = "\n\n".join(
         [
-            f"Merge {conflict['builder']}, conflicts resolved by {program(turn.spec.assistant)}",
+            f"Merge {conflict.builder}, conflicts resolved by {program(turn.assistant)}",
             *(["\n".join(explained)[:4000]] if explained else []),
             f"Relay-Run: {view.state.run}\n",
         ]
     )
-    return _effect(JUDGE, removed=account.removed, added=account.added, message=message)
+    return _merged(JudgeResolution(removed=account.removed, added=account.added, message=message))
 
 
-def _verified(view: PhaseView, merge: Job, conflict: Mapping[str, Any], done: Sequence[Job], again: JobSpec) -> Outcome:
+def _verified(view: PhaseView, merge: Job, conflict: NotedConflict, done: Sequence[Job], again: Merge) -> Outcome:
     """The commands that have to succeed, one after the other; then the resolution is merged."""
     judged = next(index for index in reversed(range(len(done))) if done[index].spec.name == JUDGE)
     run = {job.spec.name for job in done[judged + 1 :]}
     for name, command in (("setup", view.config.setup), ("verify", _verify(view, merge, conflict))):
         if command and _verify(view, merge, conflict) and name not in run:
-            spec = JobSpec(kind=JobKind.COMMAND, name=name, worktree=MERGED_WORKTREE, command=command,
+            spec = Command(name=name, worktree=MERGED_WORKTREE, command=command,
                            timeout_s=view.config.command_timeout_s)  # fmt: skip
             return Proceed(jobs=(spec,))
-    result = done[judged].result
-    commit = result.data["commit"] if result else None
-    return Proceed(jobs=(again.model_copy(update={"args": {**again.args, "resolved": commit}}),))
+    found = JudgeResolutionResult.of_job(done[judged])
+    return Proceed(jobs=(_merged(again.model_copy(update={"resolved": found and found.commit})),))
 
 
-def _verify(view: PhaseView, merge: Job, conflict: Mapping[str, Any]) -> str:
+def _verify(view: PhaseView, merge: Job, conflict: NotedConflict) -> str:
     """Commands that each of the builders merged then was verified with, alone, and so must pass with the others."""
-    merged = merge.result.data["merged"] if merge.result else ()
-    names = [name for name in (*merged, conflict["builder"]) if name in view.steps]
+    found = MergeResult.of_job(merge)
+    names = [name for name in (*(found.merged if found else ()), conflict.builder) if name in view.steps]
     return of_merged(view.config, [view.steps[name].component for name in names])
 
 
-def _brief(view: PhaseView, again: JobSpec) -> JobSpec:
-    return _effect(BRIEF, base=view.state.base.commit, tips=again.args["tips"])
-
-
-def _effect(name: str, **args: Any) -> JobSpec:  # noqa: ANN401 - JSON
-    return JobSpec(kind=JobKind.EFFECT, name=name, worktree=MERGED_WORKTREE, args=args)
+def _merged(args: EffectArgs) -> Effect:
+    """An effect in the merged worktree."""
+    return effect(args, worktree=MERGED_WORKTREE)

@@ -15,7 +15,9 @@ from lib.attempts import FATAL, UNJUDGED, failed
 from lib.chain import choose
 from lib.config import Role
 from lib.contracts import PhaseView
-from lib.model import Job, JobKind, JobResult, JobSpec, Step, StepChange
+from lib.effects import GatherDiff, GatherDiffResult, SettleReview, SettleReviewResult
+from lib.jobs import AssistantTurn, Job, JobResult, JobSpec, effect
+from lib.model import Step, StepChange
 from lib.reports import report_of
 from lib.steps import StepStatus
 from lib.verification import of_builder
@@ -39,7 +41,7 @@ class Verdict:
 
 def begin(builder: Step, tip: str) -> JobSpec:
     """The first step: the diff up to the commit `tip`, which the reviewer is shown."""
-    return _effect(builder, "gather_diff", tip=tip)
+    return effect(GatherDiff(base=builder.base_commit, tip=tip), step=builder.id, worktree=builder.id)
 
 
 def ask(view: PhaseView, builder: Step, _result: JobResult, starting: Sequence[JobSpec]) -> Moved | None:
@@ -53,10 +55,9 @@ def ask(view: PhaseView, builder: Step, _result: JobResult, starting: Sequence[J
         return None if builder.note == choice.why else ({"note": choice.why}, None)
     turns = _turns(view, builder)
     last = turns[-1] if turns else None
-    goes_on = last is not None and last.spec.assistant == choice.assistant and last.result is not None
+    goes_on = last is not None and last.assistant == choice.assistant and last.result is not None
     session = last.result.session if goes_on and last and last.result else None
-    spec = JobSpec(
-        kind=JobKind.ASSISTANT,
+    spec = AssistantTurn(
         name=TURN,
         step=builder.id,
         worktree=builder.id,
@@ -75,14 +76,15 @@ def ask(view: PhaseView, builder: Step, _result: JobResult, starting: Sequence[J
 
 def settle(view: PhaseView, builder: Step, _result: JobResult, _: Sequence[JobSpec]) -> Moved:
     """A reviewer changes nothing: whatever it did to the worktree is taken back, whether it ended well or not."""
-    return {}, _effect(builder, "settle_review", tree=_gathered(view, builder).get("tree", ""))
+    args = SettleReview(branch=builder.branch, tip=builder.commit, tree=_gathered(view, builder).tree)
+    return {}, effect(args, step=builder.id, worktree=builder.id)
 
 
 def decide(view: PhaseView, builder: Step, result: JobResult, starting: Sequence[JobSpec]) -> Moved | None:
     """The builder's changes and next step by the newest answer."""
     turns = _turns(view, builder)
     said = turns[-1].result if turns else None
-    verdict = read_verdict(str(said.data.get("text", ""))) if said is not None and said.ok else None
+    verdict = read_verdict(said.text) if said is not None and said.ok else None
     if said is not None and said.code in FATAL:
         return _gave_up(view, builder, said.message, said.code), None
     if said is None or verdict is None:
@@ -90,13 +92,15 @@ def decide(view: PhaseView, builder: Step, result: JobResult, starting: Sequence
     if isinstance(verdict, str):
         return _gave_up(view, builder, "it can't judge the work: " + verdict), None
     if verdict.accepted:
-        undone = ["what its reviewer changed was taken back: relay recover"] if result.data.get("changed") else []
+        undone = (
+            ["what its reviewer changed was taken back: relay recover"] if SettleReviewResult.of(result).changed else []
+        )
         note = "; ".join([*undone, *verdict.comments])[:200] or "accepted by its reviewer"
         return {"status": StepStatus.DONE, "verified": builder.verified, "ended_at": view.now.wall, "feedback": "",
                 "note": note}, None  # fmt: skip
     comments = "\n".join(f"- {comment}" for comment in verdict.comments)
     sent_back = JobResult(ok=False, code="review", message="its reviewer sends it back: " + verdict.comments[0][:200],
-                          data={"tail": comments})  # fmt: skip
+                          tail=comments)  # fmt: skip
     return failed(builder, "review", sent_back, view.config, view.now), None
 
 
@@ -150,7 +154,7 @@ def _gave_up(view: PhaseView, builder: Step, why: str, code: str = "review_unrea
 def _turns(view: PhaseView, builder: Step) -> list[Job]:
     """The reviewer's turns on what the builder has now that say something, oldest first."""
     own = [job for job in view.jobs.values() if job.spec.step == builder.id]
-    begun = max((index for index, job in enumerate(own) if job.spec.name == "gather_diff"), default=len(own))
+    begun = max((index for index, job in enumerate(own) if job.spec.name == GatherDiff.effect), default=len(own))
     turns = [job for job in own[begun:] if job.spec.name == TURN]
     return [job for job in turns if not (job.result and job.result.code in UNJUDGED)]
 
@@ -159,21 +163,16 @@ def _unreadable(result: JobResult) -> str:
     return _FORM if result.ok else result.message
 
 
-def _gathered(view: PhaseView, builder: Step) -> Mapping[str, Any]:
-    """Data of the result with which the newest diff was gathered."""
-    own = [job for job in view.jobs.values() if job.spec.step == builder.id and job.spec.name == "gather_diff"]
-    return own[-1].result.data if own and own[-1].result else {}
-
-
-def _effect(builder: Step, name: str, **more: str) -> JobSpec:
-    args = {"branch": builder.branch, "base": builder.base_commit, "tip": builder.commit, **more}
-    return JobSpec(kind=JobKind.EFFECT, name=name, step=builder.id, worktree=builder.id, args=args)
+def _gathered(view: PhaseView, builder: Step) -> GatherDiffResult:
+    """The result with which the newest diff was gathered."""
+    own = [job for job in view.jobs.values() if job.spec.step == builder.id and job.spec.name == GatherDiff.effect]
+    return (GatherDiffResult.of_job(own[-1]) if own else None) or GatherDiffResult()
 
 
 def _earlier(view: PhaseView, builder: Step) -> list[str]:
     """The comments with which reviewers sent this builder's work back before."""
     turns = [job for job in view.jobs.values() if job.spec.step == builder.id and job.spec.name == TURN]
-    read = [read_verdict(str(job.result.data.get("text", ""))) for job in turns if job.result and job.result.ok]
+    read = [read_verdict(job.result.text) for job in turns if job.result and job.result.ok]
     return [comment for verdict in read if isinstance(verdict, Verdict) and not verdict.accepted
             for comment in verdict.comments]  # fmt: skip
 
@@ -186,9 +185,9 @@ def _prompt(view: PhaseView, builder: Step, errors: Sequence[str]) -> dict[str, 
         "verify": of_builder(view.config, builder.component),
         "base": builder.base_commit,
         "tip": builder.commit,
-        "diff": seen.get("diff", ""),
-        "summary": seen.get("summary", ""),
-        "is_cut": bool(seen.get("is_cut")),
+        "diff": seen.diff,
+        "summary": seen.summary,
+        "is_cut": seen.is_cut,
         "errors": list(dict.fromkeys(errors)),
         "report": report_of(view, builder),
         "earlier": _earlier(view, builder),

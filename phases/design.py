@@ -8,9 +8,11 @@ from lib.config import Gate
 from lib.contracts import Advance, AskCi, Fail, Outcome, PhaseView, Proceed, Wait
 from lib.design import DESIGN_INVALID, as_json, as_markdown, check, parse_design
 from lib.display import counted
+from lib.effects import Survey, SurveyResult, WriteFiles
 from lib.errors import RelayError
 from lib.failures import report
-from lib.model import Design, Job, JobKind, JobResult, JobSpec, Problem
+from lib.jobs import AssistantTurn, Job, JobResult, JobSpec, effect
+from lib.model import Design, Problem
 from lib.paths import MERGED_WORKTREE
 from lib.verification import warning
 from phases._again import again, left_failed
@@ -31,8 +33,9 @@ class DesignHandler:
         return beside(view, self._designing(view))
 
     def _designing(self, view: PhaseView) -> Outcome:
-        if unwritten := left_failed(view, "write_files"):
-            return _write(view, parse_design(unwritten.spec.args["files"][DESIGN_FILE]), unwritten.spec)
+        unwritten = left_failed(view, WriteFiles.effect)
+        if unwritten and (files := unwritten.args(WriteFiles)):
+            return _write(view, parse_design(files.files[DESIGN_FILE]), unwritten.spec)
         prepared = view.last("survey")
         if prepared is None:
             return Proceed(jobs=(_survey(view),))
@@ -47,14 +50,14 @@ class DesignHandler:
         if result is None:
             return Wait()
         if result.ok:
-            return _designed(view, prepared, turns, str(result.data.get("text", "")))
+            return _designed(view, prepared, turns, result.text)
         if sum(turn.result is not None and not turn.result.ok for turn in turns) < view.config.attempts:
             return _ask(view, prepared, turns[-1])
         return _failed(result, "The architect failed: ")
 
 
 def _failed(result: JobResult, what: str = "") -> Fail:
-    remedy, shown = result.remedy or "relay retry", report(result.data)
+    remedy, shown = result.remedy or "relay retry", report(result)
     return Fail(Problem(code=result.code, message=what + result.message, remedy=remedy, report=shown))
 
 
@@ -74,7 +77,7 @@ def _designed(view: PhaseView, prepared: Job, turns: list[Job], text: str) -> Ou
         remedy = 'relay reject "what to do differently"'
         return Fail(Problem(code=DESIGN_INVALID, message=f"The design is still invalid: {what}", remedy=remedy))
     files = {DESIGN_FILE: as_json(design), DESIGN_PAGE: as_markdown(design, view.state.requirement)}
-    spec = JobSpec(kind=JobKind.EFFECT, name="write_files", args={"files": files})
+    spec = effect(WriteFiles(files=files))
     return _write(view, design, spec, tuple(warnings))
 
 
@@ -113,11 +116,11 @@ def _asked_before(view: PhaseView) -> Job | None:
 
 
 def _questions(turn: Job | None) -> list[str]:
-    return list(questions_of(str(turn.result.data.get("text", "")))) if turn and turn.result else []
+    return list(questions_of(turn.result.text)) if turn and turn.result else []
 
 
 def _survey(view: PhaseView) -> JobSpec:
-    return JobSpec(kind=JobKind.EFFECT, name="survey", worktree=MERGED_WORKTREE, args={"base": view.state.base.commit})
+    return effect(Survey(base=view.state.base.commit), worktree=MERGED_WORKTREE)
 
 
 def _ask(view: PhaseView, prepared: Job, last: Job | None, errors: tuple[str, ...] = (), *notes: str) -> Outcome:
@@ -125,13 +128,12 @@ def _ask(view: PhaseView, prepared: Job, last: Job | None, errors: tuple[str, ..
     choice = choose(view, view.config.chain(ARCHITECT), name="design")
     if choice.assistant is None:
         return nobody(choice, "design")
-    survey = prepared.result.data.get("survey", "") if prepared.result else ""
+    survey = SurveyResult.of_job(prepared)
     asked = _asked_before(view) if last is None else None
     last = last or asked
-    same = last is not None and last.spec.assistant == choice.assistant
+    same = last is not None and last.assistant == choice.assistant
     session = last.result.session if same and last and last.result and last.result.ok else None
-    spec = JobSpec(
-        kind=JobKind.ASSISTANT,
+    spec = AssistantTurn(
         name="design",
         role=ARCHITECT,
         worktree=prepared.spec.worktree,
@@ -139,7 +141,7 @@ def _ask(view: PhaseView, prepared: Job, last: Job | None, errors: tuple[str, ..
         session=session,
         prompt={
             "requirement": view.state.requirement,
-            "survey": survey,
+            "survey": survey.survey if survey else "",
             "feedback": view.feedback,
             "errors": list(errors),
             "goes_on": bool(session and (errors or asked)),

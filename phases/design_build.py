@@ -6,6 +6,7 @@ import zlib
 
 from lib.contracts import Advance, Fail, Outcome, PhaseView, Proceed, Wait
 from lib.design import DESIGN_INVALID, check, parse_design
+from lib.effects import WriteFiles
 from lib.errors import RelayError
 from lib.model import Component, Problem, Step
 
@@ -40,9 +41,9 @@ class DesignBuildHandler:
 
 def _restoring(view: PhaseView) -> Outcome | None:
     """The outcome that restores a design deleted with its folder: it is written again as the architect's was."""
-    if again := view.last("write_files"):
+    if again := view.last(WriteFiles.effect):
         return Wait() if again.result is None else None
-    written = [job.spec for job in view.jobs.values() if job.spec.name == "write_files"]
+    written = [job.spec for job in view.jobs.values() if job.spec.name == WriteFiles.effect]
     return Proceed(jobs=(written[-1],), notes=("The design's files are missing: restored",)) if written else None
 
 

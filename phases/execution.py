@@ -21,8 +21,10 @@ from lib.attempts import (
 from lib.budget import builder_budget
 from lib.chain import ANSWERING, Choice, choose, nobody, to_answer
 from lib.contracts import Advance, AskCi, Change, Outcome, PhaseView, Proceed, Wait
+from lib.effects import Collect, CollectResult, Prepare, PrepareResult
+from lib.jobs import AssistantTurn, Command, Job, JobResult, JobSpec, effect
 from lib.lineage import ancestors, tips
-from lib.model import Job, JobKind, JobResult, JobSpec, Problem, Reach, Step, StepChange
+from lib.model import Problem, Reach, Step, StepChange
 from lib.passing import DISK_FULL
 from lib.reports import plain
 from lib.scope import is_refused, sentence
@@ -126,7 +128,13 @@ def _asks(builder: Step) -> bool:
 def _questions(view: PhaseView) -> dict[str, tuple[str, ...]]:
     """The questions of builders, by builder."""
     asking = [builder for builder in view.steps.values() if _asks(builder)]
-    return {builder.id: tuple(view.jobs[builder.job or ""].spec.args["questions"]) for builder in asking}
+    return {builder.id: _asked(view, builder) for builder in asking}
+
+
+def _asked(view: PhaseView, builder: Step) -> tuple[str, ...]:
+    """The questions with which the builder's work was collected."""
+    args = view.jobs[builder.job or ""].args(Collect)
+    return args.questions if args else ()
 
 
 def _explained(view: PhaseView, builder: Step, result: JobResult, more: str) -> JobResult:
@@ -144,7 +152,7 @@ def _is_as_before_again(view: PhaseView, builder: Step, job: Job) -> bool:
 
 def _cut_short(view: PhaseView, job: Job, result: JobResult) -> bool:
     """True if a command was ended by no fault of its own: it alone is run again, and not the turn before it."""
-    if job.spec.kind is not JobKind.COMMAND:
+    if not job.command:
         return False
     return result.code in UNCOUNTED or (result.code == LOST and _tries(view, job) < view.config.attempts)
 
@@ -155,7 +163,7 @@ def _tries(view: PhaseView, job: Job) -> int:
 
 def _says_nothing(job: Job, result: JobResult) -> bool:
     """True if a failure is no verdict on the turn before it: Relay's own step failed, or there was no room."""
-    return (job.spec.kind is JobKind.EFFECT and result.code not in OF_THE_WORK) or result.code == DISK_FULL
+    return (not job.is_process and result.code not in OF_THE_WORK) or result.code == DISK_FULL
 
 
 def _step_alone(view: PhaseView, builder: Step) -> Moved | None:
@@ -200,13 +208,12 @@ def _lifted(view: PhaseView) -> list[float]:
 
 
 def _prepare(view: PhaseView, builder: Step) -> Moved:
-    args = {
-        "branch": builder.branch,
-        "base": view.state.base.commit,
-        "tips": tips(ancestors(builder, view.steps)),
-        "set_up": not view.config.setup or _is_set_up(view, builder),
-    }
-    spec = JobSpec(kind=JobKind.EFFECT, name="prepare", step=builder.id, worktree=builder.id, args=args)
+    args = Prepare(
+        branch=builder.branch,
+        base=view.state.base.commit,
+        tips=tips(ancestors(builder, view.steps)),
+        set_up=not view.config.setup or _is_set_up(view, builder),
+    )
     fields: StepChange = {
         "status": Status.RUNNING,
         "stage": Stage.PREPARING,
@@ -215,17 +222,18 @@ def _prepare(view: PhaseView, builder: Step) -> Moved:
         "error": None,
         "started_at": builder.started_at or view.now.wall,
     }
-    return fields, spec
+    return fields, effect(args, step=builder.id, worktree=builder.id)
 
 
 def _prepared(view: PhaseView, builder: Step, result: JobResult, starting: Sequence[JobSpec]) -> Moved:
     """A worktree that was there before holds partial work, and is set up already if that ever succeeded."""
-    base = str(result.data["base"])
-    if emptied := result.data.get("emptied"):
-        names = ", ".join(emptied)
+    made = PrepareResult.of(result)
+    base = made.base
+    if made.emptied:
+        names = ", ".join(made.emptied)
         lost = f"A power cut ended your last turn. Files that it left empty are as before it, or gone: {names}"
         builder = builder.model_copy(update={"feedback": "\n\n".join(filter(None, (lost, builder.feedback)))})
-    if view.config.setup and (result.data["made"] or not _is_set_up(view, builder)):
+    if view.config.setup and (made.made or not _is_set_up(view, builder)):
         return {"base_commit": base, "feedback": builder.feedback}, _command(view, builder, "setup", view.config.setup)
     fields, job = _build(view, builder, result, starting)
     return {"feedback": builder.feedback, **fields, "base_commit": base}, job
@@ -250,8 +258,7 @@ def _build(view: PhaseView, builder: Step, _result: JobResult, starting: Sequenc
         }
         return waits, None
     session = builder.session if choice.assistant == builder.assistant else None
-    spec = JobSpec(
-        kind=JobKind.ASSISTANT,
+    spec = AssistantTurn(
         name="build",
         step=builder.id,
         worktree=builder.id,
@@ -266,30 +273,34 @@ def _build(view: PhaseView, builder: Step, _result: JobResult, starting: Sequenc
 
 
 def _collect(_view: PhaseView, builder: Step, result: JobResult, _: Sequence[JobSpec]) -> Moved:
-    said = str(result.data.get("text", "")).strip()
-    args = {"branch": builder.branch, "base": builder.base_commit, "title": builder.component.title or builder.id,
-            "report": plain(said), "questions": list(questions_of(said))}  # fmt: skip
+    said = result.text.strip()
+    args = Collect(
+        branch=builder.branch,
+        base=builder.base_commit,
+        title=builder.component.title or builder.id,
+        report=plain(said),
+        questions=questions_of(said),
+    )
     fields: StepChange = {
         "stage": Stage.VERIFYING,
         "losses": 0,
         "session": builder.session if result.session is None else result.session or None,
         "note": said.splitlines()[-1][:200] if said else "",
     }
-    return fields, JobSpec(kind=JobKind.EFFECT, name="collect", step=builder.id, worktree=builder.id, args=args)
+    return fields, effect(args, step=builder.id, worktree=builder.id)
 
 
 def _collected(view: PhaseView, builder: Step, result: JobResult, _: Sequence[JobSpec]) -> Moved:
-    commit = str(result.data["commit"])
-    left_out = result.data.get("left_out")
-    reach = Reach.model_validate(result.data.get("reach", {}))
-    fields: StepChange = {"commit": commit, "verified": False, "reach": reach,
-              **({"note": f"{left_out[0]} is Relay's own, and was left out"} if left_out else {})}  # fmt: skip
-    if questions := view.jobs[builder.job or ""].spec.args.get("questions"):
+    found = CollectResult.of(result)
+    commit, reach = found.commit, found.reach
+    fields: StepChange = {"commit": commit, "verified": False, "reach": reach}
+    if found.left_out:
+        fields["note"] = f"{found.left_out[0]} is Relay's own, and was left out"
+    if questions := _asked(view, builder):
         asks = JobResult(ok=False, code=QUESTION, message=f"it asks: {' '.join(questions)}", remedy=ANSWERING)
         return {**fields, **failed(builder, "build", asks, view.config, view.now)}, None
     if commit == builder.base_commit and not view.config.allow_no_changes:
-        ignored = result.data.get("ignored")
-        what = f"a file, but for some that git ignores: {ignored}" if ignored else "a file"
+        what = f"a file, but for some that git ignores: {found.ignored}" if found.ignored else "a file"
         nothing = JobResult(ok=False, code="no_changes", message=f"it ended without changing {what}")
         return failed(builder, "build", nothing, view.config, view.now), None
     if is_refused(reach, view.config.scope):
@@ -310,11 +321,11 @@ def _outside(builder: Step, reach: Reach) -> JobResult:
             f"`git show {base}:PATH > PATH` brings back what you changed (M) or deleted (D); remove what is new (A).",
         ]
     )
-    return JobResult(ok=False, code="outside_scope", message=sentence("it", reach), data={"tail": tail})
+    return JobResult(ok=False, code="outside_scope", message=sentence("it", reach), tail=tail)
 
 
 def _verified(view: PhaseView, builder: Step, result: JobResult, _: Sequence[JobSpec]) -> Moved:
-    why = f"verify {AS_BEFORE}" if not result.ok else str(result.data.get("shadow", ""))
+    why = f"verify {AS_BEFORE}" if not result.ok else result.shadow
     return _done(view, builder, {"verified": not why, "failure": "", **({"note": why} if why else {})})
 
 
@@ -328,8 +339,7 @@ def _done(view: PhaseView, builder: Step, fields: StepChange) -> Moved:
 
 
 def _command(view: PhaseView, builder: Step, name: str, command: str) -> JobSpec:
-    return JobSpec(
-        kind=JobKind.COMMAND,
+    return Command(
         name=name,
         step=builder.id,
         worktree=builder.id,

@@ -7,13 +7,14 @@ them: what is merged already is found merged, and what a person left in the merg
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
-from lib.config import Land
+from lib.config import Land as LandMode
 from lib.contracts import AskCi, Change, Fail, Finish, Outcome, PhaseView, Proceed, Wait
+from lib.effects import BranchTaken, CheckoutMerged, Clean, Land, Merge, MergeResult, Survey, Vacate
 from lib.failures import report
+from lib.jobs import Command, Effect, Job, JobResult, JobSpec, effect
 from lib.lineage import tips
-from lib.model import Component, Job, JobKind, JobResult, JobSpec, Problem, RunOutcome, Step
+from lib.model import Component, Problem, RunOutcome, Step
 from lib.paths import MERGED_WORKTREE
 from lib.steps import StepStatus
 from lib.verification import HINT, of_merged, unverified, verdict
@@ -22,8 +23,7 @@ from phases._gate import reasons, remarks
 from phases._resolve import is_news, resolve, unjudged
 
 TAKEN = "branch_taken"
-VACATE = "vacate"
-STEPS = ("checkout_merged", "setup", "verify", "land", "clean")
+STEPS = (CheckoutMerged.effect, "setup", "verify", Land.effect, Clean.effect)
 
 
 class MergeBuildHandler:
@@ -37,9 +37,9 @@ class MergeBuildHandler:
             return _nothing()
         if (waits := _vacating(view)) is not None:
             return waits
-        merges = view.current("merge") or unjudged(view)
+        merges = view.current(Merge.effect) or unjudged(view)
         if not merges:
-            return Proceed(jobs=(_merge(view),))
+            return Proceed(jobs=(_merging(view),))
         merge = merges[-1]
         done = _since(view, merge)
         if merge.result is None:
@@ -48,10 +48,11 @@ class MergeBuildHandler:
             return _look(view, merge.result)
         if not merge.result.ok:
             return _fix(view, merge.result, "Merging failed")
-        if fresh := [name for name in merge.result.data["merged"] if _is_unmerged(view.steps[name])]:
+        merged = MergeResult.of(merge.result)
+        if fresh := [name for name in merged.merged if _is_unmerged(view.steps[name])]:
             return Proceed(changes=tuple(Change(name, {"merged": True}) for name in fresh))
-        if conflict := merge.result.data.get("conflict"):
-            return resolve(view, merge, conflict, _merge(view))
+        if merged.conflict:
+            return resolve(view, merge, merged.conflict, _merge(view))
         for spec in _verification(view):
             job = done.get(spec.name)
             if job is None:
@@ -60,49 +61,47 @@ class MergeBuildHandler:
                 return Wait()
             if not job.result.ok and not as_before(view, job):
                 return _fix(view, job.result, f"The merged tree fails: {spec.name}")
-        return _landing(view, done, merge.result.data)
+        return _landing(view, done, merged)
 
 
 def _vacating(view: PhaseView) -> Outcome | None:
     """The next step until the worktree, which the architect has had, is free for merges; None once it is."""
-    surveys = [job for job in view.jobs.values() if job.spec.name == "survey"]
+    surveys = [job for job in view.jobs.values() if job.spec.name == Survey.effect]
     lent = surveys and surveys[-1].spec.worktree == MERGED_WORKTREE
-    if not lent or any(job.spec.name == VACATE and job.result and job.result.ok for job in view.jobs.values()):
+    if not lent or any(job.spec.name == Vacate.effect and job.result and job.result.ok for job in view.jobs.values()):
         return None
-    vacate = view.last(VACATE)
+    vacate = view.last(Vacate.effect)
     if vacate is None:
-        args = {"base": surveys[-1].spec.args["base"]}
-        return Proceed(jobs=(JobSpec(kind=JobKind.EFFECT, name=VACATE, worktree=MERGED_WORKTREE, args=args),))
+        return Proceed(jobs=(effect(Vacate(base=view.state.base.commit), worktree=MERGED_WORKTREE),))
     if vacate.result is None:
         return Wait()
     message = f"The architect's worktree can't be made ready for merging: {vacate.result.message}"
     return Fail(Problem(code=vacate.result.code, message=message, remedy=vacate.result.remedy or "relay retry"))
 
 
-def _landing(view: PhaseView, done: Mapping[str, Job], merged: Mapping[str, Any]) -> Outcome:
-    mode, head, doubt = view.config.land, str(merged["head"]), _shadow(done) or _as_before(view, done)
+def _landing(view: PhaseView, done: Mapping[str, Job], merged: MergeResult) -> Outcome:
+    mode, head, doubt = view.config.land, merged.head, _shadow(done) or _as_before(view, done)
     known, why = _known(view, doubt), reasons(view, merged, doubt)
-    if (mode is Land.ASK or why) and ("approve_landing" not in view.answers or is_news(view)):
+    if (mode is LandMode.ASK or why) and ("approve_landing" not in view.answers or is_news(view)):
         return _approval(view, known, [*why, *remarks(view)])
-    if mode is Land.BRANCH:
+    if mode is LandMode.BRANCH:
         return Finish(RunOutcome.STORED, f"Merged, {known}, not landed: git merge {_branch(view)}")
-    land = done.get("land")
+    land = done.get(Land.effect)
     if land is None:
-        args = {"branch": view.state.base.branch, "base": view.state.base.commit, "head": head}
-        return Proceed(jobs=(JobSpec(kind=JobKind.EFFECT, name="land", args=args),))
+        args = Land(branch=view.state.base.branch, base=view.state.base.commit, head=head)
+        return Proceed(jobs=(effect(args),))
     if land.result is None:
         return Wait()
     if land.result.code == "moved_on":
         note = f"{view.state.base.branch} has moved on meanwhile: merging again"
-        return Proceed(jobs=(_merge(view),), notes=(note,))
+        return Proceed(jobs=(_merging(view),), notes=(note,))
     if not land.result.ok:
         return _blocked(view, land.result)
     if fresh := [step.id for step in view.steps.values() if step.merged and not step.landed]:
         return Proceed(changes=tuple(Change(name, {"landed": True}) for name in fresh))
-    clean = done.get("clean")
+    clean = done.get(Clean.effect)
     if clean is None:
-        args = {"branch": view.state.base.branch}
-        return Proceed(jobs=(JobSpec(kind=JobKind.EFFECT, name="clean", args=args),))
+        return Proceed(jobs=(effect(Clean(branch=view.state.base.branch)),))
     if clean.result is None:
         return Wait()
     late = "; it was too late to cancel" if land.stopping else ""
@@ -112,7 +111,7 @@ def _landing(view: PhaseView, done: Mapping[str, Job], merged: Mapping[str, Any]
 def _shadow(done: Mapping[str, Job]) -> str:
     """That the commands which succeeded looked at the user's checkout and not at the merged tree."""
     verified = done.get("verify")
-    return str(verified.result.data.get("shadow", "")) if verified and verified.result else ""
+    return verified.result.shadow if verified and verified.result else ""
 
 
 def _as_before(view: PhaseView, done: Mapping[str, Job]) -> str:
@@ -133,29 +132,32 @@ def _hint(view: PhaseView) -> str:
 
 def _approval(view: PhaseView, known: str, clauses: list[str]) -> AskCi:
     """The one question before the branch moves, with all that is to be known on it."""
-    landing = view.config.land is not Land.BRANCH
+    landing = view.config.land is not LandMode.BRANCH
     where = f"land it on {view.state.base.branch}" if landing else f"keep it as {_branch(view)}"
     read = f", but read first: {'; '.join(clauses)}" if clauses else ""
     message = f"{_branch(view)} is merged and {known}{read}. To {where}: relay approve (relay diff shows it)"
     return AskCi("approve_landing", message, next_action="merge_build")
 
 
-def _merge(view: PhaseView) -> JobSpec:
-    args = {
-        "branch": _branch(view),
-        "base_branch": view.state.base.branch,
-        "base": view.state.base.commit,
-        "tips": tips(builder for builder in view.steps.values() if builder.has_work),
-        "landed": any(builder.landed for builder in view.steps.values()),
-        "believed": _believed(view),
-    }
-    return JobSpec(kind=JobKind.EFFECT, name="merge", worktree=MERGED_WORKTREE, args=args)
+def _merging(view: PhaseView) -> Effect:
+    return effect(_merge(view), worktree=MERGED_WORKTREE)
 
 
-def _believed(view: PhaseView) -> list[str]:
+def _merge(view: PhaseView) -> Merge:
+    return Merge(
+        branch=_branch(view),
+        base_branch=view.state.base.branch,
+        base=view.state.base.commit,
+        tips=tips(builder for builder in view.steps.values() if builder.has_work),
+        landed=any(builder.landed for builder in view.steps.values()),
+        believed=_believed(view),
+    )
+
+
+def _believed(view: PhaseView) -> tuple[str, ...]:
     """The commits that the user's branch was found at with work of builders, if ci said that this is right."""
     found = [job.result for job in view.jobs.values() if job.result is not None and job.result.code == TAKEN]
-    return [str(result.data["tip"]) for result in found] if "check_branch" in view.answers else []
+    return tuple(BranchTaken.of(result).tip for result in found) if "check_branch" in view.answers else ()
 
 
 def _is_unmerged(step: Step) -> bool:
@@ -167,13 +169,11 @@ def _verification(view: PhaseView) -> list[JobSpec]:
     verify = of_merged(view.config, _parts(view))
     if not verify:
         return []
-    args = {"branch": _branch(view)}
-    specs = [JobSpec(kind=JobKind.EFFECT, name="checkout_merged", worktree=MERGED_WORKTREE, args=args)]
+    specs: list[JobSpec] = [effect(CheckoutMerged(branch=_branch(view)), worktree=MERGED_WORKTREE)]
     for name, command in (("setup", view.config.setup), ("verify", verify)):
         if command:
             specs.append(
-                JobSpec(
-                    kind=JobKind.COMMAND,
+                Command(
                     name=name,
                     worktree=MERGED_WORKTREE,
                     command=command,
@@ -217,7 +217,7 @@ def _fix(view: PhaseView, result: JobResult, what: str) -> AskCi:
         f"{what}: {result.message}. Fix it in {_folder(view)} (no commit needed), then: relay retry. "
         f'Or send it back to a builder: relay retry {names[-1]} "a hint"{others}'
     )
-    shown = report(result.data)
+    shown = report(result)
     remedy = result.remedy or (f"relay logs {MERGED_WORKTREE} --failed" if shown else "relay retry")
     problem = Problem(code=result.code or "failed", message=message, remedy=remedy, action="merge_build", report=shown)
     return AskCi("fix_failure", message, next_action="merge_build", error=problem)

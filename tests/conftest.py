@@ -156,9 +156,12 @@ def repo(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def relay(repo: Path) -> Iterator[Relay]:
-    """The command line in `repo`; what it started and left running is stopped at the end."""
+    """The command line in `repo`; what it left running is stopped at the end, and its history is replayed."""
     from driver import Relay
+    from replaying import stored_and_replayed
 
     driver = Relay(repo)
     yield driver
     driver.end()
+    stored, replayed = stored_and_replayed(driver)
+    assert stored == replayed

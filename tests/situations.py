@@ -9,20 +9,10 @@ from typing import Any
 
 from lib.atomic import replace_file
 from lib.config import Config
+from lib.effects import Clean
 from lib.events import Event
-from lib.model import (
-    Base,
-    Component,
-    Job,
-    JobKind,
-    JobSpec,
-    Owner,
-    Problem,
-    ProcessIdentity,
-    State,
-    Step,
-    Usage,
-)
+from lib.jobs import AssistantTurn, Command, Job, JobKind, JobSpec, ProcessIdentity, effect
+from lib.model import Base, Component, Owner, Problem, State, Step, Usage
 from lib.paths import Project
 from lib.process import now
 from lib.rundb import RunDB
@@ -72,9 +62,17 @@ def builder(name: str, status: BuilderStatus = BuilderStatus.RUNNING, *, minutes
 
 def job(name: str, of: str | None = None, **spec: Any) -> Job:
     """A job that is at work, of the builder `of` or of the run."""
+    usual = {"name": name, "step": of}
     kind = spec.pop("kind", JobKind.ASSISTANT)
+    task: JobSpec = (
+        Command(**usual, command=spec.pop("command", "true"), **spec)
+        if kind is JobKind.COMMAND
+        else effect(spec.pop("args", Clean(branch="main")), step=of, **spec)
+        if kind is JobKind.EFFECT
+        else AssistantTurn(**usual, **spec)
+    )
     return Job(
-        id=f"0001-{of or 'run'}-{name}", spec=JobSpec(kind=kind, name=name, step=of, **spec), attempt=1, dispatch=1,
+        id=f"0001-{of or 'run'}-{name}", spec=task, attempt=1, dispatch=1,
         started_at=now().wall - timedelta(seconds=43), started_mono_s=0.0,
         process=ProcessIdentity(pid=7, start_ticks=1, boot_id="b"),
     )  # fmt: skip

@@ -20,7 +20,7 @@ from lib.process.table import row
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from lib.model import ProcessIdentity
+    from lib.jobs import ProcessIdentity
 
 
 @dataclass(frozen=True)

@@ -76,7 +76,7 @@ def bring_to_life(relay: Relay, builder: str, script: str) -> None:
     project = find_project(relay.root)
     with closing(sqlite3.connect(project.database)) as db:
         rows = db.execute("SELECT id, run, data FROM jobs WHERE ended = 0").fetchall()
-        job, run = next((job, run) for job, run, data in rows if json.loads(data)["spec"]["step"] == builder)
+        job, run = next((job, run) for job, run, data in rows if json.loads(data)["spec"]["builder"] == builder)
         (project.record_dir(run, job) / "claim").unlink()  # that of the process which was recorded
         spec = SpawnSpec(
             job_id=f"{run}/{job}", argv=("/bin/sh", "-c", script), cwd=project.worktree(run, builder),

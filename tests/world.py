@@ -8,15 +8,21 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from lib.config import Config
+from lib.effects import BriefResolver, Collect, JudgeResolution, Merge, Prepare, Survey, WriteFiles
 from lib.events import Event, JobEnded, JobSpawned, StateEdited
-from lib.model import Base, Edit, Job, JobKind, JobResult, Now, Owner, ProcessIdentity, State
+from lib.jobs import Effect, Job, JobResult, ProcessIdentity
+from lib.model import Base, Edit, Now, Owner, State
+from lib.names import to_json
 from lib.paths import BASE_WORKTREE
-from orchestrator.fold import Run
+from orchestrator.fold import Run, apply
 from orchestrator.machine import decide
 from orchestrator.turn import Decision, Output, Seen
 from phases import design, design_build, execution, merge_build
 
+EVENT: TypeAdapter[Event] = TypeAdapter(Event)
 HANDLERS = {module.handler.name: module.handler for module in (design, design_build, execution, merge_build)}
 START = datetime(2026, 1, 1, tzinfo=UTC)
 DESIGN = {
@@ -25,12 +31,18 @@ DESIGN = {
 }
 
 
-def ok(**data: Any) -> JobResult:
-    return JobResult(ok=True, data=data)
+def ok(**told: Any) -> JobResult:
+    return JobResult(ok=True, **_sorted(told))
 
 
-def bad(code: str, message: str = "it went wrong", **data: Any) -> JobResult:
-    return JobResult(ok=False, code=code, message=message, data=data)
+def bad(code: str, message: str = "it went wrong", **told: Any) -> JobResult:
+    return JobResult(ok=False, code=code, message=message, **_sorted({"printed": True, **told}))
+
+
+def _sorted(told: Mapping[str, Any]) -> dict[str, Any]:
+    """Fields of a result, and the data of an effect's."""
+    own = {name: value for name, value in told.items() if name in JobResult.model_fields}
+    return {**own, "data": json.loads(json.dumps({name: value for name, value in told.items() if name not in own}))}
 
 
 def new_run(**settings: Any) -> Run:
@@ -64,19 +76,30 @@ class World:
     events: list[Event] = field(default_factory=list)
     last: Decision | None = None
 
+    _replayed: Run | None = None
+
     def now(self) -> Now:
         wall = START + timedelta(seconds=self.booted_s + self.mono_s)
         return Now(wall=wall, mono_s=self.mono_s, boot_id=self.boot_id)
 
     def tick(self, *facts: Event, output: Mapping[str, Output] | None = None) -> Decision:
         before = self.run.copy()
+        self._replayed = self._replayed or self.run.copy()
         decision = decide(self.run, Seen(facts, output or {}), HANDLERS, self.now(), self.files.get)
         assert (before.state, before.steps, before.jobs) == (self.run.state, self.run.steps, self.run.jobs)
         self.run, self.last = decision.run, decision
+        self._replay(decision)
         self.events += decision.events
         self.started += decision.start
         self.stopped += decision.stop
         return decision
+
+    def _replay(self, decision: Decision) -> None:
+        """The events of each tick, as they are stored, give the same run in every field."""
+        for event in decision.events:
+            assert self._replayed is not None
+            apply(self._replayed, EVENT.validate_json(to_json(event)), self.now())
+        assert self._replayed == self.run
 
     def settle(self, *facts: Event) -> None:
         """Ticks until nothing is answered any more."""
@@ -98,7 +121,7 @@ class World:
 
     def _answer(self, job: Job) -> list[Event]:
         events: list[Event] = []
-        if job.spec.kind is not JobKind.EFFECT:
+        if job.is_process:
             events.append(JobSpawned(job=job.id, process=ProcessIdentity(pid=7, start_ticks=1, boot_id="b")))
         prefix = "base:" if job.spec.worktree == BASE_WORKTREE else ""
         answer = self.answers.get(prefix + job.spec.name, self.usual)
@@ -106,25 +129,24 @@ class World:
         return [*events, JobEnded(job=job.id, result=result)] if result is not None else events
 
     def usual(self, job: Job) -> JobResult:
-        args = job.spec.args
-        match job.spec.name:
-            case "survey":
+        match job.spec.args if isinstance(job.spec, Effect) else job.spec.name:
+            case Survey():
                 return ok(survey="2 files")
+            case WriteFiles(files=files):
+                self.files.update(files)
+                return ok()
+            case Prepare(base=base):
+                return ok(base=base, made=True)
+            case Collect():
+                return ok(commit=f"c-{job.spec.step}")
+            case Merge(tips=tips):
+                return ok(head="h", merged=[tip.id for tip in tips], conflict=None)
+            case BriefResolver():
+                return ok(ours=["one"])
+            case JudgeResolution():
+                return ok(objections=[], commit="c-resolved")
             case "design":
                 return ok(text=f"```json\n{json.dumps(self.design)}\n```")
-            case "write_files":
-                self.files.update(args["files"])
-                return ok()
-            case "prepare":
-                return ok(base=args["base"], made=True)
-            case "collect":
-                return ok(commit=f"c-{job.spec.step}")
-            case "merge":
-                return ok(head="h", merged=[tip["id"] for tip in args["tips"]], conflict=None)
-            case "brief_resolver":
-                return ok(ours=["one"])
-            case "judge_resolution":
-                return ok(objections=[], commit="c-resolved")
             case "review":
                 return ok(text='{"verdict": "accept"}')
             case _:

@@ -13,7 +13,8 @@ from lib.assistants._limits import delay_of, lifted_at, moment_of
 from lib.attempts import LOST
 from lib.contracts import AssistantEvent, Exit
 from lib.errors import UsageError
-from lib.model import JobResult, Usage
+from lib.jobs import JobResult
+from lib.model import Usage
 
 MAX_MESSAGE = 300
 #: Exit status of a POSIX shell that did not find the command.
@@ -93,7 +94,7 @@ def plain_verdict(end: Exit, events: Sequence[AssistantEvent], stderr: str) -> J
     """
     text = "\n".join(event.text for event in events if event.kind == "text").strip()
     result = ended_by_force(end) or ended_by_signal(end) or _noticed(end, text) or _by_status(end, text, stderr)
-    return result.model_copy(update={"usage": usage_of(events), "data": {"text": text}})
+    return result.model_copy(update={"usage": usage_of(events), "text": text})
 
 
 def _noticed(end: Exit, text: str) -> JobResult | None:

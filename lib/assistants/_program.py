@@ -16,7 +16,7 @@ from lib.assistants._outcome import NUMBER, check_settings
 from lib.assistants._reading import Parser
 from lib.assistants._verdict import streamed_verdict
 from lib.contracts import AssistantEvent, Exit, Launch, Turn
-from lib.model import JobResult
+from lib.jobs import JobResult
 
 #: What every program takes: a model, further arguments, and what its tokens cost if it does not tell.
 PRICES = ("usd_per_million_input", "usd_per_million_output")

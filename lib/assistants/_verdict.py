@@ -22,7 +22,7 @@ from lib.assistants._outcome import (
 )
 from lib.attempts import LOST, REFUSED, SPENT
 from lib.contracts import AssistantEvent, Exit
-from lib.model import JobResult
+from lib.jobs import JobResult
 
 _ANSWERS = WORK | {"text", "usage"}
 _WITHOUT_ANSWER = frozenset({"exit_nonzero", "no_result"})
@@ -48,7 +48,7 @@ def streamed_verdict(
     changes: dict[str, Any] = {
         "session": next((event.session for event in reversed(events) if event.session), None),
         "usage": usage_of(events),
-        "data": {"text": message_of(events, joint)},
+        "text": message_of(events, joint),
     }
     if forced is None and result.code == "rate_limit":
         changes |= _lifted(events, result.message, now or datetime.now().astimezone())

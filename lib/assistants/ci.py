@@ -8,7 +8,7 @@ from typing import Any
 
 from lib.assistants._outcome import plain_events, plain_verdict
 from lib.contracts import AssistantEvent, Exit, Launch, Turn
-from lib.model import JobResult
+from lib.jobs import JobResult
 
 
 class Ci:

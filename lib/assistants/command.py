@@ -24,7 +24,8 @@ from lib.assistants._program import PRICES, Program, priced, prices_of
 from lib.assistants._reading import at, count, money, parse_object
 from lib.contracts import Assistant, AssistantEvent, Exit, Launch, Turn
 from lib.errors import UsageError
-from lib.model import JobResult, Usage
+from lib.jobs import JobResult
+from lib.model import Usage
 
 ROLES = ("architect", "builder", "reviewer", "resolver")
 PLAIN = "plain"

@@ -13,7 +13,8 @@ from typing import Any
 
 from lib.assistants._outcome import plain_events, plain_verdict
 from lib.contracts import AssistantEvent, Exit, Launch, Turn
-from lib.model import JobResult, Usage
+from lib.jobs import JobResult
+from lib.model import Usage
 from lib.playbook import Playbook, find, matching, plan, shipped_names, steps_for
 from lib.playbook_file import read_playbook
 

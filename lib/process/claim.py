@@ -11,7 +11,7 @@ from lib.plainfile import NotPlainError, read_plain
 from lib.process.table import parse_stat
 
 if TYPE_CHECKING:
-    from lib.model import ProcessIdentity
+    from lib.jobs import ProcessIdentity
 
 CLAIM: Final = "claim"
 REVOKED: Final = b"revoked"
@@ -51,7 +51,7 @@ def read_claim(folder: Path) -> bytes | None:
 
 def parse_claim(text: bytes) -> ProcessIdentity | None:
     """The process of a claim: boot id and the shim's line of proc_pid_stat(5), or its pid where there is no /proc."""
-    from lib.model import ProcessIdentity
+    from lib.jobs import ProcessIdentity
     from lib.process.identity import boot_id, identify
 
     boot, _, stat = text.partition(b" ")

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from lib.process.table import HAS_PROC, read, row
 
 if TYPE_CHECKING:
-    from lib.model import Now, ProcessIdentity
+    from lib.jobs import ProcessIdentity
+    from lib.model import Now
 
 
 @cache
@@ -39,7 +40,7 @@ def now() -> Now:
 
 def identify(pid: int) -> ProcessIdentity | None:
     """The process with that pid now, also if ended and not reaped. Raises `OSError` without a free descriptor."""
-    from lib.model import ProcessIdentity
+    from lib.jobs import ProcessIdentity
 
     found = row(pid)
     return ProcessIdentity(pid=pid, start_ticks=found.start_ticks, boot_id=boot_id()) if found else None

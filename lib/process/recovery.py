@@ -13,7 +13,7 @@ from lib.process.shim import exit_status
 from lib.process.tree import Member, Tree, await_ends
 
 if TYPE_CHECKING:
-    from lib.model import ProcessIdentity
+    from lib.jobs import ProcessIdentity
 
 #: A shim makes its claim and fills it in within well under a millisecond, unless the machine is overloaded.
 SETTLE_S: Final = 0.5

@@ -23,7 +23,7 @@ from lib.process.identity import boot_id, identify
 from lib.reserve import reserve
 
 if TYPE_CHECKING:
-    from lib.model import ProcessIdentity
+    from lib.jobs import ProcessIdentity
 
 SHELL: Final = "/bin/sh"
 EXIT: Final = "exit"

@@ -12,7 +12,7 @@ from lib.process.identity import mono_s
 from lib.process.tree import Member, Targets, Tree, await_ends
 
 if TYPE_CHECKING:
-    from lib.model import ProcessIdentity
+    from lib.jobs import ProcessIdentity
 
 #: How often to look for processes that were started after the first TERM.
 RESCAN_S: Final = 0.1

@@ -17,7 +17,7 @@ from lib.process.identity import boot_id, is_running, mono_s, running_s, watch
 from lib.process.table import Row, environ_of, mark_in, row, rows
 
 if TYPE_CHECKING:
-    from lib.model import ProcessIdentity
+    from lib.jobs import ProcessIdentity
 
 #: Jobs by their mark, each with its shim if that is known: then less has to be read, and its session is theirs.
 Targets = Mapping[str, "ProcessIdentity | None"]
@@ -93,7 +93,7 @@ class Tree:
         return list(self._found.values())
 
     def identity(self, member: Member) -> ProcessIdentity:
-        from lib.model import ProcessIdentity
+        from lib.jobs import ProcessIdentity
 
         return ProcessIdentity(pid=member.pid, start_ticks=member.start_ticks, boot_id=self._boot_id)
 

@@ -86,7 +86,7 @@ def _line(trial: Trial) -> str:
     result, used = trial.result, trial.result.usage
     mark = paint("ok", "green") if result.ok else paint("!!", "red")
     cost = f", ${used.cost_usd:.4f}" if used.cost_usd else ""
-    told = " ".join(str(result.data.get("text", "")).split())[:60] if result.ok else f"{result.code}: {result.message}"
+    told = " ".join(result.text.split())[:60] if result.ok else f"{result.code}: {result.message}"
     line = (
         f"  {mark}  {trial.name:10} {trial.seconds:6.1f} s  {used.input_tokens} + {used.output_tokens} tokens{cost}  "
     )
@@ -98,5 +98,5 @@ def _as_dict(trial: Trial) -> dict[str, object]:
     result = trial.result
     return {
         "name": trial.name, "ok": result.ok, "code": result.code, "message": result.message, "remedy": result.remedy,
-        "seconds": round(trial.seconds, 3), "text": result.data.get("text", ""), **result.usage.model_dump(),
+        "seconds": round(trial.seconds, 3), "text": result.text, **result.usage.model_dump(),
     }  # fmt: skip

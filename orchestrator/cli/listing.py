@@ -48,7 +48,7 @@ def list_(
 
 def _drive(entry: Entry) -> str:
     """Says if an orchestrator drives the run, or why none does."""
-    from lib.model import ProcessIdentity
+    from lib.jobs import ProcessIdentity
     from lib.process import alive
 
     if not Path(entry.project, ".git").exists():

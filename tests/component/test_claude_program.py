@@ -11,7 +11,7 @@ import pytest
 
 from lib.assistants.claude import assistant
 from lib.contracts import Exit, Turn
-from lib.model import JobResult
+from lib.jobs import JobResult
 
 CAPTURES = Path(__file__).parent.parent / "captures"
 PROGRAM = """\

@@ -9,7 +9,7 @@ from pathlib import Path
 from lib.assistants.ci import assistant as ci
 from lib.assistants.command import assistant as command
 from lib.contracts import Assistant, Exit, Turn
-from lib.model import JobResult
+from lib.jobs import JobResult
 
 PROMPT = "Build it; $(touch pasted) `touch pasted` 'quoted' {{ x }}"
 
@@ -32,7 +32,7 @@ def test_a_command_gets_the_prompt_as_data_by_file_and_by_standard_input(tmp_pat
     for line in ("cat", 'cat "$RELAY_PROMPT_FILE"', 'printf "%s" "$(cat)"'):
         result = play(command, tmp_path, line)
         assert result.ok
-        assert result.data["text"] == PROMPT
+        assert result.text == PROMPT
     assert not (tmp_path / "pasted").exists()
 
 
@@ -47,4 +47,4 @@ def test_any_program_called_ci_is_an_assistant(tmp_path: Path) -> None:
     (folder / "ci").write_text('#!/bin/sh\necho "as $RELAY_ROLE:"\ncat\n')
     (folder / "ci").chmod(0o755)
     result = play(ci, tmp_path, PATH=f"{folder}:{os.environ['PATH']}", RELAY_ROLE="builder")
-    assert result.data["text"] == f"as builder:\n{PROMPT}"
+    assert result.text == f"as builder:\n{PROMPT}"

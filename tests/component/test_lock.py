@@ -15,8 +15,8 @@ import pytest
 from eventually import eventually
 
 from lib.errors import RelayError
+from lib.jobs import ProcessIdentity
 from lib.lock import InstanceLock, holder, refuse_links, remove_pid, state_lock, write_pid
-from lib.model import ProcessIdentity
 from lib.paths import Project, find_project
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -29,7 +29,7 @@ sys.path.insert(0, sys.argv[1])
 from pathlib import Path
 from lib.errors import RelayError
 from lib.lock import InstanceLock, state_lock, write_pid
-from lib.model import ProcessIdentity
+from lib.jobs import ProcessIdentity
 from lib.paths import find_project
 project = find_project(Path(sys.argv[2]))
 lock = InstanceLock(project)

@@ -45,6 +45,7 @@ def test_an_event_is_one_line_for_machines_and_one_for_people(project: Project) 
     line = {
         "seq": 41,
         "at": "2026-01-02T10:02:11.5+00:00",
+        "mono_s": 0.0,
         "run": "r",
         "kind": "noted",
         "data": {"message": "hello 41"},

@@ -11,7 +11,8 @@ import pytest
 from lib.assistants.scripted import assistant
 from lib.contracts import Exit, Turn
 from lib.design import order, parse_design
-from lib.model import Design, JobResult
+from lib.jobs import JobResult
+from lib.model import Design
 from lib.playbook import shipped_names
 
 SAMPLES = {"calculator": ("python3 -B -m calculator '2 * (3 - 0.5)'", "5\n"),
@@ -33,7 +34,7 @@ def shell(line: str, folder: Path) -> subprocess.CompletedProcess[str]:
 
 
 def design_of(folder: Path, playbook: str) -> Design:
-    return parse_design(str(turn(folder, playbook, "architect").data["text"]))
+    return parse_design(str(turn(folder, playbook, "architect").text))
 
 
 @pytest.mark.parametrize("name", shipped_names())
@@ -43,7 +44,7 @@ def test_playing_it_leaves_code_that_passes_its_own_tests(name: str, tmp_path: P
     for builder in order(design.components):
         result = turn(tmp_path, name, "builder", builder)
         assert result.ok, result.message
-        assert result.data["text"].splitlines()[-1]
+        assert result.text.splitlines()[-1]
         verified = shell(str(parts[builder].verify), tmp_path)
         assert verified.returncode == 0, verified.stderr
     whole = shell("python3 -B -W error -m unittest discover -s tests", tmp_path)

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from lib.assistants import resolve
-from lib.model import Condition, Now, Progress
+from lib.jobs import Condition, Progress
+from lib.model import Now
 from orchestrator.progress import BEHIND_BYTES, LOOK_LINES, READ_BYTES, TurnReader
 
 INSTANT = Now(wall=datetime(2026, 1, 1, tzinfo=UTC), mono_s=100.0, boot_id="b")

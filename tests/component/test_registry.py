@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from lib.model import Base, Owner, ProcessIdentity, State
+from lib.jobs import ProcessIdentity
+from lib.model import Base, Owner, State
 from lib.paths import Project, user_state_dir
 from lib.registry import Entry, entries, forget, record
 

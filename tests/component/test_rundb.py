@@ -162,7 +162,7 @@ def test_events_are_read_in_order_after_a_seq_by_kind_or_from_the_end(project: P
         assert [event.seq for event in db.events("a", after_seq=3)] == [5]
         assert [event.seq for event in db.events("a", kinds=("noted", "advanced"))] == [1, 3, 5]
         assert [event.seq for event in db.events("a", newest=2)] == [3, 5]
-        assert db.events("a")[-1] == (5, AT, "a", "advanced", '{"phase":"x"}')
+        assert db.events("a")[-1] == (5, AT, "a", "advanced", '{"phase":"x"}', 0.0)
 
 
 def test_only_the_last_revisions_are_kept(project: Project) -> None:

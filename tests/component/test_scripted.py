@@ -16,7 +16,7 @@ from eventually import WAIT_S, eventually
 
 from lib.assistants.scripted import assistant
 from lib.contracts import Exit, Turn
-from lib.model import JobResult
+from lib.jobs import JobResult
 
 
 class Stage:
@@ -93,7 +93,7 @@ class TestWork:
             {"say": "Done"},
         )
         assert result.ok
-        assert result.data["text"] == "Beginning, naïvely\ncounted\nDone"
+        assert result.text == "Beginning, naïvely\ncounted\nDone"
         assert (result.usage.input_tokens, result.usage.cost_usd) == (10, 0.5)
         assert (stage.worktree / "src/deep/a.txt").read_bytes() == b"one\r\ntwo\n"
         assert (stage.worktree / "lines.txt").read_text().strip() == "2"
@@ -118,7 +118,7 @@ class TestWork:
     def test_modules_in_the_worktree_are_not_imported(self, stage: Stage) -> None:
         for name in ("json.py", "lib.py", "sitecustomize.py"):
             (stage.worktree / name).write_text("raise SystemExit('hijacked')")
-        assert stage.play({"run": "true"}, {"say": "fine"}).data["text"] == "fine"
+        assert stage.play({"run": "true"}, {"say": "fine"}).text == "fine"
 
 
 class TestMisbehaviour:

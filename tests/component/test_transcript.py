@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from lib.jobs import AssistantTurn, Command, Job, JobKind, JobResult
 from lib.masking import Masker
-from lib.model import Job, JobKind, JobResult, JobSpec
 from orchestrator.logs import Choice
 from orchestrator.transcript import Transcript
 
@@ -26,7 +26,12 @@ CLAUDE = [
 
 
 def job(kind: JobKind = JobKind.ASSISTANT, result: JobResult | None = None, **spec: Any) -> Job:
-    told = JobSpec(kind=kind, **{"name": "build", "step": "a", "assistant": "claude", "role": "builder", **spec})
+    usual = {"name": "build", "step": "a"}
+    told = (
+        AssistantTurn(**{**usual, "assistant": "claude", "role": "builder", **spec})
+        if kind is JobKind.ASSISTANT
+        else Command(**{**usual, "command": "true", **spec})
+    )
     start = datetime(2026, 1, 1, tzinfo=UTC)
     return Job(id="0001", attempt=2, dispatch=1, started_at=start, started_mono_s=0.0, result=result, spec=told)
 
@@ -49,7 +54,7 @@ def test_a_command_is_shown_with_its_line_and_why_it_failed(tmp_path: Path) -> N
     (tmp_path / "output.log").write_text("one\ntwo")
     (tmp_path / "stderr.log").write_text("bad\n")
     failed = JobResult(ok=False, code="exit_nonzero", message="pytest -q ended with 1")
-    transcript = read(tmp_path, job(JobKind.COMMAND, failed, name="verify", command="pytest -q", assistant=""))
+    transcript = read(tmp_path, job(JobKind.COMMAND, failed, name="verify", command="pytest -q"))
     assert transcript.head() == ["── a · verify · attempt 2 ──", "$ pytest -q"]
     assert list(transcript.more()) == ["one", "two", "bad"]
     assert transcript.foot() == ["── failed: exit nonzero: pytest -q ended with 1 ──"]
@@ -87,10 +92,10 @@ def test_names_and_flags_choose_jobs(choice: Choice, taken: str) -> None:
     bad = JobResult(ok=False)
     jobs = {
         "build": job(),
-        "verify": job(JobKind.COMMAND, bad, name="verify", role=""),
+        "verify": job(JobKind.COMMAND, bad, name="verify"),
         "old": job().model_copy(update={"attempt": 1}),
         "design": job(step=None, name="design", role="architect"),
-        "merged": job(JobKind.COMMAND, step=None, name="verify", role="", worktree="merged"),
+        "merged": job(JobKind.COMMAND, step=None, name="verify", worktree="merged"),
         "resolver": job(step=None, name="resolve", role="resolver"),
         "reviewer": job(step="b", name="review", role="reviewer"),
     }

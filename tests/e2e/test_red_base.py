@@ -16,7 +16,7 @@ OLD = "echo 3 passed, 1 failed: test_old; false"
 def commands(relay: Relay) -> list[str]:
     """The commands that were run on the tree that the run started from."""
     specs = [event["job"]["spec"] for event in relay.events("job_started")]
-    return [spec["command"] for spec in specs if spec["command"] and spec["worktree"] == "_base"]
+    return [spec["command"] for spec in specs if spec.get("command") and spec["worktree"] == "_base"]
 
 
 def test_a_red_tree_is_told_at_the_gate_and_what_fails_as_before_lands_only_when_asked_for(

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from conftest import run_git
 from driver import QUICK, Relay
+from replaying import stored_and_replayed
 from upgrading import bring_to_life, lay_out
 
 #: What the recorded runs ask: the program of their builders, as `tests/upgrades/record.py` has it.
@@ -95,3 +96,11 @@ def test_a_run_that_has_landed(tmp_path: Path, started: Path) -> None:
         relay.begin("ci", "parts again", "--yes", env={"RELAY_ALLOW_NO_CHANGES": "true"})
         relay.wait(lambda state: state["run"] != run)
         del started
+
+
+@pytest.mark.parametrize("name", ["0.1-gate", "0.1-executing", "0.1-conflict", "0.1-landed"])
+def test_the_stored_events_of_an_earlier_version_give_the_same_run(name: str, tmp_path: Path) -> None:
+    with taken_up(name, tmp_path) as relay:
+        stored, replayed = stored_and_replayed(relay)
+        assert stored is not None
+        assert replayed == stored

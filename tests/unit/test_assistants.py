@@ -187,7 +187,7 @@ class TestCommand:
 
 def test_what_plain_programs_print_is_their_final_message() -> None:
     events = [AssistantEvent(kind="text", text=line) for line in ("one", "", "two", "")]
-    assert BUILT_IN["ci"].verdict(Exit(0), events, "noise").data["text"] == "one\n\ntwo"
+    assert BUILT_IN["ci"].verdict(Exit(0), events, "noise").text == "one\n\ntwo"
 
 
 def test_what_the_player_did_is_not_what_it_said() -> None:
@@ -196,5 +196,5 @@ def test_what_the_player_did_is_not_what_it_said() -> None:
     events = [event for line in lines for event in adapter.read(line)]
     assert [event.kind for event in events] == ["text", "file_change", "tool_start", "usage", "text", "text"]
     result = adapter.verdict(Exit(0), events, "")
-    assert result.data["text"] == "hello\n::other\nbye"
+    assert result.text == "hello\n::other\nbye"
     assert (result.usage.input_tokens, result.usage.cost_usd) == (5, 0.5)

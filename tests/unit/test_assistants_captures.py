@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from lib.assistants import LineReader, Tally, assistants
 from lib.contracts import Exit
-from lib.model import JobResult
+from lib.jobs import JobResult
 
 CAPTURES = Path(__file__).parent.parent / "captures"
 ADAPTERS = assistants()
@@ -148,12 +148,12 @@ def test_the_session_is_the_one_that_the_program_told(case: str) -> None:
 def test_a_session_that_goes_on_keeps_its_id(program: str) -> None:
     first, second = (judged(f"{program}-{case}", lines(f"{program}-{case}")) for case in ("resume1", "resume2"))
     assert first.session == second.session
-    assert (first.data["text"], second.data["text"]) == ("MARK-ONE done.", "MARK-TWO done.")
+    assert (first.text, second.text) == ("MARK-ONE done.", "MARK-TWO done.")
 
 
 @pytest.mark.parametrize("case", GOOD)
 def test_the_final_message_is_what_it_said_last(case: str) -> None:
-    text = judged(case, lines(case)).data["text"]
+    text = judged(case, lines(case)).text
     assert text
     assert any(text.splitlines()[-1] in line for line in lines(case))
 

@@ -11,7 +11,8 @@ from lib.assistants._outcome import usage_of
 from lib.assistants.claude import assistant
 from lib.contracts import AssistantEvent, Exit, Turn
 from lib.errors import RelayError
-from lib.model import JobResult, Usage
+from lib.jobs import JobResult
+from lib.model import Usage
 
 WRITTEN = (
     "File created successfully at: /repo/worktrees/claude-ok/calc/add.py (file state is current in your context — no "
@@ -80,7 +81,7 @@ def test_a_good_turn_tells_what_it_did() -> None:
         ("text", "Wrote calc/add.py."),
     ]
     result = verdict("ok")
-    assert result.data["text"] == "Wrote calc/add.py."
+    assert result.text == "Wrote calc/add.py."
     assert (result.usage.input_tokens, result.usage.output_tokens) == (51499, 46)
 
 

@@ -6,7 +6,8 @@ import pytest
 from world import World, bad, new_run, ok
 
 from lib.events import JobDelayed, JobEnded
-from lib.model import Delay, Job, JobResult, Problem, RunOutcome
+from lib.jobs import Delay, Job, JobResult
+from lib.model import Problem, RunOutcome
 
 
 def live(world: World, name: str) -> Job:

@@ -11,7 +11,8 @@ from world import World, bad, new_run, ok
 from lib.atomic import WriteError
 from lib.errors import GitError, RelayError
 from lib.events import JobDelayed, JobSpawned
-from lib.model import Delay, Job, Owner, Problem, ProcessIdentity, RunOutcome
+from lib.jobs import Delay, Job, ProcessIdentity
+from lib.model import Owner, Problem, RunOutcome
 from lib.passing import passing
 from orchestrator.fold import present
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from world import World, bad, new_run, ok
 
-from lib.model import Job, JobResult
+from lib.jobs import Job, JobResult
 
 
 def told(world: World) -> list[str]:
@@ -16,7 +16,7 @@ def cut_in_the_first_turn(**settings: object) -> World:
     def prepare(job: Job) -> JobResult:
         again = job.attempt > 1 or any(earlier.spec.name == "build" for earlier in world.started)
         emptied = ["a.py", "b.py"] if job.spec.step == "one" and again else []
-        return ok(base=job.spec.args["base"], made=bool(emptied), emptied=emptied)
+        return ok(base=job.spec.args.base, made=bool(emptied), emptied=emptied)
 
     def build(_job: Job) -> JobResult:
         first = sum(each.spec.name == "build" for each in world.started) == 1

@@ -9,7 +9,8 @@ from world import START, World, bad, new_run, ok
 
 from lib.attempts import LOSSES
 from lib.events import AssistantFreed, AssistantHeld, JobEnded, JobProgressed
-from lib.model import Condition, Job, JobResult, Owner, Progress, RunOutcome, Usage
+from lib.jobs import Condition, Job, JobResult, Progress
+from lib.model import Owner, RunOutcome, Usage
 from orchestrator.turn import Output
 
 PARTS = {"components": [{"id": name, "title": name.title()} for name in ("one", "two", "three")]}

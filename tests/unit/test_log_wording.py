@@ -9,25 +9,8 @@ from typing import get_args
 import pytest
 
 from lib import events as said
-from lib.model import (
-    Base,
-    Component,
-    Condition,
-    Delay,
-    Edit,
-    Hold,
-    Job,
-    JobKind,
-    JobResult,
-    JobSpec,
-    Owner,
-    Problem,
-    ProcessIdentity,
-    Progress,
-    RunOutcome,
-    Step,
-    Usage,
-)
+from lib.jobs import AssistantTurn, Condition, Delay, Hold, Job, JobResult, ProcessIdentity, Progress
+from lib.model import Base, Component, Edit, Owner, Problem, RunOutcome, Step, Usage
 from lib.steps import Stage, StepStatus
 from lib.wording import sentence
 
@@ -37,7 +20,7 @@ BUILDER = Step(
 )
 JOB = Job(
     id="j7",
-    spec=JobSpec(kind=JobKind.ASSISTANT, name="build", step="add", assistant="claude"),
+    spec=AssistantTurn(name="build", step="add", assistant="claude"),
     attempt=2,
     dispatch=1,
     started_at=AT,

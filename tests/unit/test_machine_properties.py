@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from world import HANDLERS, World, bad, new_run, ok
 
 from lib.events import JobEnded, JobSpawned, StateEdited
-from lib.model import Edit, Job, JobKind, JobResult, Owner, ProcessIdentity, RunOutcome
+from lib.jobs import Job, JobResult, ProcessIdentity
+from lib.model import Edit, Owner, RunOutcome
 from lib.steps import StepStatus
 from orchestrator.machine import legal_actions
 
@@ -76,7 +77,7 @@ def test_no_history_breaks_a_promise(data: st.DataObject, design: dict[str, Any]
         if choice < 7 and live:
             job = data.draw(st.sampled_from(live))
             facts: list[Any] = []
-            if job.spec.kind is not JobKind.EFFECT and job.process is None:
+            if job.is_process and job.process is None:
                 facts.append(JobSpawned(job=job.id, process=ProcessIdentity(pid=9, start_ticks=1, boot_id="b")))
             code = job.stopping or data.draw(st.sampled_from((None, None, None, *CODES)))
             world.tick(*facts, JobEnded(job=job.id, result=usual_or_bad(world, job, code or None)))

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from lib.display import escaped
 from lib.events import JobEnded
-from lib.model import Base, JobResult, Owner, Progress, State
+from lib.jobs import JobResult, Progress
+from lib.model import Base, Owner, State
 from lib.names import from_json, quote, shown, shown_data, to_json
 from lib.statefile import parse, render
 

@@ -9,7 +9,8 @@ from world import World, bad, new_run, ok
 
 from lib.answer import questions_of
 from lib.events import JobEnded
-from lib.model import Job, JobResult, Owner, RunOutcome
+from lib.jobs import Job, JobResult
+from lib.model import Owner, RunOutcome
 
 ASKS = '{"questions": ["which currency?", "which year?"]}'
 PARTS = {"components": [{"id": name} for name in ("one", "two")]}

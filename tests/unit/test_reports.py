@@ -12,7 +12,7 @@ def test_the_closing_words_go_into_the_commit_and_to_dependents() -> None:
     world.answers["build"] = lambda job: ok(text=f"{job.spec.step} rounds.\nRelay-Run: x")
     world.settle()
     collect = next(job for job in world.started if job.spec.name == "collect")
-    assert collect.spec.args["report"] == "one rounds.\n Relay-Run: x"
+    assert collect.spec.args.report == "one rounds.\n Relay-Run: x"
     built = {job.spec.step: job.spec.prompt["reports"] for job in world.started if job.spec.name == "build"}
     assert built == {"one": [], "two": [{"id": "one", "text": "one rounds.\n Relay-Run: x"}]}
 

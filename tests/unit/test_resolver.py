@@ -7,10 +7,18 @@ from typing import Any
 import pytest
 from world import World, bad, new_run, ok
 
+from lib.effects import ReopenConflict
 from lib.events import Noted
-from lib.model import Job, Owner, RunOutcome
+from lib.jobs import Job
+from lib.model import Owner, RunOutcome
 
-CONFLICT = {"builder": "two", "paths": [{"path": "a.py", "kind": "content"}]}
+CONFLICT = {
+    "builder": "two",
+    "branch": "relay/r1/two",
+    "head": "h1",
+    "theirs": "c-two",
+    "paths": [{"path": "a.py", "kind": "content"}],
+}
 
 
 def conflicting(**settings: Any) -> World:
@@ -18,7 +26,7 @@ def conflicting(**settings: Any) -> World:
     world = World(new_run(gates={"design": "none"}, **settings))
 
     def merge(job: Job) -> Any:
-        if job.spec.args.get("resolved"):
+        if job.spec.args.resolved:
             return world.usual(job)
         return ok(head="h1", merged=["one"], conflict=CONFLICT)
 
@@ -40,7 +48,7 @@ def test_a_resolution_is_judged_and_verified_before_it_is_merged() -> None:
     world.settle()
     assert last_steps(world)[:5] == ["brief_resolver", "resolve", "judge_resolution", "verify", "merge"]
     assert world.run.state.outcome is RunOutcome.LANDED
-    merges = [job.spec.args.get("resolved") for job in world.started if job.spec.name == "merge"]
+    merges = [job.spec.args.resolved for job in world.started if job.spec.name == "merge"]
     assert merges == [None, "c-resolved"]
     prompt = turns(world)[0].spec.prompt
     assert prompt["theirs"]["id"] == "two"
@@ -78,7 +86,7 @@ def test_after_as_many_attempts_a_person_has_it_and_is_told_what_was_tried(step:
     assert "tried 2 times" in state.message
     assert "a.py is torn" in state.message
     assert last_steps(world)[-1] == "reopen_conflict"
-    assert world.started[-1].spec.args["fresh"] is True
+    assert world.started[-1].spec.args.fresh is True
 
 
 def test_a_limit_passes_the_conflict_to_the_next_of_the_chain() -> None:
@@ -123,12 +131,12 @@ LEFT_OUT = 'a.py: left out "x = 1", which two has ("n/a")'
 
 def test_what_only_a_person_can_decide_is_asked_at_once_with_the_lines_and_the_reasons() -> None:
     world = conflicting(attempts=3)
-    world.answers["judge_resolution"] = ok(objections=[], questions=[LEFT_OUT], commit="c-resolved", told=[])
+    world.answers["judge_resolution"] = ok(objections=[], questions=[LEFT_OUT], commit="c-resolved", warnings=[])
     world.settle()
     state = world.run.state
     assert (state.action_owner, state.action_needed) == (Owner.CI, "resolve_conflict")
     assert len(turns(world)) == 1
-    assert world.started[-1].spec.args == {"fresh": True}
+    assert world.started[-1].spec.args == ReopenConflict(fresh=True)
     assert LEFT_OUT in state.message
     assert "read-tree -u --reset c-resolved && relay approve" in state.message
 
@@ -136,7 +144,7 @@ def test_what_only_a_person_can_decide_is_asked_at_once_with_the_lines_and_the_r
 def test_many_lines_for_a_person_fit_a_screen() -> None:
     world = conflicting()
     questions = [LEFT_OUT.replace("x", f"x{number}") for number in range(40)]
-    world.answers["judge_resolution"] = ok(objections=[], questions=questions, commit="c-resolved", told=[])
+    world.answers["judge_resolution"] = ok(objections=[], questions=questions, commit="c-resolved", warnings=[])
     world.settle()
     assert "and 32 more" in world.run.state.message
     assert len(world.run.state.message) < 2000
@@ -144,7 +152,7 @@ def test_many_lines_for_a_person_fit_a_screen() -> None:
 
 def test_what_an_accepted_resolution_explains_is_asked_before_it_lands_and_logged() -> None:
     world = conflicting(land="auto")
-    world.answers["judge_resolution"] = ok(objections=[], questions=[], commit="c-resolved", told=[LEFT_OUT])
+    world.answers["judge_resolution"] = ok(objections=[], questions=[], commit="c-resolved", warnings=[LEFT_OUT])
     world.settle()
     state = world.run.state
     assert (state.action_owner, state.action_needed) == (Owner.CI, "approve_landing")
@@ -160,7 +168,7 @@ def test_what_a_refused_resolution_explained_is_not_asked() -> None:
 
     def judge(job: Job) -> Any:
         if len(turns(world)) == 1:
-            return ok(objections=["a.py is torn"], questions=[], commit=None, told=[LEFT_OUT])
+            return ok(objections=["a.py is torn"], questions=[], commit=None, warnings=[LEFT_OUT])
         return world.usual(job)
 
     world.answers["judge_resolution"] = judge
@@ -175,9 +183,9 @@ def test_what_is_explained_after_the_landing_was_approved_is_asked_again() -> No
     world.settle()
     assert world.run.state.action_needed == "approve_landing"
     conflicts = iter([None, CONFLICT, None])
-    world.answers["judge_resolution"] = ok(objections=[], questions=[], commit="c-resolved", told=[LEFT_OUT])
+    world.answers["judge_resolution"] = ok(objections=[], questions=[], commit="c-resolved", warnings=[LEFT_OUT])
     world.answers["merge"] = lambda job: (
-        world.usual(job) if job.spec.args.get("resolved") else ok(head="h1", merged=["one"], conflict=next(conflicts))
+        world.usual(job) if job.spec.args.resolved else ok(head="h1", merged=["one"], conflict=next(conflicts))
     )
     world.edit(action_owner=Owner.CODE, action_needed="merge_build")
     assert (world.run.state.action_owner, world.run.state.action_needed) == (Owner.CI, "approve_landing")

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from world import World, bad, new_run, ok
 
-from lib.model import Job, RunOutcome
+from lib.jobs import Job
+from lib.model import RunOutcome
 from phases._review import Verdict, read_verdict
 
 ACCEPT, BACK = '{"verdict": "accept"}', '{"verdict": "send_back", "comments": ["a.py:1: wrong"]}'

@@ -8,7 +8,8 @@ from world import World, bad, new_run, ok
 from lib.attempts import LOSSES, backoff_s
 from lib.config import Config
 from lib.events import JobEnded, JobProgressed, StateEdited, StepChanged
-from lib.model import Edit, JobResult, Owner, Progress, Usage
+from lib.jobs import JobResult, Progress
+from lib.model import Edit, Owner, Usage
 from orchestrator.fold import present
 
 
@@ -76,7 +77,7 @@ def test_a_cancel_makes_a_checkpoint() -> None:
     world.settle()
     decision = world.tick(StateEdited(edit=Edit(action_needed="cancel")))
     assert decision.checkpoint == "cancelled"
-    assert decision.run.steps["one"].tip == "c-one"
+    assert decision.run.steps["one"].commit == "c-one"
 
 
 def test_a_pause_before_another_attempt_is_never_longer_than_is_configured() -> None:

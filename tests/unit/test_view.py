@@ -8,7 +8,8 @@ from datetime import timedelta
 import pytest
 from situations import PID, RUN, SPENT, builder, job, state, view_of, waiting
 
-from lib.model import JobKind, Problem, Reach, State
+from lib.jobs import JobKind
+from lib.model import Problem, Reach, State
 from lib.process import now
 from lib.steps import BuilderStatus
 from orchestrator.view import View, as_data

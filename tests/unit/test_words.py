@@ -13,7 +13,13 @@ from lib.model import Edit, Owner
 from lib.statefile import render
 from orchestrator.words import refused, unread, wordless
 
-CONFLICT = {"builder": "two", "paths": [{"path": "a.py", "kind": "content"}]}
+CONFLICT = {
+    "builder": "two",
+    "branch": "b",
+    "head": "h",
+    "theirs": "c-two",
+    "paths": [{"path": "a.py", "kind": "content"}],
+}
 QUICK = {"gates": {"design": "none"}}
 
 

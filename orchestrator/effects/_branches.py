@@ -3,46 +3,45 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any, Final
+from typing import Final
 
+from lib.effects import BranchTaken, Flagged, Merge
 from lib.flagged import ATTRIBUTES, kind_of, runs_programs
 from lib.git import strays
 from lib.git.inspect import changed_paths
 from lib.git.run import Repo, git
-from lib.model import JobResult
+from lib.jobs import JobResult
 from lib.plainfile import NotPlainError, read_plain
+from orchestrator.effects._runner import HEADS
 from orchestrator.jobs import Work
 
-HEADS = "refs/heads/"
 NOTED = 200
 #: What a landing is about to do, beside the record of its job.
 JOURNAL: Final = "landing.json"
 _JOURNAL_BYTES: Final = 65_536
 
 
-def branches_as_left(work: Work) -> list[str]:
+def branches_as_left(work: Work, args: Merge) -> list[str]:
     """The run's branches are where Relay left them: sentences about those that were not."""
-    repo, args = Repo.of(work.project), work.job.spec.args
-    tips = {tip["id"]: tip["tip"] for tip in args["tips"]}
+    repo, tips = Repo.of(work.project), {tip.id: tip.tip for tip in args.tips}
     return [
         *strays.put_back_builders(repo, work.run, tips),
-        *strays.put_back_own(repo, work.run, HEADS + args["branch"]),
+        *strays.put_back_own(repo, work.run, HEADS + args.branch),
     ]
 
 
-def base_taken(work: Work) -> JobResult | None:
+def base_taken(work: Work, args: Merge) -> JobResult | None:
     """The failure if the user's branch has commits of builders that Relay did not land there."""
-    repo, args = Repo.of(work.project), work.job.spec.args
-    if args["landed"]:
+    if args.landed:
         return None
-    branch, tips = args["base_branch"], [tip["tip"] for tip in args["tips"]]
-    found = strays.taken(repo, work.run, branch, args["base"], tips, _landings(work))
-    if found is None or found.tip in args["believed"]:
+    repo, branch, tips = Repo.of(work.project), args.base_branch, [tip.tip for tip in args.tips]
+    found = strays.taken(repo, work.run, branch, args.base, tips, _landings(work))
+    if found is None or found.tip in args.believed:
         return None
     message = f"{branch} has {found.count} commits of this run's builders, which Relay did not land there"
-    return JobResult(ok=False, code="branch_taken", message=message, remedy=found.remedy, data={"tip": found.tip})
+    data = BranchTaken(tip=found.tip).model_dump(mode="json")
+    return JobResult(ok=False, code="branch_taken", message=message, remedy=found.remedy, data=data)
 
 
 def _landings(work: Work) -> set[str]:
@@ -54,18 +53,16 @@ def _landings(work: Work) -> set[str]:
     return found
 
 
-def steering(repo: Repo, args: Mapping[str, Any], base: str, head: str) -> list[dict[str, str]]:
-    """The files that steer what is run and that `head` changes of `base`: `path`, `kind`, and the `builder` first to
-    bring the change, if one did.
-    """
+def steering(repo: Repo, args: Merge, base: str, head: str) -> tuple[Flagged, ...]:
+    """The files that steer what is run and that `head` changes of `base`, and that a builder changed."""
     found = {path: kind_of(path) for _, path in changed_paths(repo, base, head)}
     wanted = {path: kind for path, kind in found.items() if kind and _counts(repo, head, path)}
-    flagged: list[dict[str, str]] = []
-    for tip in args["tips"] if wanted else ():
-        for _, path in changed_paths(repo, args["base"], tip["tip"]):
+    flagged: list[Flagged] = []
+    for tip in args.tips if wanted else ():
+        for _, path in changed_paths(repo, args.base, tip.tip):
             if kind := wanted.pop(path, None):
-                flagged.append({"path": path, "kind": kind, "builder": tip["id"]})
-    return flagged[:NOTED]
+                flagged.append(Flagged(path=path, kind=kind, builder=tip.id))
+    return tuple(flagged[:NOTED])
 
 
 def _counts(repo: Repo, head: str, path: str) -> bool:

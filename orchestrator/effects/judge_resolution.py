@@ -1,0 +1,34 @@
+"""`judge_resolution`: what the assistant left is judged, and becomes a commit unless it has to mend something."""
+
+from __future__ import annotations
+
+from lib.effects import JudgeResolution, JudgeResolutionResult
+from lib.git import resolution
+from lib.git.objects import value
+from lib.git.run import Repo
+from lib.jobs import JobResult
+from lib.resolution import Account, Disputed, Judgement, bounded, judge
+from orchestrator.effects._conflict import Note
+from orchestrator.effects._runner import RESOLVED, Runner, done
+from orchestrator.jobs import Work
+
+
+def run(work: Work, args: JudgeResolution) -> JobResult:
+    """What it left out or put in by its own account, and may, is reported."""
+    repo, left = Repo.of(work.project), Note(work).known()
+    ref, sides = f"{RESOLVED}{work.run}", (left.head, left.theirs)
+    account = Account.of(args.removed, args.added)
+
+    def check(files: list[Disputed]) -> Judgement:
+        return judge(files, account, ("what was merged before", left.builder))
+
+    found = resolution.judge(repo, work.worktree, sides, ref, args.message, check)
+    result = JudgeResolutionResult(
+        objections=tuple(bounded(found.objections)),
+        questions=tuple(bounded(found.questions)),
+        commit=None if found.objections else value(repo, ref),
+    )
+    return done(result, () if found.objections or found.questions else bounded(found.told))
+
+
+effect = Runner(JudgeResolution, run)

@@ -1,0 +1,55 @@
+"""The events of a run as the run database has them, folded again."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+
+from driver import Relay
+from pydantic import TypeAdapter
+
+from lib.config import Config
+from lib.errors import RelayError
+from lib.events import Event, RunStarted
+from lib.model import Now
+from lib.paths import find_project
+from lib.rundb import RunDB
+from orchestrator.fold import Run, apply, begin
+from orchestrator.record import restore
+
+EVENT: TypeAdapter[Event] = TypeAdapter(Event)
+#: What a write of state.json stamps on the run, and no event does.
+STAMPS = {"rev": 0, "updated_at": datetime.min.replace(tzinfo=UTC)}
+
+
+def stored_and_replayed(relay: Relay) -> tuple[Run | None, Run | None]:
+    """The newest run as its rows have it, and as its stored events give it; without what is only of the file.
+
+    None twice if there is no run, or a database that a test has damaged.
+    """
+    try:
+        project = find_project(relay.root, relay.instance)
+        db = RunDB.open_readonly(project.database)
+        name = db.latest_run(project.instance_dir.name) if db else None
+        stored = db.load(name) if db and name else None
+    except RelayError:
+        return None, None
+    if db is None or stored is None:
+        return None, None
+    name = stored.row.id
+    rows = [(EVENT.validate_python(json.loads(row.data)), _instant(row.at, row.mono_s)) for row in db.events(name)]
+    first, began = rows[0]
+    assert isinstance(first, RunStarted)
+    replayed = begin(first, Config.model_validate(stored.options), began)
+    for event, instant in rows[1:]:
+        apply(replayed, event, instant)
+    return _unstamped(restore(stored)), _unstamped(replayed)
+
+
+def _instant(at: str, mono_s: float) -> Now:
+    return Now(wall=datetime.fromisoformat(at), mono_s=mono_s, boot_id="")
+
+
+def _unstamped(run: Run) -> Run:
+    run.state = run.state.model_copy(update=STAMPS)
+    return run
