@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from benchmarks import builders, handback, idle, merging, processes, resuming, startup
+from benchmarks import builders, handback, idle, merging, processes, resuming, scaling, startup
 from benchmarks.report import Row, table
 from benchmarks.scratch import become_ordinary_user
 
@@ -28,6 +28,7 @@ BENCHMARKS: Mapping[str, tuple[Callable[[Path, int], list[Row]], int]] = {
     "merge": (merging.measure, 1),
     "idle": (idle.measure, 1),
     "resume": (resuming.measure, 2),
+    "scale": (scaling.measure, 1),
 }
 
 

@@ -5,26 +5,21 @@ Cost is what assistants report, or what the configuration says that their tokens
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from lib.config import Config
-from lib.jobs import Job
+from lib.ledger import Ledger
 from lib.model import Problem, Step, Usage
 
 
-def run_budget(config: Config, times: int, own: Usage, builders: Iterable[Step], jobs: Iterable[Job]) -> Problem | None:
+def run_budget(config: Config, times: int, own: Usage, ledger: Ledger) -> Problem | None:
     """The problem if a run's budget, granted that many `times`, is used up.
 
     `own` is what ended turns of the run as a whole used; what running turns used so far is added to it.
     """
     if config.max_cost_usd is None and config.max_tokens is None:
         return None
-    spent = own
-    for builder in builders:
-        spent = spent.plus(builder.usage)
-    for job in jobs:
-        if job.result is None:
-            spent = spent.plus(job.progress.usage)
+    spent = own.plus(ledger.spent)
+    for job in ledger.live():
+        spent = spent.plus(job.progress.usage)
     used = _used_up(spent, config.max_cost_usd, config.max_tokens, times)
     return Problem(code="run_budget", message=f"The run has used {used}", remedy="relay approve") if used else None
 

@@ -52,7 +52,7 @@ def choose(
 
     With a `name` of jobs, of that `builder` or of the run, those that refused such a turn for good are left out.
     """
-    if problem := run_budget(view.config, view.budgets, view.state.usage, view.steps.values(), view.jobs.values()):
+    if problem := run_budget(view.config, view.budgets, view.state.usage, view.ledger):
         return Choice(None, problem.message, problem=problem)
     holds: list[tuple[str, Hold]] = []
     for assistant in chain:
@@ -118,11 +118,11 @@ def _hold_of(view: PhaseView, assistant: str, starting: Iterable[JobSpec]) -> Ho
 
 def _refusal(view: PhaseView, assistant: str, name: str, builder: str | None) -> Hold | None:
     """The refusal of such a turn, since a person handed back last, as what keeps the assistant from another one."""
-    for job in view.jobs.values():
+    for job in view.ledger.jobs_of(builder):
         result = job.result
         if result is None or result.code != REFUSED or job.dispatch != view.dispatch:
             continue
-        if (job.spec.name, job.spec.step, job.assistant) == (name, builder, assistant):
+        if (job.spec.name, job.assistant) == (name, assistant):
             return Hold(code=REFUSED, reason=f"its service refuses the request ({result.message})",
                         remedy=f"relay logs {builder}" if builder else "relay logs", since_mono_s=0.0,
                         boot_id=view.now.boot_id)  # fmt: skip
@@ -134,8 +134,8 @@ def _tried(view: PhaseView, name: str, hold: Hold, starting: Iterable[JobSpec]) 
     if any(isinstance(spec, AssistantTurn) and program(spec.assistant) == name for spec in starting):
         return True
     return any(
-        job.result is None and job.turn is not None and program(job.assistant) == name and is_later(job, hold, view.now)
-        for job in view.jobs.values()
+        job.turn is not None and program(job.assistant) == name and is_later(job, hold, view.now)
+        for job in view.ledger.live()
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any, Protocol, runtime_checkable
 from lib.attempts import LOST, UNJUDGED
 from lib.config import Config
 from lib.jobs import Hold, Job, JobResult, JobSpec
+from lib.ledger import Ledger
 from lib.model import NO_ACTION, Now, Problem, RunOutcome, State, Step, StepChange, Usage
 
 # --- phase handlers --------------------------------------------------------------------------------------------------
@@ -19,7 +20,8 @@ from lib.model import NO_ACTION, Now, Problem, RunOutcome, State, Step, StepChan
 class PhaseView:
     """All that a handler may know: one instant of one run, read-only.
 
-    `jobs` holds every job by id; `dispatch` counts how often the run was handed to a handler, and a job bears the
+    `ledger` has its steps and jobs, also by what is asked of them often; `dispatch` counts how often the run was
+    handed to a handler, and a job bears the
     dispatch that it was started in; that of a builder which was at work since, the newest. `read` gives the text of a
     file below the run's folder, or None. `answers` are the questions that ci has handed back since the phase began, in
     order. `holds` are the assistants, by name, of which nothing is launched for now; `budgets` counts how often the
@@ -27,8 +29,7 @@ class PhaseView:
     """
 
     state: State
-    steps: Mapping[str, Step]
-    jobs: Mapping[str, Job]
+    ledger: Ledger
     dispatch: int
     feedback: str
     answers: Sequence[str]
@@ -38,10 +39,20 @@ class PhaseView:
     holds: Mapping[str, Hold] = field(default_factory=dict)
     budgets: int = 1
 
+    @property
+    def steps(self) -> Mapping[str, Step]:
+        """All steps by id."""
+        return self.ledger.steps
+
+    @property
+    def jobs(self) -> Mapping[str, Job]:
+        """All jobs by id."""
+        return self.ledger.jobs
+
     def current(self, name: str) -> list[Job]:
-        """The jobs of that name which this dispatch started and that count, oldest first."""
+        """The run's own jobs of that name which this dispatch started and that count, oldest first."""
         return self.counting(
-            job for job in self.jobs.values() if job.dispatch == self.dispatch and job.spec.name == name
+            job for job in self.ledger.jobs_of(None) if job.dispatch == self.dispatch and job.spec.name == name
         )
 
     def counting(self, jobs: Iterable[Job]) -> list[Job]:

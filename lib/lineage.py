@@ -40,7 +40,7 @@ def trespasses(builder: Step, changed: Sequence[str], builders: Iterable[Step]) 
     own = builder.component.files
     foreign = [path for path in changed if not any(overlap(pattern, path) for pattern in own)]
     found = []
-    for other in builders:
+    for other in builders if foreign else ():
         theirs = [path for path in foreign if any(overlap(pattern, path) for pattern in other.component.files)]
         if theirs and other.id != builder.id:
             more = f" and {len(theirs) - SHOWN} more" if len(theirs) > SHOWN else ""

@@ -68,6 +68,13 @@ class Usage(Value):
             cost_usd=round(self.cost_usd + other.cost_usd, 6),
         )
 
+    def minus(self, other: Usage) -> Usage:
+        return Usage(
+            input_tokens=self.input_tokens - other.input_tokens,
+            output_tokens=self.output_tokens - other.output_tokens,
+            cost_usd=max(0.0, round(self.cost_usd - other.cost_usd, 6)),
+        )
+
 
 class Problem(Value):
     """An error as state.json and status show it; `remedy` can be typed as it is.

@@ -17,7 +17,7 @@ _TRAILER: Final = re.compile(r"^(Relay-|Signed-off-by:|Co-authored-by:)", re.IGN
 
 def report_of(view: PhaseView, builder: Step) -> str:
     """The closing words of the newest turn of a builder that ended well."""
-    turns = [job for job in view.jobs.values() if job.spec.step == builder.id and job.spec.name == "build"]
+    turns = [job for job in view.ledger.jobs_of(builder.id) if job.spec.name == "build"]
     said = [job.result.text for job in turns if job.result and job.result.ok]
     return plain(said[-1]) if said else ""
 

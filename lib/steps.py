@@ -88,6 +88,10 @@ class BuilderStatus(StrEnum):
         return self in {BuilderStatus.BUILT, BuilderStatus.MERGED, BuilderStatus.LANDED}
 
 
+AT_WORK: Final = tuple(status for status in BuilderStatus if status.is_at_work)
+BUILT: Final = tuple(status for status in BuilderStatus if status.is_built)
+
+
 def shown_status(status: str, stage: str, *, merged: bool, landed: bool) -> BuilderStatus:
     """The status of a builder by the status, the stage and the facts of its step."""
     match status:

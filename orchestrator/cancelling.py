@@ -39,11 +39,11 @@ def give_up_landing(turn: Turn) -> None:
 
 
 def _last_landing(run: Run) -> Job | None:
-    return next((job for job in reversed(run.jobs.values()) if job.spec.name == "land"), None)
+    return next((job for job in reversed(run.ledger.jobs_of(None)) if job.spec.name == "land"), None)
 
 
 def _end(turn: Turn) -> None:
-    for job in turn.run.live_jobs():
+    for job in turn.run.ledger.live():
         turn.stop(job, CANCELLED)
     for builder in list(turn.run.steps.values()):
         if builder.status.is_unfinished:

@@ -250,7 +250,7 @@ def _published_end(project: Project) -> str:
 def _targets(project: Project) -> dict[str, ProcessIdentity | None]:
     """The processes of the run's jobs, by their marks."""
     run = _run(project)
-    return {f"{run.state.run}/{job.id}": job.process for job in run.live_jobs() if job.process is not None}
+    return {f"{run.state.run}/{job.id}": job.process for job in run.ledger.live() if job.process is not None}
 
 
 def stop(project: Project, *, builders: bool) -> int | None:
@@ -291,10 +291,10 @@ def _stop_builders(project: Project) -> None:
         before = restore(db.load(run_name))
         after = before.copy()
         instant = now()
-        events = [JobStopping(job=job.id, reason="stopped") for job in before.live_jobs() if job.process]
+        events = [JobStopping(job=job.id, reason="stopped") for job in before.ledger.live() if job.process]
         for event in events:
             apply(after, event, instant)
-        targets = {f"{run_name}/{job.id}": job.process for job in before.live_jobs() if job.process}
+        targets = {f"{run_name}/{job.id}": job.process for job in before.ledger.live() if job.process}
         try:
             save(db, before, after, events, instant)
         except StoreError:  # one of them may keep the database locked

@@ -95,7 +95,7 @@ class Daemon:
         while True:
             self._note_signals(signals)
             self.tick()
-            if self.stop_reason or (self.run.state.outcome is not None and not self.run.live_jobs()):
+            if self.stop_reason or (self.run.state.outcome is not None and not self.run.ledger.live()):
                 break
             signals = self._sleep()
         self._end()
@@ -109,10 +109,13 @@ class Daemon:
             decision = decide(self.run, seen, self.handlers, instant, self._read)
             committed = self._commit(decision, instant)
         except (RelayError, OSError) as error:
+            self.run.ledger.undo()
             self._blocked(error, instant)
             return
         if not committed:
+            self.run.ledger.undo()
             return
+        self.run.ledger.settle()
         self.log.standing("nothing can be decided", None)
         self.hold.lift()
         self.busy_since_mono_s = None

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -34,10 +33,10 @@ from lib.events import (
     StepChanged,
     VerbDone,
 )
-from lib.jobs import Condition, Delay, Hold, Job, Progress
-from lib.model import NO_ACTION, BuilderLine, Now, Owner, Problem, State, Step, Usage, Value
-from lib.steps import TRANSITIONS, StepStatus
-from lib.wording import beyond
+from lib.jobs import Delay, Hold, Job
+from lib.ledger import Ledger
+from lib.model import NO_ACTION, Now, Owner, Problem, State, Step, Usage, Value
+from lib.steps import AT_WORK, TRANSITIONS, StepStatus
 
 
 class IllegalTransitionError(AssertionError):
@@ -64,19 +63,29 @@ class Engine(Value):
 
 @dataclass(slots=True)
 class Run:
-    """One run in memory. `apply` changes it in place; `copy` gives one that may be changed without touching this."""
+    """One run in memory. `apply` changes it in place; `copy` gives one that may be changed without touching this.
+
+    A `draft` has the ledger of its run: what is changed there is settled or undone.
+    """
 
     state: State
     config: Config
     engine: Engine = field(default_factory=Engine)
-    steps: dict[str, Step] = field(default_factory=dict)
-    jobs: dict[str, Job] = field(default_factory=dict)
+    ledger: Ledger = field(default_factory=Ledger)
+
+    @property
+    def steps(self) -> Mapping[str, Step]:
+        return self.ledger.steps
+
+    @property
+    def jobs(self) -> Mapping[str, Job]:
+        return self.ledger.jobs
+
+    def draft(self) -> Run:
+        return replace(self)
 
     def copy(self) -> Run:
-        return replace(self, steps=dict(self.steps), jobs=dict(self.jobs))
-
-    def live_jobs(self) -> list[Job]:
-        return [job for job in self.jobs.values() if job.result is None]
+        return replace(self, ledger=self.ledger.copy())
 
 
 def begin(event: RunStarted, config: Config, now: Now) -> Run:
@@ -123,7 +132,7 @@ def apply(run: Run, event: Event, now: Now) -> None:
             _state(run, action_needed=event.action, next_action=NO_ACTION, feedback="", error=None,
                    message=_under_way(event.action))  # fmt: skip
         case StepAdded():
-            run.steps[event.step.id] = event.step
+            run.ledger.put_step(event.step)
         case StepChanged():
             _change_step(run, event)
         case AssistantHeld() | AssistantFreed():
@@ -169,9 +178,9 @@ def _advance(run: Run, event: Advanced) -> None:
     budgets = run.engine.budgets + (event.answered == EXTEND_BUDGET)
     _engine(run, budgets=budgets, dispatch=run.engine.dispatch + 1, begun=False, feedback="", answers=answers,
             asking=())  # fmt: skip
-    for builder in run.steps.values():
-        if builder.status is StepStatus.RUNNING and (job := run.jobs.get(builder.job or "")):  # what it does goes on
-            run.jobs[job.id] = job.model_copy(update={"dispatch": run.engine.dispatch})
+    for builder in run.ledger.within(*AT_WORK):
+        if job := run.jobs.get(builder.job or ""):  # what it does goes on
+            run.ledger.put_job(job.model_copy(update={"dispatch": run.engine.dispatch}))
     _state(run, phase=event.phase, action_needed=event.action, action_owner=Owner.CODE, next_action=NO_ACTION,
            message=event.message or run.state.message, error=None)  # fmt: skip
 
@@ -183,7 +192,7 @@ def _change_step(run: Run, event: StepChanged) -> None:
         if new.status not in TRANSITIONS[old.status] or old.landed or (old.merged and new.status is StepStatus.SKIPPED):
             raise IllegalTransitionError(f"{old.id}: {old.status} → {new.status}")
         new = _moved(new)
-    run.steps[new.id] = new
+    run.ledger.put_step(new)
 
 
 def _moved(step: Step) -> Step:
@@ -213,7 +222,7 @@ def _job(run: Run, event: _JobEvent, now: Now) -> None:
     else:
         job = run.jobs[event.job].model_copy(update={"result": event.result, "ended_at": now.wall})
         _spend(run, job.spec.step, event.result.usage)
-    run.jobs[job.id] = job
+    run.ledger.put_job(job)
 
 
 def _delayed(job: Job, event: JobDelayed | JobResumed, now: Now) -> Job:
@@ -236,11 +245,11 @@ def _spend(run: Run, builder: str | None, usage: Usage) -> None:
         _state(run, usage=run.state.usage.plus(usage))
     else:
         old = run.steps[builder]
-        run.steps[builder] = old.model_copy(update={"usage": old.usage.plus(usage)})
+        run.ledger.put_step(old.model_copy(update={"usage": old.usage.plus(usage)}))
 
 
 def _point(run: Run, builder: str, job: str) -> None:
-    run.steps[builder] = run.steps[builder].model_copy(update={"job": job})
+    run.ledger.put_step(run.steps[builder].model_copy(update={"job": job}))
 
 
 def _pause_clock(run: Run, now: Now) -> None:
@@ -250,65 +259,6 @@ def _pause_clock(run: Run, now: Now) -> None:
         _engine(run, paused_mono_s=now.mono_s)
     elif not run.state.paused and since is not None:
         _engine(run, paused_mono_s=None)
-        for job in run.live_jobs():
+        for job in run.ledger.live():
             moved = job.started_mono_s + max(0.0, now.mono_s - since)
-            run.jobs[job.id] = job.model_copy(update={"started_mono_s": moved})
-
-
-def present(run: Run, named: Callable[[str], str] = str) -> State:
-    """state.json as it is to be written: the run's state with its builders in short, its texts as `named` has them."""
-    counts = Counter(builder.shown.value for builder in run.steps.values())
-    usage = run.state.usage
-    for builder in run.steps.values():
-        usage = usage.plus(builder.usage)
-    for job in run.live_jobs():
-        usage = usage.plus(job.progress.usage)
-    delays = (job.delay.problem for job in run.live_jobs() if job.delay)
-    error = run.state.error or next(delays, None)
-    if error:
-        error = error.model_copy(update={"message": named(error.message), "remedy": named(error.remedy)})
-    lines = (_line(run, builder) for builder in run.steps.values())
-    return run.state.model_copy(
-        update={"builders": tuple(line.model_copy(update={"worktree": named(line.worktree), "note": named(line.note)})
-                                  for line in lines),
-                "progress": dict(counts), "message": named(run.state.message), "error": error,
-                "usage": usage if usage != Usage() else Usage()}
-    )  # fmt: skip
-
-
-def _line(run: Run, builder: Step) -> BuilderLine:
-    job = run.jobs.get(builder.job or "")
-    live = job is not None and job.result is None and job.is_process
-    return BuilderLine(
-        id=builder.id,
-        status=builder.shown,
-        branch=builder.branch,
-        worktree=builder.worktree,
-        assistant=builder.assistant,
-        attempt=builder.attempt,
-        pid=job.process.pid if job and live and job.process else None,
-        started_at=builder.started_at,
-        ended_at=builder.ended_at,
-        verified=builder.verified,
-        note=(job and _waits(job))
-        or (said(job.progress) if job and live else "")
-        or (builder.error.message if builder.error else _note(builder)),
-    )
-
-
-def _waits(job: Job) -> str:
-    """The reason why a job is delayed; empty if it is not."""
-    return f"{job.spec.name} waits: {job.delay.problem.message}" if job.delay and job.result is None else ""
-
-
-def _note(builder: Step) -> str:
-    return "; ".join(filter(None, (beyond(builder.reach.outside, builder.reach.deleted), builder.note)))
-
-
-def said(progress: Progress) -> str:
-    """The condition of a turn in words; nothing while it simply works."""
-    if progress.condition is Condition.WORKING:
-        return ""
-    until = f", until {progress.until:%H:%M:%S} UTC" if progress.until else ""
-    words = progress.condition.value.replace("_", " ")
-    return f"{words}{until}" + (f": {progress.reason}" if progress.reason else "")
+            run.ledger.put_job(job.model_copy(update={"started_mono_s": moved}))

@@ -22,7 +22,7 @@ class Footprints:
     def look(self, run: Run, instant: Now) -> dict[str, Footprint]:
         """The footprint of each job, by its id; empty where nothing is limited. Raises `OSError`."""
         config = run.config
-        marks = {f"{run.state.run}/{job.id}": job for job in run.live_jobs() if job.process and not job.stopping}
+        marks = {f"{run.state.run}/{job.id}": job for job in run.ledger.live() if job.process and not job.stopping}
         if not marks or (config.memory_max_mb is None and config.processes_max is None):
             self.due_mono_s, self._seen = None, {}
         elif self.due_mono_s is None or instant.mono_s >= self.due_mono_s:

@@ -16,7 +16,8 @@ from lib.paths import Project
 from lib.rundb import RunDB
 from lib.statefile import Missing, Raw, Refused, read_raw, render, set_aside
 from lib.watch import Watch
-from orchestrator.fold import Run, present
+from orchestrator.fold import Run
+from orchestrator.presenting import present
 from orchestrator.wake import Wake
 from orchestrator.words import refused, unread
 
@@ -75,7 +76,7 @@ class Handover:
     def observe(self, run: Run, legal: list[str], instant: Now) -> list[Event]:
         """The facts that the file amounts to now. Raises `RelayError` if it can't be read."""
         self.due_mono_s = None
-        known = Known(self._written, self._published, self._earlier, legal, tuple(run.steps), self._name, refused(run))
+        known = Known(self._written, self._published, self._earlier, legal, run.steps, self._name, refused(run))
         with state_lock(self._project, timeout_s=LOCK_WAIT_S):
             late = late_write(self._path)
             if late is not None and late.path != self._spent:

@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from lib.assistants import resolve, split
 from lib.atomic import replace_file
@@ -21,7 +21,7 @@ from lib.errors import RelayError
 from lib.events import Event, JobDelayed, JobEnded, JobSpawned
 from lib.jobs import AssistantTurn, Command, Delay, Job, JobResult
 from lib.masking import Masker
-from lib.model import Step
+from lib.model import Component, Step
 from lib.names import shown
 from lib.passing import passing
 from lib.paths import Project
@@ -45,6 +45,7 @@ class Work:
     config: Config
     job: Job
     step: Step | None
+    siblings: tuple[Component, ...] = ()
 
     @property
     def mark(self) -> str:
@@ -149,7 +150,8 @@ def _launch_of(work: Work, site: Site) -> Launch:
     from lib.templates import render_prompt
 
     skills = read_skills(work.config.skills, work.project.dot / "skills")
-    values = {**turn.prompt, "worktree": str(work.worktree), "skills": skills, "contained": site.contained,
+    values = {**turn.prompt, **_known(work), "worktree": str(work.worktree), "skills": skills,
+              "contained": site.contained,
               "own": work.project.own,
               "guides": [name for name in GUIDES if os.path.lexists(work.worktree / name)]}  # fmt: skip
     adapter = adapter_of(work)
@@ -158,6 +160,17 @@ def _launch_of(work: Work, site: Site) -> Launch:
     text = shown(render_prompt(turn.role, values, work.project.dot / "prompts"))
     replace_file(site.prompt, text.encode(), durable=False)
     return adapter.launch(_turn(work, site, text))
+
+
+def _known(work: Work) -> dict[str, Any]:
+    """The values of a prompt that follow from the run, and so are stored with no job."""
+    if work.step is None:
+        return {"requirement": work.requirement}
+    return {
+        "requirement": work.requirement,
+        "component": work.step.component.model_dump(mode="json"),
+        "siblings": [component.model_dump(mode="json") for component in work.siblings],
+    }
 
 
 def _turn(work: Work, site: Site, text: str) -> Turn:

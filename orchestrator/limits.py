@@ -29,7 +29,7 @@ PASSING_SHARE = 6
 
 def enforce_limits(turn: Turn, seen: Seen) -> None:
     """Notes how running turns are doing, and ends what is beyond its limits."""
-    for job in turn.run.live_jobs():
+    for job in turn.run.ledger.live():
         if not job.is_process or job.process is None or job.stopping or job.delay is not None:
             continue
         output = seen.output.get(job.id)
@@ -123,8 +123,8 @@ _STUCK = frozenset({Condition.ASKING, Condition.RETRYING, Condition.RATE_LIMITED
 
 def _stop_beyond_budget(turn: Turn) -> None:
     run = turn.run
-    live = [job for job in run.live_jobs() if job.turn and job.process and not job.stopping]
-    spent = run_budget(run.config, run.engine.budgets, run.state.usage, run.steps.values(), run.jobs.values())
+    live = [job for job in run.ledger.live() if job.turn and job.process and not job.stopping]
+    spent = run_budget(run.config, run.engine.budgets, run.state.usage, run.ledger)
     for job in live:
         if job.progress.ended:
             continue  # what it has done is paid for: it is judged like any other

@@ -46,7 +46,7 @@ from lib.model import Action, Edit, Now, Owner, Problem, Step
 from lib.passing import pause_s
 from lib.paths import BASE_WORKTREE
 from lib.scope import sentence
-from lib.steps import StepStatus
+from lib.steps import BuilderStatus, StepStatus
 from orchestrator.cancelling import CANCEL, cancel, give_up_landing
 from orchestrator.fold import Run
 from orchestrator.limits import enforce_limits, free_all, note_end
@@ -66,8 +66,11 @@ Reader = Callable[[str], str | None]
 
 
 def decide(run: Run, seen: Seen, handlers: Mapping[str, PhaseHandler], now: Now, read: Reader) -> Decision:
-    """The next decision. `run` is left as it is; `read` gives a text file of the run's folder."""
-    turn = Turn(Decision(run.copy()), now)
+    """The next decision; `read` gives a text file of the run's folder.
+
+    `run` is left as it is, but for its ledger: what is changed there is for the caller to settle, or to undo.
+    """
+    turn = Turn(Decision(run.draft()), now)
     for fact in seen.facts:
         turn.emit(_postponed(turn, fact) if isinstance(fact, JobDelayed) else fact)
         if isinstance(fact, StateEdited):
@@ -88,12 +91,13 @@ def decide(run: Run, seen: Seen, handlers: Mapping[str, PhaseHandler], now: Now,
 
 def overdue(run: Run, seen: Seen, now: Now) -> list[Job]:
     """The jobs that are beyond their limits, each with the reason, where nothing can be decided just now."""
-    turn = Turn(Decision(run.copy()), now)
+    turn = Turn(Decision(run.draft()), now)
     for fact in seen.facts:
         if isinstance(fact, JobSpawned | JobEnded | JobDelayed):
             turn.emit(fact)
     if turn.run.state.outcome is None and not turn.run.state.paused:
         enforce_limits(turn, seen)
+    run.ledger.undo()
     return turn.decision.stop
 
 
@@ -108,7 +112,7 @@ def _postponed(turn: Turn, fact: JobDelayed) -> JobDelayed:
 def _take_up_delayed(turn: Turn) -> None:
     """Tries again what was delayed, when its pause is over; what is to be stopped ends by that."""
     over = turn.run.state.outcome is not None
-    for job in turn.run.live_jobs():
+    for job in turn.run.ledger.live():
         if job.delay is None or job.delay.again_mono_s is None:
             continue
         if over or (job.stopping and job.process is None):
@@ -131,7 +135,7 @@ def _warn(turn: Turn, sentences: Sequence[str]) -> None:
 
 def _doubts(run: Run) -> list[str]:
     """A warning if an edit of state.json may be another's than a person's: what runs without a sandbox can write it."""
-    at_work = [job.spec.step for job in run.live_jobs() if job.is_process and job.process]
+    at_work = [job.spec.step for job in run.ledger.live() if job.is_process and job.process]
     if run.config.sandbox is Sandbox.REQUIRE or not at_work:
         return []
     names = ", ".join(sorted({name or "the run" for name in at_work}))
@@ -219,12 +223,12 @@ def nothing_to_retry(run: Run, name: str) -> str:
 
 def _gave_up(run: Run) -> bool:
     """True if failed builders remain that nobody decided on: a new dispatch would give them new attempts."""
-    return any(builder.status is StepStatus.FAILED for builder in run.steps.values())
+    return bool(run.ledger.count(BuilderStatus.FAILED))
 
 
 def _hand_to(turn: Turn, action: str, answered: str, phase: str = "") -> None:
     """A new dispatch; what runs of the old one, and belongs to no builder, is stopped."""
-    for job in turn.run.live_jobs():
+    for job in turn.run.ledger.live():
         if job.spec.step is None:
             turn.stop(job, "superseded")
     turn.emit(
@@ -251,8 +255,8 @@ def _reopen(turn: Turn, builder: Step) -> None:
 
 def _red(run: Run) -> str:
     """The last failure of the merged tree, for the builder that is to mend it."""
-    commands = (job for job in reversed(run.jobs.values()) if job.command and job.result)
-    job = next((job for job in commands if job.spec.step is None and job.spec.worktree != BASE_WORKTREE), None)
+    commands = (job for job in reversed(run.ledger.jobs_of(None)) if job.command and job.result)
+    job = next((job for job in commands if job.spec.worktree != BASE_WORKTREE), None)
     if job is None or job.result is None or job.result.ok:
         return ""
     tail = job.result.tail.strip()
@@ -315,8 +319,7 @@ def _view(turn: Turn, read: Reader) -> PhaseView:
     run = turn.run
     return PhaseView(
         state=run.state,
-        steps=run.steps,
-        jobs=run.jobs,
+        ledger=run.ledger,
         dispatch=run.engine.dispatch,
         feedback=run.engine.feedback,
         answers=run.engine.answers,

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TypeVar
 
 from lib.config import Config
 from lib.events import Event
 from lib.jobs import Job
+from lib.ledger import Ledger
 from lib.model import Now, State, Step
 from lib.names import from_json, to_json
 from lib.rundb import Checkpoint, JobRow, Revision, RunDB, StepRow, Stored
 from orchestrator.fold import Engine, Run
 
 ENGINE = "engine"
+
+T = TypeVar("T")
 
 
 def save(
@@ -39,9 +42,9 @@ def save(
         header={**after.state.model_dump(mode="json", exclude={"builders"}),
                 ENGINE: after.engine.model_dump(mode="json")},
         options=after.config.model_dump(mode="json") if before is None else None,
-        steps=[StepRow(row.id, to_json(row)) for row in _changed(before.steps if before else {}, after.steps)],
+        steps=[StepRow(row.id, to_json(row)) for row in _changed(before, after.ledger.changed_steps(), after.steps)],
         jobs=[JobRow(row.id, row.dispatch, row.result is not None, to_json(row))
-              for row in _changed(before.jobs if before else {}, after.jobs)],
+              for row in _changed(before, after.ledger.changed_jobs(), after.jobs)],
         file_bytes=file_bytes,
         revision=_revision(after.state, file_bytes) if file_bytes is not None else None,
         problem=after.engine.problem.model_dump(mode="json") if after.engine.problem else None,
@@ -49,9 +52,9 @@ def save(
     )  # fmt: skip
 
 
-def _changed(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Any]:
-    """Values are frozen, so one that is the same object is unchanged."""
-    return [value for key, value in new.items() if old.get(key) is not value]
+def _changed(before: Run | None, changed: Iterable[T], everything: Mapping[str, T]) -> Iterable[T]:
+    """Of a new run everything is written."""
+    return everything.values() if before is None else changed
 
 
 def _revision(state: State, file_bytes: bytes) -> Revision:
@@ -76,6 +79,5 @@ def restore(stored: Stored) -> Run:
         state=State.model_validate(header),
         config=Config.model_validate(stored.options),
         engine=Engine.model_validate(engine),
-        steps={step.id: step for step in steps},
-        jobs={job.id: job for job in jobs},
+        ledger=Ledger(steps, jobs),
     )

@@ -8,15 +8,18 @@ from lib.config import Conflicts
 from lib.design import DESIGN_INVALID
 from lib.effects import Merge, MergeResult
 from lib.handback import asked_with
-from lib.model import Edit, Owner, Step
+from lib.model import Edit, Owner
 from lib.resolution import RESOLVABLE
-from lib.steps import StepStatus
+from lib.steps import AT_WORK, BuilderStatus
 from orchestrator.asking import reads_retry
 from orchestrator.fold import Run
-from orchestrator.machine import action_of, may_reopen
+from orchestrator.machine import action_of
 
 #: In what is to be typed, the place of the words themselves.
 WORDS: Final = '"words"'
+#: Builders whose work is in the merged tree, or about to be, and those that words of a retry reach otherwise.
+_REOPENED: Final = (BuilderStatus.BUILT, BuilderStatus.MERGED)
+_TAKES_WORDS: Final = (*AT_WORK, BuilderStatus.RETRYING, BuilderStatus.FAILED)
 _REJECT: Final = f"relay reject {WORDS}"
 
 
@@ -57,12 +60,12 @@ def _reads(run: Run, action: str) -> bool:
     """True if the built-in action takes words up in the run's present state."""
     if action == "merge_build":
         return run.state.action_needed == "resolve_conflict" and _is_for_resolver(run)
-    return reads_retry(action, [step.shown for step in run.steps.values()])
+    return reads_retry(action, run.ledger.counts())
 
 
 def _is_for_resolver(run: Run) -> bool:
     """True if the conflict that ci is asked to resolve may go to an assistant."""
-    merges = [job for job in run.jobs.values() if job.spec.name == Merge.effect and job.result]
+    merges = [job for job in run.ledger.jobs_of(None) if job.spec.name == Merge.effect and job.result]
     found = MergeResult.of_job(merges[-1]) if merges else None
     paths = found.conflict.paths if found and found.conflict else ()
     return run.config.conflicts is Conflicts.ASSISTANT and all(path.kind in RESOLVABLE for path in paths)
@@ -75,13 +78,9 @@ def _remedy(run: Run) -> str:
     if state.action_needed == "approve_design" or is_invalid:
         return _REJECT
     is_red = state.phase == "merge_build" and state.action_needed == "fix_failure"
-    takes = may_reopen if is_red else _takes_words
-    if name := next((step.id for step in run.steps.values() if takes(step)), ""):
+    takers = _REOPENED if is_red else _TAKES_WORDS
+    if name := next((step.id for step in run.ledger.within(*takers)), ""):
         return f"relay retry {name} {WORDS}"
     if state.action_owner is Owner.CI:
         return "relay retry" if state.action_needed == "fix_failure" else "relay approve"
     return "relay status"
-
-
-def _takes_words(step: Step) -> bool:
-    return step.status in {StepStatus.RUNNING, StepStatus.RETRYING, StepStatus.FAILED}

@@ -10,7 +10,7 @@ from lib.assistants import resolve
 from lib.errors import RelayError
 from lib.events import Event, JobEnded, JobResumed, JobSpawned
 from lib.jobs import Job, JobResult, ProcessIdentity
-from lib.model import Now
+from lib.model import Component, Now
 from lib.paths import Project
 from lib.process import (
     Exited,
@@ -134,7 +134,7 @@ class Workers:
                 ended.append((job, process))
         for job, process in ended:
             self._judge(run, run.jobs[job].model_copy(update={"process": process}))
-        for live in run.live_jobs():
+        for live in run.ledger.live():
             if live.stopping and live.process and live.id not in self._stopping and not _has_ended(live.process):
                 self.stop(run, live)
 
@@ -144,7 +144,7 @@ class Workers:
         self._growth.drain()
         printed = {}
         taken = self._footprints.look(run, instant)
-        for job in run.live_jobs():
+        for job in run.ledger.live():
             if job.process is None:
                 continue
             folder = self._project.output_dir(run.state.run, job.spec.step, job.id)
@@ -201,7 +201,7 @@ class Workers:
         """Takes over every job without a result: the ids of those that still run, and what is known of the others."""
         adopted: list[str] = []
         events: list[Event] = []
-        for job in run.live_jobs():
+        for job in run.ledger.live():
             if job.delay is not None:
                 events.append(JobResumed(job=job.id))
             if not job.is_process:
@@ -220,7 +220,7 @@ class Workers:
                 events.append(JobEnded(job=job.id, result=result))
             else:
                 self._judge(run, job, rebooted=not isinstance(found, Exited) and _rebooted(job))
-        clear_left(self._project, run.state.run, {job.id for job in run.live_jobs()})
+        clear_left(self._project, run.state.run, {job.id for job in run.ledger.live()})
         return adopted, events
 
     def _judge(self, run: Run, job: Job, *, rebooted: bool = False) -> None:
@@ -249,7 +249,15 @@ class Workers:
             config=run.config,
             job=job,
             step=run.steps.get(job.spec.step or ""),
+            siblings=_siblings(run, job),
         )
+
+
+def _siblings(run: Run, job: Job) -> tuple[Component, ...]:
+    """The other components, for the prompt of a step's turn."""
+    if job.turn is None or job.spec.step is None:
+        return ()
+    return tuple(step.component for step in run.steps.values() if step.id != job.spec.step)
 
 
 def _has_ended(process: ProcessIdentity) -> bool:

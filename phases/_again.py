@@ -19,7 +19,7 @@ def again(view: PhaseView, job: Job) -> Proceed | Wait | None:
 
 def left_failed(view: PhaseView, name: str) -> Job | None:
     """The step of that name whose failure ci was asked about, unless words for another turn came back."""
-    earlier = [job for job in view.jobs.values() if job.dispatch < view.dispatch]
+    earlier = [job for job in view.ledger.jobs_of(None) if job.dispatch < view.dispatch]
     last = earlier[-1] if earlier and not view.feedback else None
     failed = last is not None and last.spec.name == name and last.result is not None and not last.result.ok
     return last if failed else None

@@ -71,7 +71,7 @@ def _following(view: PhaseView) -> JobSpec | None:
 
 
 def _newest(view: PhaseView, name: str) -> Job | None:
-    jobs = (job for job in view.jobs.values() if job.spec.worktree == BASE_WORKTREE and job.spec.name == name)
+    jobs = (job for job in view.ledger.jobs_of(None) if job.spec.worktree == BASE_WORKTREE and job.spec.name == name)
     return next(reversed(view.counting(jobs)), None)
 
 

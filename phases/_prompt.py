@@ -26,13 +26,10 @@ OUTSIDE: Mapping[Scope, str] = {
 
 def builder_prompt(view: PhaseView, builder: Step, session: str | None) -> dict[str, Any]:
     """The values for the template of a builder; `session` is the conversation that the turn goes on with."""
-    earlier = [job for job in view.jobs.values() if job.spec.step == builder.id and job.spec.name == "build"]
+    earlier = [job for job in view.ledger.jobs_of(builder.id) if job.spec.name == "build"]
     return {
         "resumed": bool(earlier),
         **_goes_on(builder, earlier, session),
-        "requirement": view.state.requirement,
-        "component": builder.component.model_dump(mode="json"),
-        "siblings": [b.component.model_dump(mode="json") for b in view.steps.values() if b.id != builder.id],
         "verify": of_builder(view.config, builder.component),
         "red": red(view),
         "outside": OUTSIDE[view.config.scope],

@@ -98,13 +98,13 @@ def _for_assistant(view: PhaseView, conflict: NotedConflict) -> bool:
 
 def unjudged(view: PhaseView) -> list[Job]:
     """The merge whose resolution could not be judged when ci was asked: that alone is done again."""
-    merges = [job for job in view.jobs.values() if job.spec.name == Merge.effect]
+    merges = [job for job in view.ledger.jobs_of(None) if job.spec.name == Merge.effect]
     return merges[-1:] if left_failed(view, JUDGE) else []
 
 
 def _since(view: PhaseView, merge: Job) -> list[Job]:
     """The jobs of this conflict that count, in order."""
-    position = {name: index for index, name in enumerate(view.jobs)}
+    position = {name: index for index, name in enumerate(job.id for job in view.ledger.jobs_of(None))}
     seen = [replace(view, dispatch=number) for number in range(merge.dispatch, view.dispatch + 1)]
     jobs = [job for each in seen for name in (BRIEF, RESOLVE, JUDGE, *_COMMANDS, REOPEN) for job in each.current(name)]
     return sorted((job for job in jobs if position[job.id] > position[merge.id]), key=lambda job: position[job.id])
@@ -126,7 +126,6 @@ def _turn(view: PhaseView, merge: Job, conflict: NotedConflict, done: Sequence[J
         role=Role.RESOLVER,
         assistant=choice.assistant,
         prompt={
-            "requirement": view.state.requirement,
             "attempt": len(turns) + 1,
             "paths": [path.model_dump() for path in conflict.paths],
             "base_branch": view.state.base.branch,
@@ -180,7 +179,7 @@ def _questions(job: Job) -> list[str]:
 
 def by_own_account(view: PhaseView) -> list[str]:
     """Clauses on the lines that resolvers left out or put in, for reasons that are their own, of what is merged."""
-    told = [line for job in view.jobs.values() for line in _told(view, job)]
+    told = [line for job in view.ledger.jobs_of(None) for line in _told(view, job)]
     clause = "an assistant changed lines to resolve a conflict, for reasons that nothing proves: "
     return [clause + told[0], *told[1:]] if told else []
 
@@ -195,7 +194,7 @@ def _told(view: PhaseView, job: Job) -> list[str]:
     found = JudgeResolutionResult.of_job(job) if job.spec.name == JUDGE else None
     if found is None or job.result is None:
         return []
-    merged = {args.resolved for each in view.jobs.values() if (args := each.args(Merge))}
+    merged = {args.resolved for each in view.ledger.jobs_of(None) if (args := each.args(Merge))}
     return list(job.result.warnings) if found.commit and found.commit in merged else []
 
 

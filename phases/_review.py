@@ -153,7 +153,7 @@ def _gave_up(view: PhaseView, builder: Step, why: str, code: str = "review_unrea
 
 def _turns(view: PhaseView, builder: Step) -> list[Job]:
     """The reviewer's turns on what the builder has now that say something, oldest first."""
-    own = [job for job in view.jobs.values() if job.spec.step == builder.id]
+    own = view.ledger.jobs_of(builder.id)
     begun = max((index for index, job in enumerate(own) if job.spec.name == GatherDiff.effect), default=len(own))
     turns = [job for job in own[begun:] if job.spec.name == TURN]
     return [job for job in turns if not (job.result and job.result.code in UNJUDGED)]
@@ -165,13 +165,13 @@ def _unreadable(result: JobResult) -> str:
 
 def _gathered(view: PhaseView, builder: Step) -> GatherDiffResult:
     """The result with which the newest diff was gathered."""
-    own = [job for job in view.jobs.values() if job.spec.step == builder.id and job.spec.name == GatherDiff.effect]
+    own = [job for job in view.ledger.jobs_of(builder.id) if job.spec.name == GatherDiff.effect]
     return (GatherDiffResult.of_job(own[-1]) if own else None) or GatherDiffResult()
 
 
 def _earlier(view: PhaseView, builder: Step) -> list[str]:
     """The comments with which reviewers sent this builder's work back before."""
-    turns = [job for job in view.jobs.values() if job.spec.step == builder.id and job.spec.name == TURN]
+    turns = [job for job in view.ledger.jobs_of(builder.id) if job.spec.name == TURN]
     read = [read_verdict(job.result.text) for job in turns if job.result and job.result.ok]
     return [comment for verdict in read if isinstance(verdict, Verdict) and not verdict.accepted
             for comment in verdict.comments]  # fmt: skip
@@ -180,8 +180,6 @@ def _earlier(view: PhaseView, builder: Step) -> list[str]:
 def _prompt(view: PhaseView, builder: Step, errors: Sequence[str]) -> dict[str, Any]:
     seen = _gathered(view, builder)
     return {
-        "requirement": view.state.requirement,
-        "component": builder.component.model_dump(mode="json"),
         "verify": of_builder(view.config, builder.component),
         "base": builder.base_commit,
         "tip": builder.commit,
@@ -191,5 +189,4 @@ def _prompt(view: PhaseView, builder: Step, errors: Sequence[str]) -> dict[str, 
         "errors": list(dict.fromkeys(errors)),
         "report": report_of(view, builder),
         "earlier": _earlier(view, builder),
-        "siblings": [b.component.model_dump(mode="json") for b in view.steps.values() if b.id != builder.id],
     }

@@ -111,7 +111,7 @@ def _gate(view: PhaseView, design: Design) -> Outcome:
 
 def _asked_before(view: PhaseView) -> Job | None:
     """The turn whose questions a person has just answered."""
-    turns = [job for job in view.jobs.values() if job.spec.name == "design" and job.result and job.result.ok]
+    turns = [job for job in view.ledger.jobs_of(None) if job.spec.name == "design" and job.result and job.result.ok]
     return turns[-1] if turns and tuple(view.answers[-1:]) == (ANSWER,) else None
 
 
@@ -140,7 +140,6 @@ def _ask(view: PhaseView, prepared: Job, last: Job | None, errors: tuple[str, ..
         assistant=choice.assistant,
         session=session,
         prompt={
-            "requirement": view.state.requirement,
             "survey": survey.survey if survey else "",
             "feedback": view.feedback,
             "errors": list(errors),

@@ -43,7 +43,7 @@ def _restoring(view: PhaseView) -> Outcome | None:
     """The outcome that restores a design deleted with its folder: it is written again as the architect's was."""
     if again := view.last(WriteFiles.effect):
         return Wait() if again.result is None else None
-    written = [job.spec for job in view.jobs.values() if job.spec.name == WriteFiles.effect]
+    written = [job.spec for job in view.ledger.jobs_of(None) if job.spec.name == WriteFiles.effect]
     return Proceed(jobs=(written[-1],), notes=("The design's files are missing: restored",)) if written else None
 
 

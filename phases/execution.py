@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 
 from lib.answer import questions_of
 from lib.attempts import (
@@ -28,13 +29,15 @@ from lib.model import Problem, Reach, Step, StepChange
 from lib.passing import DISK_FULL
 from lib.reports import plain
 from lib.scope import is_refused, sentence
-from lib.steps import Stage, StepStatus
+from lib.steps import AT_WORK, BUILT, BuilderStatus, Stage, StepStatus
 from lib.verification import of_builder
 from phases import _review
 from phases._base import AS_BEFORE, as_before
 from phases._prompt import builder_prompt
 
 Status = StepStatus
+#: Those whose last failure is known, and is not mended.
+_MAY_HAVE_FAILED = (*AT_WORK, BuilderStatus.RETRYING, BuilderStatus.FAILED, BuilderStatus.SKIPPED)
 
 
 class ExecutionHandler:
@@ -44,11 +47,14 @@ class ExecutionHandler:
     phases = ("execution",)
 
     def step(self, view: PhaseView) -> Outcome:
-        free = view.config.parallel - sum(builder.status is Status.RUNNING for builder in view.steps.values())
+        free = view.config.parallel - view.ledger.count(*AT_WORK)
         changes: list[Change] = []
         jobs: list[JobSpec] = []
         changed: list[Step] = []
-        for builder in view.steps.values():
+        begun = view.ledger.within(*AT_WORK, BuilderStatus.RETRYING, BuilderStatus.FAILED)
+        for builder in chain(begun, view.ledger.ready()):
+            if builder.status is Status.PENDING and free <= 0:
+                break
             moved = None if builder.status.wants_slot and free <= 0 else _next(view, builder, jobs, changed)
             if moved is None:
                 continue
@@ -67,20 +73,19 @@ class ExecutionHandler:
         return replace(to_answer(asked, "execution", asked), until_mono_s=until)
 
     def _all_done(self, view: PhaseView) -> Outcome:
-        builders = view.steps.values()
-        left = [b for b in builders if b.status is Status.RETRYING or (b.status is Status.PENDING and _ready(view, b))]
-        working = any(b.status is Status.RUNNING for b in builders)
+        ledger = view.ledger
+        retrying, working = ledger.within(BuilderStatus.RETRYING), ledger.count(*AT_WORK)
+        left = [*retrying, *ledger.ready()]
         if left and not working:
             choices = [_choice(view, builder) for builder in left if not _step_alone(view, builder)]
             if len(choices) == len(left) and all(choice.problem for choice in choices):
                 return nobody(choices[0], "execution")
         if left or working:
-            pauses = [b.retry_at_mono_s for b in builders if b.status is Status.RETRYING and b.retry_at_mono_s]
+            pauses = [builder.retry_at_mono_s for builder in retrying if builder.retry_at_mono_s]
             return Wait(min((at for at in [*pauses, *_lifted(view)] if at > view.now.mono_s), default=None))
-        broken = [b for b in builders if b.status is Status.FAILED]
-        if broken or not any(b.status is Status.DONE for b in builders):
+        broken, done = ledger.within(BuilderStatus.FAILED), ledger.within(*BUILT)
+        if broken or not done:
             return _ask(broken)
-        done = [b for b in builders if b.status is Status.DONE]
         verified = sum(b.verified for b in done)
         message = f"{len(done)} of {len(view.steps)} builders built, {verified or 'none'} verified"
         return Advance("merge_build", "merge_build", message)
@@ -94,7 +99,7 @@ def _next(view: PhaseView, builder: Step, starting: Sequence[JobSpec], changed: 
     are after this same step.
     """
     if builder.status is Status.PENDING:
-        return _start(view, builder) if _ready(view, builder) else None
+        return _start(view, builder)
     job = view.jobs.get(builder.job or "")
     if job is None or job.result is None:
         return None
@@ -116,7 +121,7 @@ def _next(view: PhaseView, builder: Step, starting: Sequence[JobSpec], changed: 
             return delayed(builder, job, _tries(view, job), view.config, view.now), None
         same = as_before(view, job)
         result = _explained(view, builder, job.result, f"; it {AS_BEFORE}" if same else "")
-        others = () if same else (*view.steps.values(), *changed)
+        others = () if same else (*view.ledger.within(*_MAY_HAVE_FAILED), *changed)
         return failed(builder, job.spec.name, result, view.config, view.now, others), None
     return _AFTER[job.spec.name](view, builder, job.result, starting)
 
@@ -127,7 +132,7 @@ def _asks(builder: Step) -> bool:
 
 def _questions(view: PhaseView) -> dict[str, tuple[str, ...]]:
     """The questions of builders, by builder."""
-    asking = [builder for builder in view.steps.values() if _asks(builder)]
+    asking = [builder for builder in view.ledger.within(BuilderStatus.FAILED) if _asks(builder)]
     return {builder.id: _asked(view, builder) for builder in asking}
 
 
@@ -158,7 +163,7 @@ def _cut_short(view: PhaseView, job: Job, result: JobResult) -> bool:
 
 
 def _tries(view: PhaseView, job: Job) -> int:
-    return sum(other.spec == job.spec and other.attempt == job.attempt for other in view.jobs.values())
+    return sum(other.spec == job.spec and other.attempt == job.attempt for other in view.ledger.jobs_of(job.spec.step))
 
 
 def _says_nothing(job: Job, result: JobResult) -> bool:
@@ -180,11 +185,6 @@ def _step_alone(view: PhaseView, builder: Step) -> Moved | None:
         return None
     stage = Stage.PREPARING if job.spec.name == "setup" else Stage.VERIFYING
     return {"status": Status.RUNNING, "stage": stage, "note": "", "error": None}, job.spec
-
-
-def _ready(view: PhaseView, builder: Step) -> bool:
-    """Built dependencies let it start; one that a person skipped counts as not wanted."""
-    return all(view.steps[name].status.satisfies for name in builder.needs if name in view.steps)
 
 
 def _start(view: PhaseView, builder: Step) -> Moved | None:
@@ -240,7 +240,7 @@ def _prepared(view: PhaseView, builder: Step, result: JobResult, starting: Seque
 
 
 def _is_set_up(view: PhaseView, builder: Step) -> bool:
-    runs = [job for job in view.jobs.values() if job.spec.step == builder.id and job.spec.name == "setup"]
+    runs = [job for job in view.ledger.jobs_of(builder.id) if job.spec.name == "setup"]
     return bool(runs and runs[-1].result and runs[-1].result.ok)
 
 

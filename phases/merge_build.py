@@ -66,9 +66,11 @@ class MergeBuildHandler:
 
 def _vacating(view: PhaseView) -> Outcome | None:
     """The next step until the worktree, which the architect has had, is free for merges; None once it is."""
-    surveys = [job for job in view.jobs.values() if job.spec.name == Survey.effect]
+    surveys = [job for job in view.ledger.jobs_of(None) if job.spec.name == Survey.effect]
     lent = surveys and surveys[-1].spec.worktree == MERGED_WORKTREE
-    if not lent or any(job.spec.name == Vacate.effect and job.result and job.result.ok for job in view.jobs.values()):
+    if not lent or any(
+        job.spec.name == Vacate.effect and job.result and job.result.ok for job in view.ledger.jobs_of(None)
+    ):
         return None
     vacate = view.last(Vacate.effect)
     if vacate is None:
@@ -156,7 +158,7 @@ def _merge(view: PhaseView) -> Merge:
 
 def _believed(view: PhaseView) -> tuple[str, ...]:
     """The commits that the user's branch was found at with work of builders, if ci said that this is right."""
-    found = [job.result for job in view.jobs.values() if job.result is not None and job.result.code == TAKEN]
+    found = [job.result for job in view.ledger.jobs_of(None) if job.result is not None and job.result.code == TAKEN]
     return tuple(BranchTaken.of(result).tip for result in found) if "check_branch" in view.answers else ()
 
 
@@ -189,7 +191,7 @@ def _parts(view: PhaseView) -> list[Component]:
 
 def _since(view: PhaseView, merge: Job) -> dict[str, Job]:
     """The newest job of each step, from that merge on."""
-    order = list(view.jobs)
+    order = [job.id for job in view.ledger.jobs_of(None)]
     begun = order.index(merge.id)
     newest = {name: view.last(name) for name in STEPS}
     return {name: job for name, job in newest.items() if job is not None and order.index(job.id) >= begun}

@@ -12,6 +12,7 @@ from lib.config import Config
 from lib.effects import Clean
 from lib.events import Event
 from lib.jobs import AssistantTurn, Command, Job, JobKind, JobSpec, ProcessIdentity, effect
+from lib.ledger import Ledger
 from lib.model import Base, Component, Owner, Problem, State, Step, Usage
 from lib.paths import Project
 from lib.process import now
@@ -19,8 +20,9 @@ from lib.rundb import RunDB
 from lib.statefile import render
 from lib.steps import BuilderStatus
 from lib.upgrades import Kind, upgraded
-from orchestrator.fold import Engine, Run, present
+from orchestrator.fold import Engine, Run
 from orchestrator.home import make_home
+from orchestrator.presenting import present
 from orchestrator.record import save
 from orchestrator.view import View, status_view
 
@@ -110,7 +112,7 @@ def store(
     """Saves the run as the orchestrator does, state.json included; each job at work has printed `prints`."""
     at_work = {item.spec.step: item.id for item in jobs}
     known = [item.model_copy(update={"job": at_work.get(item.id)}) for item in builders]
-    run = Run(stands, Config(), Engine(problem=problem), {item.id: item for item in known}, {i.id: i for i in jobs})
+    run = Run(stands, Config(), Engine(problem=problem), Ledger(known, jobs))
     make_home(project)
     data = render(present(run))
     with RunDB.open(project) as db:

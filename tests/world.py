@@ -85,9 +85,14 @@ class World:
     def tick(self, *facts: Event, output: Mapping[str, Output] | None = None) -> Decision:
         before = self.run.copy()
         self._replayed = self._replayed or self.run.copy()
-        decision = decide(self.run, Seen(facts, output or {}), HANDLERS, self.now(), self.files.get)
-        assert (before.state, before.steps, before.jobs) == (self.run.state, self.run.steps, self.run.jobs)
+        seen = Seen(facts, output or {})
+        first = decide(self.run, seen, HANDLERS, self.now(), self.files.get)
+        self.run.ledger.undo()
+        assert self.run == before
+        decision = decide(self.run, seen, HANDLERS, self.now(), self.files.get)
+        assert decision.events == first.events
         self.run, self.last = decision.run, decision
+        self.run.ledger.settle()
         self._replay(decision)
         self.events += decision.events
         self.started += decision.start

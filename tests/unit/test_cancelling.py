@@ -11,7 +11,7 @@ from lib.model import Problem, RunOutcome
 
 
 def live(world: World, name: str) -> Job:
-    return next(job for job in world.run.live_jobs() if job.spec.name == name)
+    return next(job for job in world.run.ledger.live() if job.spec.name == name)
 
 
 def at(name: str) -> World:

@@ -14,7 +14,7 @@ from lib.events import JobDelayed, JobSpawned
 from lib.jobs import Delay, Job, ProcessIdentity
 from lib.model import Owner, Problem, RunOutcome
 from lib.passing import passing
-from orchestrator.fold import present
+from orchestrator.presenting import present
 
 FULL = Problem(code="disk_full", message="no room is left", remedy="df -h")
 EFFECTS = ("survey", "write_files", "prepare", "collect", "gather_diff", "settle_review", "vacate", "merge",
@@ -29,7 +29,7 @@ def built(name: str, answer: object) -> World:
 
 
 def live(world: World, name: str) -> Job:
-    return next(job for job in world.run.live_jobs() if job.spec.name == name)
+    return next(job for job in world.run.ledger.live() if job.spec.name == name)
 
 
 def until_it_rests(world: World) -> None:
@@ -63,7 +63,7 @@ def test_what_is_delayed_holds_the_run_open_and_ends_when_it_is_cancelled() -> N
     world.tick(JobDelayed(job=live(world, "merge").id, delay=Delay(problem=FULL, tries=0)))
     world.edit(action_owner=Owner.CODE, action_needed="cancel")
     assert world.run.state.outcome is RunOutcome.CANCELLED
-    assert world.run.live_jobs() == []
+    assert world.run.ledger.live() == []
 
 
 def test_a_turn_whose_end_can_not_be_judged_is_not_ended_by_its_limits_meanwhile() -> None:

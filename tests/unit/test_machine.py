@@ -10,8 +10,9 @@ from lib.effects import Tip
 from lib.events import Advanced, Asked, JobEnded, Noted, StepChanged
 from lib.model import Owner, RunOutcome
 from lib.steps import StepStatus
-from orchestrator.fold import IllegalTransitionError, apply, present
+from orchestrator.fold import IllegalTransitionError, apply
 from orchestrator.machine import decide, legal_actions
+from orchestrator.presenting import present
 from orchestrator.turn import Output, Seen
 
 

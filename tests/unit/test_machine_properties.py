@@ -51,7 +51,7 @@ def edits(world: World) -> list[Edit]:
 
 def check(world: World) -> None:
     run = world.run
-    live = Counter(job.spec.step for job in run.live_jobs() if job.spec.step)
+    live = Counter(job.spec.step for job in run.ledger.live() if job.spec.step)
     assert all(count == 1 for count in live.values()), "two live copies of a builder"
     assert len({job.id for job in world.started}) == len(world.started), "a job id was used twice"
     for builder in run.steps.values():
@@ -72,7 +72,7 @@ def test_no_history_breaks_a_promise(data: st.DataObject, design: dict[str, Any]
     world = World(new_run(attempts=2, verify="true", parallel=2), design=design)
     world.tick()
     for _ in range(data.draw(st.integers(5, 60))):
-        live = [job for job in world.run.live_jobs() if world.run.state.outcome is None or job.stopping]
+        live = [job for job in world.run.ledger.live() if world.run.state.outcome is None or job.stopping]
         choice = data.draw(st.integers(0, 9))
         if choice < 7 and live:
             job = data.draw(st.sampled_from(live))

@@ -10,7 +10,7 @@ from lib.config import Config
 from lib.events import JobEnded, JobProgressed, StateEdited, StepChanged
 from lib.jobs import JobResult, Progress
 from lib.model import Edit, Owner, Usage
-from orchestrator.fold import present
+from orchestrator.presenting import present
 
 
 def gated(**settings: object) -> World:

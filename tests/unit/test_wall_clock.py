@@ -31,7 +31,7 @@ def test_a_builder_at_work_is_neither_stopped_nor_started_again(days: int) -> No
     world.settle()
     started = world.names()
     world.days, world.mono_s = days, world.mono_s + 1
-    job = next(job for job in world.run.live_jobs() if job.process)
+    job = next(job for job in world.run.ledger.live() if job.process)
     world.tick(output={job.id: Output(1.0, 10)})
     assert world.stopped == []
     assert world.names() == started

@@ -1,0 +1,194 @@
+"""The steps and jobs of a run, and what is asked of them again and again, kept up to date at each change.
+
+What a question costs does not grow with the run. Changes can be undone until they are settled. Pure.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType
+
+from lib.jobs import Job
+from lib.model import Step, Usage
+from lib.steps import BuilderStatus, StepStatus
+
+
+class Ledger:
+    """Steps and jobs in the order in which they were added."""
+
+    def __init__(self, steps: Iterable[Step] = (), jobs: Iterable[Job] = ()) -> None:
+        self._steps: dict[str, Step] = {}
+        self._jobs: dict[str, Job] = {}
+        self._place: dict[str, int] = {}
+        self._ids: list[str] = []
+        self._in_status: dict[BuilderStatus, dict[str, None]] = {status: {} for status in BuilderStatus}
+        self._needed_by: defaultdict[str, list[str]] = defaultdict(list)
+        self._unmet: dict[str, int] = {}
+        self._ready: list[int] = []
+        self._jobs_of: defaultdict[str | None, list[str]] = defaultdict(list)
+        self._job_place: dict[str, int] = {}
+        self._live: set[str] = set()
+        self._spent = Usage()
+        self._steps_before: dict[str, Step | None] = {}
+        self._jobs_before: dict[str, Job | None] = {}
+        for step in steps:
+            self._set_step(step)
+        for job in jobs:
+            self._set_job(job)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Ledger) and (self._steps, self._jobs) == (other._steps, other._jobs)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def copy(self) -> Ledger:
+        """Another one, which may be changed without touching this."""
+        return Ledger(self._steps.values(), self._jobs.values())
+
+    # --- questions -----------------------------------------------------------------------------------------------
+
+    @property
+    def steps(self) -> Mapping[str, Step]:
+        return MappingProxyType(self._steps)
+
+    @property
+    def jobs(self) -> Mapping[str, Job]:
+        return MappingProxyType(self._jobs)
+
+    @property
+    def spent(self) -> Usage:
+        """What the ended jobs of all steps used."""
+        return self._spent
+
+    def live(self) -> list[Job]:
+        """The jobs that have not ended, oldest first."""
+        return [self._jobs[name] for name in sorted(self._live, key=self._job_place.__getitem__)]
+
+    def jobs_of(self, step: str | None) -> list[Job]:
+        """The jobs of a step, or of the run as a whole, oldest first."""
+        return [self._jobs[name] for name in self._jobs_of.get(step, ())]
+
+    def count(self, *statuses: BuilderStatus) -> int:
+        return sum(len(self._in_status[status]) for status in statuses)
+
+    def counts(self) -> dict[str, int]:
+        """The number of steps in each status that any has."""
+        return {status.value: len(names) for status, names in self._in_status.items() if names}
+
+    def within(self, *statuses: BuilderStatus) -> list[Step]:
+        """The steps in any of these statuses, in order."""
+        names = [name for status in statuses for name in self._in_status[status]]
+        return [self._steps[name] for name in sorted(names, key=self._place.__getitem__)]
+
+    def first(self, status: BuilderStatus) -> Iterator[Step]:
+        """The steps in a status, the one that came to it first before the others."""
+        return (self._steps[name] for name in self._in_status[status])
+
+    def newest(self, status: BuilderStatus) -> Iterator[Step]:
+        """The steps in a status, the one that came to it last before the others."""
+        return (self._steps[name] for name in reversed(self._in_status[status]))
+
+    def ready(self) -> Iterator[Step]:
+        """The pending steps of which all needs are met, in order."""
+        return (self._steps[self._ids[place]] for place in self._ready)
+
+    def in_order(self, names: Iterable[str]) -> list[Step]:
+        return [self._steps[name] for name in sorted(names, key=self._place.__getitem__)]
+
+    # --- changes -------------------------------------------------------------------------------------------------
+
+    def put_step(self, step: Step) -> None:
+        """Adds a step, or changes it."""
+        self._steps_before.setdefault(step.id, self._steps.get(step.id))
+        self._set_step(step)
+
+    def put_job(self, job: Job) -> None:
+        """Adds a job, or changes it."""
+        self._jobs_before.setdefault(job.id, self._jobs.get(job.id))
+        self._set_job(job)
+
+    def changed_steps(self) -> list[Step]:
+        """Those that were added or changed since the last `settle` or `undo`."""
+        return [self._steps[name] for name, old in self._steps_before.items() if self._steps[name] is not old]
+
+    def changed_jobs(self) -> list[Job]:
+        return [self._jobs[name] for name, old in self._jobs_before.items() if self._jobs[name] is not old]
+
+    def settle(self) -> None:
+        """Keeps what was changed."""
+        self._steps_before.clear()
+        self._jobs_before.clear()
+
+    def undo(self) -> None:
+        """Takes back what was changed since the last `settle`."""
+        for name, job in reversed(self._jobs_before.items()):
+            self._drop_job(name) if job is None else self._set_job(job)
+        for name, step in reversed(self._steps_before.items()):
+            self._drop_step(name) if step is None else self._set_step(step)
+        self.settle()
+
+    def _set_step(self, step: Step) -> None:
+        old = self._steps.get(step.id)
+        self._steps[step.id] = step
+        if old is None:
+            self._place[step.id] = len(self._ids)
+            self._ids.append(step.id)
+            self._unmet[step.id] = 0
+            for need in step.needs:
+                self._needed_by[need].append(step.id)
+                if need in self._steps and not self._steps[need].status.satisfies:
+                    self._unmet[step.id] += 1
+        else:
+            del self._in_status[old.shown][old.id]
+        self._in_status[step.shown][step.id] = None
+        self._weigh(step.id, int(not step.status.satisfies) - int(old is not None and not old.status.satisfies))
+        self._spent = self._spent.plus(step.usage).minus(old.usage if old else Usage())
+        self._rank(step.id)
+
+    def _drop_step(self, name: str) -> None:
+        step = self._steps[name]
+        self._weigh(name, -int(not step.status.satisfies))
+        del self._steps[name], self._place[name], self._unmet[name], self._in_status[step.shown][name]
+        for need in step.needs:
+            self._needed_by[need].remove(name)
+        place = len(self._ids) - 1
+        if self._ids.pop() != name:
+            raise AssertionError(f"{name} was not added last")
+        if self._ready and self._ready[-1] == place:
+            self._ready.pop()
+        self._spent = self._spent.minus(step.usage)
+
+    def _weigh(self, need: str, unmet: int) -> None:
+        """Counts so many unmet needs more for the steps that need this one."""
+        for name in self._needed_by.get(need, ()) if unmet else ():
+            self._unmet[name] += unmet
+            self._rank(name)
+
+    def _rank(self, name: str) -> None:
+        """Puts a step among those that are ready, or takes it out."""
+        place = self._place[name]
+        at = bisect_left(self._ready, place)
+        is_there = at < len(self._ready) and self._ready[at] == place
+        is_ready = self._steps[name].status is StepStatus.PENDING and not self._unmet[name]
+        if is_ready and not is_there:
+            self._ready.insert(at, place)
+        elif is_there and not is_ready:
+            del self._ready[at]
+
+    def _set_job(self, job: Job) -> None:
+        if job.id not in self._jobs:
+            self._jobs_of[job.spec.step].append(job.id)
+            self._job_place[job.id] = len(self._jobs)
+        self._jobs[job.id] = job
+        if job.result is None:
+            self._live.add(job.id)
+        else:
+            self._live.discard(job.id)
+
+    def _drop_job(self, name: str) -> None:
+        job = self._jobs.pop(name)
+        self._jobs_of[job.spec.step].remove(name)
+        self._live.discard(name)
+        del self._job_place[name]
