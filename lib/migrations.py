@@ -105,6 +105,16 @@ MIGRATIONS: Final = (
         "ALTER TABLE checkpoints ADD COLUMN format INTEGER NOT NULL DEFAULT 1",
         "ALTER TABLE checkpoints RENAME COLUMN builders TO steps",
         "ALTER TABLE events ADD COLUMN mono_s REAL NOT NULL DEFAULT 0.0",
+        "ALTER TABLE checkpoints ADD COLUMN config TEXT",
+        "ALTER TABLE checkpoints ADD COLUMN design TEXT",
+        # A row goes once its commits have refs: a row of `checkpoints` is too long to be written twice.
+        """
+        CREATE TABLE unpinned (
+            checkpoint INTEGER PRIMARY KEY REFERENCES checkpoints (id),
+            run TEXT NOT NULL REFERENCES runs (id),
+            commits TEXT NOT NULL
+        )
+        """,
     ),
 )
 VERSION: Final = len(MIGRATIONS)
@@ -142,6 +152,9 @@ def show_as_migrated(connection: sqlite3.Connection, version: int) -> None:
             ("steps", "builders", ""),
             ("jobs", "jobs", ""),
             ("events", "events", ", 0.0 AS mono_s"),
-            ("checkpoints", "checkpoints", ", builders AS steps"),
+            ("checkpoints", "checkpoints", ", builders AS steps, NULL AS config, NULL AS design"),
         ):
             connection.execute(f"CREATE TEMP VIEW {table} AS SELECT *, 1 AS format{more} FROM main.{old}")  # noqa: S608 - names of ours
+        connection.execute(
+            "CREATE TEMP VIEW unpinned AS SELECT id AS checkpoint, run, commits FROM checkpoints WHERE 0"
+        )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from lib.names import shown
@@ -57,15 +57,24 @@ class Revision(NamedTuple):
 
 
 class Checkpoint(NamedTuple):
-    """A checkpoint to be made: `commits` maps the names of branches to the commits that it keeps."""
+    """A checkpoint to be made.
+
+    `commits` maps ids of builders, `merged` and `_base` to its commits. `pinned` names those that need a ref of their
+    own, as none of the others contains them. `design` is the text of the design, if there is one.
+    """
 
     label: str
     at: str
     commits: Mapping[str, str]
+    pinned: Collection[str] = ()
+    design: str | None = None
 
 
 class StoredCheckpoint(NamedTuple):
-    """A checkpoint: the run's header and steps as they were after event `event_seq`, and the commits."""
+    """A checkpoint: the run's header and steps as they were after event `event_seq`, and the commits by name.
+
+    `config` holds the run's options, None in a checkpoint of version 0.1, which has no `design` and pins no commits.
+    """
 
     id: int
     run: str
@@ -74,6 +83,16 @@ class StoredCheckpoint(NamedTuple):
     at: str
     header: dict[str, Any]
     steps: tuple[StepRow, ...]
+    commits: dict[str, str]
+    config: dict[str, Any] | None = None
+    design: str | None = None
+
+
+class Unpinned(NamedTuple):
+    """A checkpoint whose commits have no refs yet: those that are to have one, by name."""
+
+    checkpoint: int
+    run: str
     commits: dict[str, str]
 
 
@@ -129,7 +148,10 @@ def stored_checkpoint(row: sqlite3.Row) -> StoredCheckpoint:
     values["header"] = upgraded(Kind.HEADER, json.loads(values["header"]), row["format"])
     steps = (StepRow(*step) for step in json.loads(values["steps"]))
     values["steps"] = tuple(step._replace(data=current(Kind.STEP, step.data, row["format"])) for step in steps)
-    values["commits"] = json.loads(values["commits"])
+    commits = json.loads(values["commits"])
+    values["commits"] = {name.rpartition("/")[2]: commit for name, commit in commits.items()}  # 0.1: by branch
+    config = json.loads(values["config"] or "null")
+    values["config"] = upgraded(Kind.CONFIG, config, row["format"]) if config else None
     return StoredCheckpoint(**values)
 
 

@@ -24,6 +24,7 @@ from lib.records import (
     StepRow,
     Stored,
     StoredCheckpoint,
+    Unpinned,
     current,
     event_row,
     json_or_null,
@@ -57,14 +58,14 @@ class RunDB:
         self._pid = os.getpid()
 
     @classmethod
-    def open(cls, project: Project, *, busy_timeout_s: float = BUSY_TIMEOUT_S) -> RunDB:
-        """The database for writing, made or migrated if need be.
+    def open(cls, project: Project, *, busy_timeout_s: float = BUSY_TIMEOUT_S, may_make: bool = True) -> RunDB:
+        """The database for writing, migrated if need be, and made where it is missing and may be.
 
         Raises `StoreError`, `RelayError` (`database_newer`).
         """
         path = project.database
         with explained(path):
-            connection = connect(path, busy_timeout_s=busy_timeout_s)
+            connection = connect(path, busy_timeout_s=busy_timeout_s, may_make=may_make)
             try:
                 migrate(connection, path)
                 return cls(path, project, connection)
@@ -152,6 +153,11 @@ class RunDB:
         """Records which process (pid, start_ticks, boot_id) drives the run, or that none does. Raises `StoreError`."""
         with self._writing() as db:
             db.execute("UPDATE runs SET orchestrator = ? WHERE id = ?", (json_or_null(identity), run))
+
+    def note_pinned(self, checkpoints: Iterable[int]) -> None:
+        """Records that the commits of these checkpoints have refs. Raises `StoreError`."""
+        with self._writing() as db:
+            db.executemany("DELETE FROM unpinned WHERE checkpoint = ?", ((checkpoint,) for checkpoint in checkpoints))
 
     def _put_run(self, db: sqlite3.Connection, run: str, values: dict[str, Any]) -> None:
         if self._project is None:
@@ -247,6 +253,12 @@ class RunDB:
             rows = db.execute("SELECT * FROM checkpoints WHERE run = ? ORDER BY id", (run,))
             return [stored_checkpoint(row) for row in rows]
 
+    def unpinned(self, run: str | None = None) -> list[Unpinned]:
+        """The checkpoints of a run, or of all, whose commits have no refs yet, oldest first. Raises `StoreError`."""
+        with self._reading() as db:
+            rows = db.execute("SELECT * FROM unpinned WHERE coalesce(run = ?, 1) ORDER BY checkpoint", (run,))
+            return [Unpinned(row["checkpoint"], row["run"], json.loads(row["commits"])) for row in rows]
+
     def check(self) -> list[str]:
         """Faults that SQLite finds in the file; none if it is sound. Raises `StoreError`."""
         with self._reading() as db:
@@ -326,22 +338,25 @@ def _upgrade_options(db: sqlite3.Connection, run: str) -> None:
 
 
 def _put_checkpoint(db: sqlite3.Connection, run: str, seq: int, checkpoint: Checkpoint) -> None:
-    (header,) = db.execute("SELECT header FROM runs WHERE id = ?", (run,)).fetchone()
+    header, config = db.execute("SELECT header, options FROM runs WHERE id = ?", (run,)).fetchone()
     steps = db.execute("SELECT id, data, format FROM steps WHERE run = ? ORDER BY seq", (run,))
-    db.execute(
-        "INSERT INTO checkpoints (run, event_seq, label, at, header, steps, commits, format)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        (
-            run,
-            seq,
-            storable(checkpoint.label),
-            checkpoint.at,
-            header,
-            json.dumps([[key, current(Kind.STEP, data, written)] for key, data, written in steps]),
-            json.dumps(checkpoint.commits),
-            FORMAT,
-        ),
-    )
+    row = {
+        "run": run,
+        "event_seq": seq,
+        "label": storable(checkpoint.label),
+        "at": checkpoint.at,
+        "header": header,
+        "steps": json.dumps([[key, current(Kind.STEP, data, written)] for key, data, written in steps]),
+        "commits": json.dumps(checkpoint.commits),
+        "config": config,
+        "design": checkpoint.design,
+        "format": FORMAT,
+    }
+    names, marks = ", ".join(row), ", ".join(f":{name}" for name in row)
+    made = db.execute(f"INSERT INTO checkpoints ({names}) VALUES ({marks})", row).lastrowid  # noqa: S608 - names of ours
+    pinned = {name: checkpoint.commits[name] for name in checkpoint.pinned}
+    if pinned:
+        db.execute("INSERT INTO unpinned VALUES (?, ?, ?)", (made, run, json.dumps(pinned)))
 
 
 def _newest_seq(db: sqlite3.Connection) -> int:
@@ -360,4 +375,5 @@ __all__ = [
     "StoreError",
     "Stored",
     "StoredCheckpoint",
+    "Unpinned",
 ]

@@ -60,17 +60,18 @@ def explained(path: Path) -> Iterator[None]:
         raise _store_error(path, _like(error.errno), str(error.strerror)) from error
 
 
-def connect(path: Path, *, busy_timeout_s: float) -> sqlite3.Connection:
-    """A connection for durable writing, in autocommit mode. The folder is made if need be.
+def connect(path: Path, *, busy_timeout_s: float, may_make: bool = True) -> sqlite3.Connection:
+    """A connection for durable writing, in autocommit mode. File and folder are made if they may be.
 
     Raises `StoreError`, `sqlite3.Error`, `OSError`.
     """
     _refuse_unsafe(path)
-    if not path.parent.exists():
+    if may_make and not path.parent.exists():
         path.parent.mkdir(mode=0o700, exist_ok=True)
         with _opened(path.parent.parent) as descriptor:
             os.fsync(descriptor)
-    connection = sqlite3.connect(path, timeout=busy_timeout_s, isolation_level=None)
+    place = f"{path.absolute().as_uri()}?mode={'rwc' if may_make else 'rw'}"
+    connection = sqlite3.connect(place, uri=True, timeout=busy_timeout_s, isolation_level=None)
     try:
         connection.row_factory = sqlite3.Row
         if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":

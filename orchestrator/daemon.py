@@ -23,7 +23,8 @@ from lib.plainfile import NotPlainError, read_plain
 from lib.process import identify, now
 from lib.registry import Entry, record
 from lib.rubbish import sweep_quietly
-from lib.rundb import Checkpoint, RunDB, StoreError
+from lib.rundb import RunDB, StoreError
+from orchestrator.checkpoints import Pins, checkpoint_of
 from orchestrator.diagnostics import Diagnostics
 from orchestrator.fold import Run
 from orchestrator.handover import LOCK_WAIT_S, Handover
@@ -37,6 +38,7 @@ from orchestrator.record import restore, save
 from orchestrator.turn import Decision, Seen
 from orchestrator.wake import Wake
 from orchestrator.workers import Workers
+from phases.design import DESIGN_FILE
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 STOPPING = frozenset({signal.SIGTERM, signal.SIGINT})
@@ -65,6 +67,7 @@ class Daemon:
         self.log = Diagnostics(run.state.run, run.config.log_level, masker.masked)
         self.pool: Pool[Event | None] = Pool(POOL_THREADS, wake.ring)
         self.workers = Workers(project, self.pool, wake, self.log)
+        self.pins = Pins(project, wake, self.log)
         self.handover = Handover(project, db, run)
         self.hold = Hold(project)
         self.sinks = Sinks(project, masker, newest_seq=db.last_seq())
@@ -85,6 +88,7 @@ class Daemon:
         write_pid(self.project, self.identity)
         with suppress(StoreError):  # for people to see; the lock tells it, too
             self.db.set_orchestrator(self.run.state.run, self.identity.model_dump())
+        self.pins.make()
         adopted, found = self.workers.adopt(self.run)
         self.pending += [OrchestratorStarted(pid=os.getpid(), adopted=tuple(adopted)), *found]
         self.log.info("begins", pid=os.getpid(), adopted=len(adopted))
@@ -95,7 +99,7 @@ class Daemon:
         while True:
             self._note_signals(signals)
             self.tick()
-            if self.stop_reason or (self.run.state.outcome is not None and not self.run.ledger.live()):
+            if self.stop_reason or self._is_over():
                 break
             signals = self._sleep()
         self._end()
@@ -103,7 +107,7 @@ class Daemon:
     def tick(self) -> None:
         """One turn: observe, decide, commit, act."""
         instant = now()
-        self.pending += self.workers.results()
+        self.pending += [*self.workers.results(), *self.pins.look(instant)]
         try:
             seen = self._observe(instant)
             decision = decide(self.run, seen, self.handlers, instant, self._read)
@@ -148,12 +152,16 @@ class Daemon:
             self.handover.due_mono_s,
             self.hold.due_mono_s,
             self.workers.due_mono_s,
+            self.pins.due_mono_s,
         ):
             if due_mono_s is not None:
                 timeout_s = min(timeout_s, due_mono_s - now().mono_s)
         ready, signals = self.wake.wait(timeout_s)
         self.workers.check(self.run, ready)
         return signals
+
+    def _is_over(self) -> bool:
+        return self.run.state.outcome is not None and not self.run.ledger.live() and self.pins.idle()
 
     def _note_signals(self, signals: list[int]) -> None:
         for number in signals:
@@ -169,6 +177,7 @@ class Daemon:
         if self.stop_reason:
             self.pending.append(OrchestratorStopped(reason=self.stop_reason))
             self.tick()
+        self.pins.close(CLOSE_TIMEOUT_S)
         with suppress(StoreError):  # its lock shows that it has gone
             self.db.set_orchestrator(self.run.state.run, None)
         self.log.info("ends", reason=self.stop_reason or "the run is over")
@@ -196,18 +205,21 @@ class Daemon:
         self.wake_at_mono_s = decision.wake_at_mono_s
         if not decision.events:
             return True
+        design = self._read(DESIGN_FILE) if decision.checkpoint else None
         with state_lock(self.project, timeout_s=LOCK_WAIT_S):
             draft = self.handover.draft(decision.run, instant)
             if draft is None:  # look again at once
                 self.wake_at_mono_s = instant.mono_s
                 return False
             save(self.db, self.run, draft.run, decision.events, instant, file_bytes=draft.data,
-                 checkpoint=_checkpoint(decision, instant))  # fmt: skip
+                 checkpoint=checkpoint_of(draft.run, decision.checkpoint, design, instant))  # fmt: skip
             self.run = draft.run
             self.pending = self.handover.publish(draft)
         return True
 
     def _act(self, decision: Decision) -> None:
+        if decision.checkpoint:
+            self.pins.make()
         for job in decision.stop:
             self.workers.stop(self.run, job)
         for event in decision.events:
@@ -238,13 +250,6 @@ class Daemon:
         except (OSError, NotPlainError):  # the handler tells that it can't be used
             return ""
         return None if text is None else text.decode(errors="replace")
-
-
-def _checkpoint(decision: Decision, instant: Now) -> Checkpoint | None:
-    if decision.checkpoint is None:
-        return None
-    commits = {builder.branch: builder.commit for builder in decision.run.steps.values() if builder.commit}
-    return Checkpoint(label=decision.checkpoint, at=instant.wall.isoformat(), commits=commits)
 
 
 def _own_identity() -> ProcessIdentity:

@@ -5,13 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 from lib.atomic import replace_file
+from lib.display import counted
 from lib.errors import RelayError
 from lib.git.clean import clean_run
+from lib.git.pins import drop_landed
 from lib.git.run import Repo
 from lib.paths import Project
 from lib.rubbish import sweep, waiting
 from lib.rundb import RunDB
 from lib.trust import trust_file
+from orchestrator.checkpoints import pin_waiting
 from orchestrator.containment import clear_kept, clear_left
 from orchestrator.home import make_home, sweep_home
 
@@ -37,12 +40,17 @@ def clean_runs(project: Project, name: str) -> list[str]:
     lines, left = [], waiting(project.worktrees)
     for row in rows:
         base = db.load(row.id).header["base"]["branch"] if db else ""
-        done = clean_run(Repo.of(project), project, row.id, base)
+        repo = Repo.of(project)
+        lines += pin_waiting(project, row.id)
+        done = clean_run(repo, project, row.id, base)
         clear_left(project, row.id)
         clear_kept(project, row.id)
         sweep_home(project, row.id)
         lines += [f"removed {what}" for what in done.removed]
         lines += [f"kept    {what}: {why}" for what, why in done.kept]
         lines += done.told
+        dropped, pinned = drop_landed(repo, row.id, base)
+        for what, numbers, why in (("removed", dropped, ""), ("kept   ", pinned, f": not in {base}")):
+            lines += [f"{what} the refs of {counted(len(numbers), 'checkpoint')} of {row.id}{why}"] if numbers else []
     lines += sweep(project.worktrees) or (["removed what an earlier cleaning had left"] if left else [])
     return lines or ["Nothing to clean: no worktree or branch of a run that is over is left."]

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator
 from contextlib import suppress
 from typing import Final
 
-from lib.git import rescue
+from lib.git import pins, rescue
 from lib.git.checkout import Checkout, record_of
 from lib.git.landed import is_landed
 from lib.git.reflog import checked_out, read_log
@@ -39,9 +39,9 @@ def keep_stashes(repo: Repo, checkout: Checkout, branch: str) -> list[str]:
 
 
 def _unheld(repo: Repo, entries: Collection[str], tip: str) -> Iterator[str]:
-    """Those of the commits that nothing but a rescue holds, and none of the others."""
+    """Those of the commits that nothing but a rescue or a checkpoint holds, and none of the others."""
     there = sorted(commit for commit in entries if commit.strip("0"))
-    held = (tip, f"--exclude={rescue.PREFIX}*", "--all")
+    held = (tip, f"--exclude={rescue.PREFIX}*", f"--exclude={pins.PREFIX}*", "--all")
     rows = git(repo, "rev-list", "--ignore-missing", "--parents", *there, "--not", *held, "--").text.splitlines()
     parents = {parent for row in rows for parent in row.split()[1:]}
     return (commit for commit in (row.split()[0] for row in rows) if commit not in parents)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from lib.git import rescue
 from lib.git.checkout import Checkout, discard, head_of
 from lib.git.objects import commit_tree, dated
+from lib.git.pins import holders
 from lib.git.records import records
-from lib.git.run import Repo, git
+from lib.git.run import Repo
 from lib.git.snapshot import take, tree_of
 
 
@@ -27,5 +28,5 @@ def _keep(repo: Repo, checkout: Checkout, inner: Checkout, head: str) -> None:
     where = f"{checkout.name}: in the worktree {inner.path.relative_to(checkout.path)} inside of its own"
     if tree != tree_of(repo, head):
         head = commit_tree(repo, tree, [head], where, dated(repo, [head]))
-    if not git(repo, "for-each-ref", "--contains", head, "--count=1").text:
+    if not holders(repo, head):
         rescue.keep(repo, checkout.run, checkout.name, head, where)

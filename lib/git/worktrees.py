@@ -21,6 +21,7 @@ from lib.git.inspect import ignored
 from lib.git.leftovers import note, noted
 from lib.git.locks import wait_for_others
 from lib.git.objects import commit_tree, delete_ref, drop_hollow_objects, lasting, move_ref, value
+from lib.git.pins import holders
 from lib.git.run import CHECKOUT_TIMEOUT_S, Repo, git, identity_env
 from lib.git.snapshot import Content, Snapshot, snapshot, take, tree_of
 from lib.git.whole import believe, believed, forget, sound_index, whole_until
@@ -194,8 +195,7 @@ def rescued_content(repo: Repo, checkout: Checkout, head: str, known: list[str],
 
 
 def _rescue_commit(repo: Repo, checkout: Checkout, commit: str, reason: str, besides: str = "") -> None:
-    holders = git(repo, "for-each-ref", "--contains", commit, "--count=2", "--format=%(refname)").lines()
-    if not set(holders) - {besides}:
+    if not holders(repo, commit) - {besides}:
         rescue.keep(repo, checkout.run, checkout.name, commit, f"{checkout.name}: {reason}")
 
 

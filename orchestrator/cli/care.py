@@ -103,7 +103,7 @@ def _named(ref: str) -> str:
 def clean(
     run: Annotated[str, typer.Argument(help="A run's id; all that are over if left out.")] = "",
 ) -> None:
-    """Remove worktrees and branches whose work has landed, and only those."""
+    """Remove worktrees, branches and refs of checkpoints whose work has landed, and only those."""
     from lib.display import escaped
     from orchestrator.setting_up import clean_runs
 

@@ -12,13 +12,14 @@ from lib.git.objects import delete_ref, refs_below, value
 from lib.git.run import Repo
 from lib.jobs import JobResult
 from lib.rubbish import sweep_quietly
+from orchestrator.checkpoints import pin_waiting
 from orchestrator.effects._runner import RESOLVED, STARTS, Runner, done
 from orchestrator.jobs import Work
 
 
 def run(work: Work, args: Clean) -> JobResult:
     repo = Repo.of(work.project)
-    warnings = _without_architect(work, repo)
+    warnings = [*pin_waiting(work.project, work.run), *_without_architect(work, repo)]
     cleaned = clean_run(repo, work.project, work.run, args.branch)
     for ref, commit in refs_below(repo, f"{STARTS}{work.run}/"):
         delete_ref(repo, ref, commit)

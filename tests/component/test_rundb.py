@@ -177,20 +177,29 @@ def test_only_the_last_revisions_are_kept(project: Project) -> None:
 
 def test_a_checkpoint_keeps_what_was_true_in_its_own_transaction(project: Project) -> None:
     with RunDB.open(project) as db:
-        db.commit("a", header=header(), steps=[StepRow("x", '{"n":1}')])
+        db.commit("a", header=header(), options={"verify": "make"}, steps=[StepRow("x", '{"n":1}')])
         db.commit(
             "a",
             header=header(phase="execution"),
             events=[(AT, "noted", "{}")],
             steps=[StepRow("x", '{"n":2}')],
-            checkpoint=Checkpoint("designed", AT, {"main": "c0ffee"}),
+            checkpoint=Checkpoint("designed", AT, {"base": "c0ffee"}, design="{}"),
         )
         db.commit("a", header=header(phase="storage"), steps=[StepRow("x", '{"n":3}')])
         (made,) = db.checkpoints("a")
     assert (made.run, made.event_seq, made.label, made.at) == ("a", 1, "designed", AT)
     assert made.header["phase"] == "execution"
     assert made.steps == (StepRow("x", '{"n":2}'),)
-    assert made.commits == {"main": "c0ffee"}
+    assert made.commits == {"base": "c0ffee"}
+    assert (made.config, made.design) == ({"verify": "make"}, "{}")
+
+
+def test_a_database_that_may_not_be_made_is_not(project: Project) -> None:
+    with pytest.raises(StoreError):
+        RunDB.open(project, may_make=False)
+    assert not project.store.exists()
+    RunDB.open(project).close()
+    RunDB.open(project, may_make=False).close()
 
 
 def test_the_orchestrator_of_a_run_is_recorded_and_cleared(project: Project) -> None:
@@ -351,7 +360,8 @@ def test_damage_is_found_by_the_check(project: Project) -> None:
     with RunDB.open(project) as db:
         db.commit("a", header=header(), events=[(AT, "noted", json.dumps({"message": "x" * 500}))] * 200)
     damaged = bytearray(project.database.read_bytes())
-    damaged[len(damaged) // 2 :] = b"\xff" * (len(damaged) - len(damaged) // 2)
+    whole = len(damaged) // 2 // 4096 * 4096 + 2048  # a page without its head is refused before it is checked
+    damaged[whole:] = b"\xff" * (len(damaged) - whole)
     project.database.write_bytes(damaged)
     with _reader(project) as reader:
         assert reader.check()

@@ -303,8 +303,9 @@ def test_what_doctor_says_of_a_damaged_database_mends_it(landed: Relay, tmp_path
     landed.over()
 
 
-def test_recover_and_clean_have_nothing_to_do_after_a_run_that_landed(landed: Relay) -> None:
+def test_after_a_run_that_landed_only_its_checkpoints_can_be_cleaned(landed: Relay) -> None:
     assert "Nothing is kept" in landed("recover")
+    assert landed("clean") == f"removed the refs of 3 checkpoints of {landed.state()['run']}\n"
     assert "Nothing to clean" in landed("clean")
     assert json.loads(landed("recover", "--format", "json")) == []
     landed.refused("recover", "no-such-thing")

@@ -123,7 +123,7 @@ def test_worktrees_that_a_reboot_kept_from_being_removed_are_swept_later(
     (left / "src" / "app.py").write_text("landed")
     assert left.name in relay("doctor", code=None)
     if how == "clean":
-        assert relay("clean") == "removed what an earlier cleaning had left\n"
+        assert "removed what an earlier cleaning had left" in relay("clean").splitlines()
         assert not left.exists()
     else:
         relay.begin(playbook(tmp_path / "book", ONE), "parts again")

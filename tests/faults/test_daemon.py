@@ -46,6 +46,11 @@ def gated(relay: Relay, book: str) -> Relay:
     return relay
 
 
+def delete(folder: Path) -> None:
+    """Deletes a folder in one moment: its orchestrator may put a file into it while it is emptied."""
+    shutil.rmtree(folder.rename(folder.with_name("deleted")))
+
+
 # --- one at a time ---
 
 
@@ -54,7 +59,7 @@ RIVALS: dict[str, Callable[[Relay], object]] = {
     "the pid file deleted": lambda relay: (relay.home / "orchestrator.pid").unlink(),
     "a lying pid file": lambda relay: (relay.home / "orchestrator.pid").write_text("1\n"),
     ".project deleted": lambda relay: shutil.rmtree(relay.root / ".project", ignore_errors=True),
-    "the locks deleted": lambda relay: shutil.rmtree(relay.root / ".git" / "relay" / "instances"),
+    "the locks deleted": lambda relay: delete(relay.root / ".git" / "relay" / "instances"),
 }
 
 
@@ -73,7 +78,7 @@ def test_a_second_orchestrator_is_refused(gated: Relay, book: str, meanwhile: st
 
 
 def test_a_deleted_run_database_is_told(gated: Relay) -> None:
-    shutil.rmtree(gated.root / ".git" / "relay")
+    delete(gated.root / ".git" / "relay")
     gated("approve")
     eventually(lambda: "was deleted" in gated("status"))
     assert gated.pid() is not None

@@ -68,6 +68,16 @@ def test_what_is_unfinished_stays_then_the_latest_finished_and_the_rest_is_count
     assert shown.progress == {"landed": 500, "failed": 3, "pending": 20}
 
 
+@pytest.mark.parametrize("status", ["preparing", "running", "verifying", "retrying", "failed"])
+def test_what_waits_makes_room_for_what_is_at_work_or_failed_and_not_for_what_is_finished(status: str) -> None:
+    waiting = [line(f"waiting-{n}") for n in range(MAX_BUILDERS)]
+    at_work = [line(f"at-work-{n}", BuilderStatus(status)) for n in range(5)]
+    finished = [line(f"done-{n}", BuilderStatus.BUILT, ended_s=n) for n in range(5)]
+    shown = parse(render(state(builders=(*finished, *waiting, *at_work), progress={})))
+    assert [one.id for one in shown.builders] == [one.id for one in (*waiting[: MAX_BUILDERS - 5], *at_work)]
+    assert shown.progress == {"built": 5, "pending": MAX_BUILDERS, status: 5}
+
+
 def test_counts_that_cover_all_builders_are_left_as_they_are() -> None:
     assert parse(render(state(progress={"landed": 4000, "pending": 2}))).progress == {"landed": 4000, "pending": 2}
 

@@ -7,9 +7,9 @@ from world import World, bad, new_run, ok
 
 from lib.attempts import LOSSES, backoff_s
 from lib.config import Config
-from lib.events import JobEnded, JobProgressed, StateEdited, StepChanged
+from lib.events import JobEnded, JobProgressed, StepChanged
 from lib.jobs import JobResult, Progress
-from lib.model import Edit, Owner, Usage
+from lib.model import Owner, Usage
 from orchestrator.presenting import present
 
 
@@ -71,15 +71,6 @@ def test_a_builder_that_fails_after_the_action_began_again_gets_no_round_that_no
     assert world.statuses()["one"] == "failed"
 
 
-def test_a_cancel_makes_a_checkpoint() -> None:
-    world = gated()
-    world.answers["build"] = lambda job: ok() if job.spec.step == "one" else None
-    world.settle()
-    decision = world.tick(StateEdited(edit=Edit(action_needed="cancel")))
-    assert decision.checkpoint == "cancelled"
-    assert decision.run.steps["one"].commit == "c-one"
-
-
 def test_a_pause_before_another_attempt_is_never_longer_than_is_configured() -> None:
     config = Config(retry_delay_s=1.0, retry_delay_max_s=60.0)
     assert [round(backoff_s(config, attempt, "one")) for attempt in (1, 2)] == [1, 2]
@@ -97,6 +88,36 @@ def test_a_turn_that_others_kill_is_begun_again_so_many_times_and_then_counts() 
     builds = [job for job in world.started if job.spec.name == "build"]
     assert len(builds) == LOSSES + 1
     assert world.statuses()["one"] == "failed"
+
+
+@pytest.mark.parametrize("attempts", [1, 3])
+def test_a_command_that_others_kill_is_run_again_as_often_as_there_are_attempts(attempts: int) -> None:
+    world = gated(attempts=attempts, verify="make check")
+    world.answers["verify"] = lambda job: bad("lost") if job.spec.worktree == "merged" else ok()
+    world.settle()
+    assert world.names().count("run:verify") == attempts + 1  # one was on the tree that the run starts from
+    assert world.run.state.action_needed == "fix_failure"
+
+
+@pytest.mark.parametrize("attempts", [1, 3])
+def test_a_builders_command_that_others_kill_is_run_again_so_often_before_another_turn_is_taken(attempts: int) -> None:
+    world = gated(attempts=attempts, verify="make check")
+    world.answers["verify"] = lambda job: bad("lost") if job.spec.step else ok()
+    world.settle()
+    names = [name for name in world.names() if name in {"one:build", "one:verify"}]
+    assert names == ["one:build", *["one:verify"] * attempts]
+    assert world.statuses()["one"] == ("failed" if attempts == 1 else "retrying")
+
+
+@pytest.mark.parametrize("code", ["stopped", "not_started", "rebooted"])
+def test_a_command_that_relay_or_a_reboot_ended_is_run_again_however_often(code: str) -> None:
+    world = gated(attempts=1, verify="make check")
+    cut = iter([bad(code)] * 5)
+    world.answers["verify"] = lambda job: next(cut, ok()) if job.spec.step == "one" else ok()
+    world.settle()
+    assert world.names().count("one:verify") == 6
+    assert world.names().count("one:build") == 1
+    assert world.statuses()["one"] == "landed"
 
 
 def test_a_budget_that_is_granted_counts_once() -> None:

@@ -1,0 +1,149 @@
+"""Checkpoints in the run database, and the refs of their commits, which may be made late."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from conftest import run_git
+from eventually import WAIT_S
+from situations import RUN, state, store
+
+from lib.config import LogLevel
+from lib.errors import RelayError
+from lib.events import Event, Noted
+from lib.git.pins import PREFIX, pin
+from lib.git.run import Repo
+from lib.migrations import MIGRATIONS
+from lib.model import Now
+from lib.paths import Project, find_project
+from lib.rundb import Checkpoint, RunDB
+from orchestrator.checkpoints import Pins, pin_waiting
+from orchestrator.diagnostics import Diagnostics
+from orchestrator.wake import Wake
+
+AT = "2026-01-02T10:02:11Z"
+
+
+@pytest.fixture
+def project(repo: Path) -> Project:
+    """A project with a run, and in its database nothing that is to be pinned."""
+    project = find_project(repo)
+    store(project, state())
+    return project
+
+
+def checkpoint(project: Project, **commits: str) -> None:
+    with RunDB.open(project) as db:
+        db.commit(RUN, checkpoint=Checkpoint("x", AT, {**commits, "of-others": "c0ffee"}, pinned=commits.keys()))
+
+
+def pins(project: Project) -> list[str]:
+    lines = run_git(project.root, "for-each-ref", "--format=%(refname)", PREFIX).splitlines()
+    return [line.removeprefix(f"{PREFIX}{RUN}/") for line in lines]
+
+
+def waiting(project: Project) -> list[int]:
+    with RunDB.open(project) as db:
+        return [row.checkpoint for row in db.unpinned()]
+
+
+def test_what_waits_is_pinned_once_with_only_what_needs_a_ref(project: Project) -> None:
+    head = run_git(project.root, "rev-parse", "HEAD")
+    checkpoint(project, base=head)
+    checkpoint(project, base=head, api=head)
+    checkpoint(project)
+    assert waiting(project) == [1, 2]
+    assert pin_waiting(project, "another run") == []
+    assert pins(project) == []
+    assert pin_waiting(project) == []
+    assert pins(project) == ["1/base", "2/api", "2/base"]
+    assert waiting(project) == []
+    run_git(project.root, "update-ref", "-d", f"{PREFIX}{RUN}/1/base")
+    assert pin_waiting(project) == []
+    assert pins(project) == ["2/api", "2/base"], "what was dropped since comes back by itself"
+
+
+def test_a_kill_between_the_refs_and_their_record_changes_nothing(project: Project) -> None:
+    head = run_git(project.root, "rev-parse", "HEAD")
+    checkpoint(project, base=head)
+    pin(Repo.of(project), {f"{RUN}/1/base": head})
+    assert pin_waiting(project) == []
+    assert (pins(project), waiting(project)) == (["1/base"], [])
+
+
+def test_what_could_not_be_pinned_waits_on(project: Project) -> None:
+    head = run_git(project.root, "rev-parse", "HEAD")
+    checkpoint(project, base=head)
+    run_git(project.root, "update-ref", f"{PREFIX}{RUN}", head)
+    with pytest.raises(RelayError):
+        pin_waiting(project)
+    assert waiting(project) == [1]
+    run_git(project.root, "update-ref", "-d", f"{PREFIX}{RUN}")
+    assert pin_waiting(project) == []
+    assert pins(project) == ["1/base"]
+
+
+def test_a_commit_that_is_gone_is_named_and_waited_for_no_longer(project: Project) -> None:
+    head = run_git(project.root, "rev-parse", "HEAD")
+    checkpoint(project, base=head, api="1" * 40)
+    assert pin_waiting(project) == [f"commits of checkpoints are gone: {RUN}/1/api"]
+    assert (pins(project), waiting(project)) == (["1/base"], [])
+
+
+def test_a_run_database_that_was_deleted_is_not_made_again(project: Project) -> None:
+    project.database.unlink()
+    assert pin_waiting(project) == []
+    assert not project.database.exists()
+
+
+def test_a_failure_is_told_once_and_tried_again_after_pauses_that_grow(project: Project) -> None:
+    head = run_git(project.root, "rev-parse", "HEAD")
+    checkpoint(project, base=head)
+    run_git(project.root, "update-ref", f"{PREFIX}{RUN}", head)
+    with Wake([]) as wake:
+        pinning = Pins(project, wake, Diagnostics(RUN, LogLevel.ERROR, str))
+
+        def looked(at_mono_s: float) -> list[Event]:
+            wake.wait(WAIT_S)
+            return pinning.look(Now(wall=datetime.now(UTC), mono_s=at_mono_s, boot_id="b"))
+
+        pinning.make()
+        (told,) = looked(100)
+        assert isinstance(told, Noted)
+        assert "can't be pinned yet (relay doctor): git update-ref" in told.message
+        assert (pinning.due_mono_s, pinning.idle()) == (101, True)
+        wake.ring()
+        assert looked(101) == []
+        assert looked(101) == []
+        assert (pinning.due_mono_s, pinning.idle()) == (103, True)
+        run_git(project.root, "update-ref", "-d", f"{PREFIX}{RUN}")
+        wake.ring()
+        assert looked(103) == []
+        assert looked(103) == []
+        assert (pinning.due_mono_s, pinning.idle(), pins(project)) == (None, True, ["1/base"])
+        pinning.close(WAIT_S)
+
+
+def test_checkpoints_of_version_0_1_stay_readable_and_pin_nothing(repo: Path) -> None:
+    project = find_project(repo)
+    project.store.mkdir()
+    with closing(sqlite3.connect(project.database)) as old:
+        old.executescript(";".join([*MIGRATIONS[0], "PRAGMA user_version = 1"]))
+        old.execute(
+            "INSERT INTO checkpoints (run, event_seq, label, at, header, builders, commits)"
+            """ VALUES ('a', 1, 'landed', 'then', '{"rev": 3}', '[["x", "{}"]]', '{"relay/a/x": "c1"}')"""
+        )
+        old.commit()
+    reader = RunDB.open_readonly(project.database)
+    assert reader is not None
+    before = reader.checkpoints("a")
+    with RunDB.open(project) as db:
+        assert db.checkpoints("a") == before
+    assert (before[0].header, [row.id for row in before[0].steps]) == ({"rev": 3}, ["x"])
+    assert (before[0].commits, before[0].config, before[0].design) == ({"x": "c1"}, None, None)
+    assert pin_waiting(project) == []
+    assert pins(project) == []
