@@ -10,22 +10,21 @@ from typing import Any, Protocol, runtime_checkable
 from lib.attempts import LOST, UNJUDGED
 from lib.config import Config
 from lib.jobs import Hold, Job, JobResult, JobSpec
-from lib.ledger import Ledger
+from lib.ledger import HasLedger, Ledger
 from lib.model import NO_ACTION, Now, Problem, RunOutcome, State, Step, StepChange, Usage
 
 # --- phase handlers --------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
-class PhaseView:
+class PhaseView(HasLedger):
     """All that a handler may know: one instant of one run, read-only.
 
-    `ledger` has its steps and jobs, also by what is asked of them often; `dispatch` counts how often the run was
-    handed to a handler, and a job bears the
-    dispatch that it was started in; that of a builder which was at work since, the newest. `read` gives the text of a
-    file below the run's folder, or None. `answers` are the questions that ci has handed back since the phase began, in
-    order. `holds` are the assistants, by name, of which nothing is launched for now; `budgets` counts how often the
-    run's budget was granted.
+    `ledger` answers what is often asked of its steps and jobs. `dispatch` counts how often the run was handed to a
+    handler, and a job bears the dispatch that it was started in; that of a builder which was at work since, the newest.
+    `read` gives the text of a file below the run's folder, or None. `answers` are the questions that ci has handed back
+    since the phase began, in order. `holds` are the assistants, by name, of which nothing is launched for now;
+    `budgets` counts how often the run's budget was granted.
     """
 
     state: State
@@ -39,16 +38,6 @@ class PhaseView:
     holds: Mapping[str, Hold] = field(default_factory=dict)
     budgets: int = 1
 
-    @property
-    def steps(self) -> Mapping[str, Step]:
-        """All steps by id."""
-        return self.ledger.steps
-
-    @property
-    def jobs(self) -> Mapping[str, Job]:
-        """All jobs by id."""
-        return self.ledger.jobs
-
     def current(self, name: str) -> list[Job]:
         """The run's own jobs of that name which this dispatch started and that count, oldest first."""
         return self.counting(
@@ -56,7 +45,7 @@ class PhaseView:
         )
 
     def counting(self, jobs: Iterable[Job]) -> list[Job]:
-        """Those of the jobs, which are alike, whose end says something, or that have none yet.
+        """The jobs, of some that are alike, whose end says something, or that have none yet.
 
         The others are simply started again: stopped by a person, never started, ended by a limit of their assistant,
         or, as long as there are attempts left, killed from outside.
@@ -261,7 +250,7 @@ class Assistant(Protocol):
         ...
 
     def verdict(self, end: Exit, events: Sequence[AssistantEvent], stderr: str) -> JobResult:
-        """The result of the turn, from the exit and all that it said. `data["text"]` is its final message."""
+        """The result of the turn, from the exit and all that it said. `text` is its final message."""
         ...
 
 

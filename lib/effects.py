@@ -46,7 +46,7 @@ class EffectResult(Data):
 
     @classmethod
     def of_job(cls, job: Job | None) -> Self | None:
-        """That of a job that ended well; None without one."""
+        """The data of a job that ended well; None without such a job."""
         return cls.of(job.result) if job is not None and job.result is not None and job.result.ok else None
 
 
@@ -90,7 +90,7 @@ class CheckoutBase(EffectArgs, effect="checkout_base"):
 
 
 class DropBase(EffectArgs, effect="drop_base"):
-    """That worktree is removed."""
+    """Removal of that worktree."""
 
 
 # --- builders --------------------------------------------------------------------------------------------------------
@@ -153,7 +153,7 @@ class GatherDiffResult(EffectResult):
 
 
 class SettleReview(EffectArgs, effect="settle_review"):
-    """What a reviewer did to the worktree is taken back."""
+    """Restoring the worktree as it was before its review."""
 
     branch: str
     tip: str
@@ -243,7 +243,7 @@ class BriefResolverResult(EffectResult):
 
 
 class JudgeResolution(EffectArgs, effect="judge_resolution"):
-    """What the assistant left is judged against its account: lines by path, with the reason for each."""
+    """Judging what the assistant left against its account: lines by path, with the reason for each."""
 
     removed: Mapping[str, Mapping[str, str]] = {}
     added: Mapping[str, Mapping[str, str]] = {}

@@ -32,7 +32,22 @@ class JobKind(StrEnum):
     EFFECT = "effect"
 
 
-class AssistantTurn(Value):
+class _Task(Value):
+    """The fields of every task. `worktree` is the name of one below `.project/worktrees/RUN/`."""
+
+    name: str
+    step: str | None = None
+    worktree: str | None = None
+
+
+class _Process(_Task):
+    """The fields of a task that is a process, with its limits in seconds."""
+
+    timeout_s: float | None = None
+    idle_timeout_s: float | None = None
+
+
+class AssistantTurn(_Process):
     """A turn of an assistant in a worktree.
 
     `name` says what it is for (`design`, `build`, `review` …), `prompt` has the values of the template of its `role`,
@@ -40,37 +55,24 @@ class AssistantTurn(Value):
     """
 
     kind: Literal[JobKind.ASSISTANT] = JobKind.ASSISTANT
-    name: str
-    step: str | None = None
-    worktree: str | None = None
     role: str = ""
     assistant: str = ""
     prompt: Mapping[str, Any] = {}
     session: str | None = None
-    timeout_s: float | None = None
-    idle_timeout_s: float | None = None
 
 
-class Command(Value):
+class Command(_Process):
     """A shell line. Without a `worktree` it runs in the user's own folder; `env` is added to its environment."""
 
     kind: Literal[JobKind.COMMAND] = JobKind.COMMAND
-    name: str
-    step: str | None = None
-    worktree: str | None = None
     command: str
     env: Mapping[str, str] = {}
-    timeout_s: float | None = None
-    idle_timeout_s: float | None = None
 
 
-class Effect(Value):
+class Effect(_Task):
     """Something that Relay does itself; use `effect` to make one."""
 
     kind: Literal[JobKind.EFFECT] = JobKind.EFFECT
-    name: str
-    step: str | None = None
-    worktree: str | None = None
     args: SerializeAsAny[EffectArgs]
 
     @field_validator("args", mode="before")
@@ -85,7 +87,7 @@ def effect(args: EffectArgs, *, step: str | None = None, worktree: str | None = 
     return Effect(name=args.effect, step=step, worktree=worktree, args=args)
 
 
-#: The task of a job; `worktree` is the name of one below `.project/worktrees/RUN/`.
+#: The task of a job.
 JobSpec = Annotated[AssistantTurn | Command | Effect, Field(discriminator="kind")]
 
 
@@ -95,9 +97,9 @@ class JobResult(Value):
     `ok` is the verdict; `code` names the failure (`exit_nonzero`, `timeout`, `idle`, `lost`, `conflict` …). If a limit
     ended it, `retry_at` (UTC) or `retry_after_s` (seconds from its end) says when that is lifted, if known.
     `text` is an assistant's final message, or both ends of what a command printed; `tail` the report of a failure, of
-    `command` if it was one, which `printed` something; `shadow` is why a verification looked at other code than that of
-    its worktree; `kept` says that a turn is in its program's conversation. `warnings` are shown. `data` is an effect's
-    result as JSON: see `lib.effects`.
+    `command` if it was one; `printed` says that its process failed and printed something; `shadow` is why a
+    verification looked at other code than that of its worktree; `kept` says that a turn is in its program's
+    conversation. `warnings` are shown. `data` is an effect's result as JSON: see `lib.effects`.
     """
 
     ok: bool

@@ -15,6 +15,23 @@ from lib.model import Step, Usage
 from lib.steps import BuilderStatus, StepStatus
 
 
+class HasLedger:
+    """The steps and jobs of a value that has a ledger."""
+
+    __slots__ = ()
+    ledger: Ledger
+
+    @property
+    def steps(self) -> Mapping[str, Step]:
+        """All steps by id."""
+        return self.ledger.steps
+
+    @property
+    def jobs(self) -> Mapping[str, Job]:
+        """All jobs by id."""
+        return self.ledger.jobs
+
+
 class Ledger:
     """Steps and jobs in the order in which they were added."""
 
@@ -59,7 +76,7 @@ class Ledger:
 
     @property
     def spent(self) -> Usage:
-        """What the ended jobs of all steps used."""
+        """The tokens and cost of the ended jobs of all steps."""
         return self._spent
 
     def live(self) -> list[Job]:
@@ -110,10 +127,11 @@ class Ledger:
         self._set_job(job)
 
     def changed_steps(self) -> list[Step]:
-        """Those that were added or changed since the last `settle` or `undo`."""
+        """The steps that were added or changed since the last `settle` or `undo`."""
         return [self._steps[name] for name, old in self._steps_before.items() if self._steps[name] is not old]
 
     def changed_jobs(self) -> list[Job]:
+        """The jobs that were."""
         return [self._jobs[name] for name, old in self._jobs_before.items() if self._jobs[name] is not old]
 
     def settle(self) -> None:

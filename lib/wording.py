@@ -44,7 +44,7 @@ def sentence(kind: str, data: _Data) -> str | None:
 
 
 def beyond(outside: int, deleted: int) -> str:
-    """That a builder changed so many files outside its own, in a few words; nothing for none."""
+    """The count of files that a builder changed outside its own, in a few words; empty for none."""
     return (
         f"{counted(outside, 'file')} outside its own" + (f", {deleted} deleted" if deleted else "") if outside else ""
     )

@@ -34,7 +34,7 @@ from lib.events import (
     VerbDone,
 )
 from lib.jobs import Delay, Hold, Job
-from lib.ledger import Ledger
+from lib.ledger import HasLedger, Ledger
 from lib.model import NO_ACTION, Now, Owner, Problem, State, Step, Usage, Value
 from lib.steps import AT_WORK, TRANSITIONS, StepStatus
 
@@ -62,7 +62,7 @@ class Engine(Value):
 
 
 @dataclass(slots=True)
-class Run:
+class Run(HasLedger):
     """One run in memory. `apply` changes it in place; `copy` gives one that may be changed without touching this.
 
     A `draft` has the ledger of its run: what is changed there is settled or undone.
@@ -72,14 +72,6 @@ class Run:
     config: Config
     engine: Engine = field(default_factory=Engine)
     ledger: Ledger = field(default_factory=Ledger)
-
-    @property
-    def steps(self) -> Mapping[str, Step]:
-        return self.ledger.steps
-
-    @property
-    def jobs(self) -> Mapping[str, Job]:
-        return self.ledger.jobs
 
     def draft(self) -> Run:
         return replace(self)

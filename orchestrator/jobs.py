@@ -10,13 +10,12 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from lib.assistants import resolve, split
 from lib.atomic import replace_file
 from lib.config import Config
 from lib.contracts import Assistant, Launch, Turn
-from lib.effects import EffectArgs
 from lib.errors import RelayError
 from lib.events import Event, JobDelayed, JobEnded, JobSpawned
 from lib.jobs import AssistantTurn, Command, Delay, Job, JobResult
@@ -28,8 +27,6 @@ from lib.paths import Project
 from lib.process import SpawnSpec, environment, spawn
 from orchestrator.containment import Site, clear
 from orchestrator.diagnostics import Diagnostics
-
-A = TypeVar("A", bound=EffectArgs)
 
 #: Files in the root of a repository that say how work is done there; not every program reads them by itself.
 GUIDES = ("AGENTS.md", "CLAUDE.md", "GEMINI.md", "CONTRIBUTING.md", "CONTRIBUTING.rst", "CONTRIBUTING")
@@ -64,13 +61,6 @@ class Work:
         spec = self.job.spec
         is_handlers = isinstance(spec, Command) and spec.worktree is None
         return self.project.files_dir(self.run, spec.name) if is_handlers else None
-
-    def effect_args(self, kind: type[A]) -> A:
-        """The arguments of the effect that the job does, which are of that kind."""
-        args = self.job.args(kind)
-        if args is None:
-            raise TypeError(f"{self.job.id} has no arguments of {kind.__name__}")
-        return args
 
     @property
     def records(self) -> Path:

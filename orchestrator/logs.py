@@ -36,7 +36,7 @@ Echo = Callable[[str], object]
 
 
 class Choice(NamedTuple):
-    """Whose output is shown: of the newest attempt, of `attempt`, or of `every`; only of `verify` or `failed` jobs."""
+    """Jobs to show: of the newest attempt, of `attempt`, or of `every` one; all, or only `verify` or `failed` ones."""
 
     name: str
     attempt: int | None = None
@@ -47,7 +47,7 @@ class Choice(NamedTuple):
 
     @classmethod
     def of(cls, name: str, **wanted: bool) -> Choice:
-        """That of `NAME` or `NAME/ATTEMPT`. Raises `UsageError`."""
+        """The choice that `NAME` or `NAME/ATTEMPT` means. Raises `UsageError`."""
         who, _, attempt = name.partition("/")
         if attempt and not attempt.isdecimal():
             message = f"{name}: an attempt is a number, as in {who}/2"

@@ -53,7 +53,7 @@ class Trial:
 
 
 def configuration(folder: Path) -> Config:
-    """That of the project which the folder is in, else the defaults. Raises `UsageError`."""
+    """The configuration of the project which the folder is in, else the defaults. Raises `UsageError`."""
     try:
         file = find_project(folder, "default").dot / "config.yaml"
     except RelayError:

@@ -111,13 +111,13 @@ def _landing(view: PhaseView, done: Mapping[str, Job], merged: MergeResult) -> O
 
 
 def _shadow(done: Mapping[str, Job]) -> str:
-    """That the commands which succeeded looked at the user's checkout and not at the merged tree."""
+    """A clause, if the commands which succeeded looked at the user's checkout and not at the merged tree."""
     verified = done.get("verify")
     return verified.result.shadow if verified and verified.result else ""
 
 
 def _as_before(view: PhaseView, done: Mapping[str, Job]) -> str:
-    """That verify fails on the merged tree as it did before."""
+    """A clause, if verify fails on the merged tree as it did before."""
     verified = done.get("verify")
     return f"verify {AS_BEFORE}" if verified and as_before(view, verified) else ""
 

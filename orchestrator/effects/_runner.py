@@ -36,7 +36,10 @@ class Runner(Generic[A]):
     run: Callable[[Work, A], JobResult]
 
     def do(self, work: Work) -> JobResult:
-        return self.run(work, work.effect_args(self.args))
+        args = work.job.args(self.args)
+        if args is None:
+            raise TypeError(f"{work.job.id} has no arguments of {self.args.__name__}")
+        return self.run(work, args)
 
 
 def done(result: EffectResult | None = None, warnings: Iterable[str] = ()) -> JobResult:

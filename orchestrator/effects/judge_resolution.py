@@ -14,7 +14,7 @@ from orchestrator.jobs import Work
 
 
 def run(work: Work, args: JudgeResolution) -> JobResult:
-    """What it left out or put in by its own account, and may, is reported."""
+    """Reports, as warnings, what the assistant left out or put in by its own account, and may."""
     repo, left = Repo.of(work.project), Note(work).known()
     ref, sides = f"{RESOLVED}{work.run}", (left.head, left.theirs)
     account = Account.of(args.removed, args.added)
