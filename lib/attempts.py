@@ -59,7 +59,7 @@ def failed(
     problem = Problem(
         code=result.code or "failed",
         message=f"{builder.id}: {_named(step, result)}: {result.message}{again}",
-        remedy=result.remedy or f"relay logs {builder.id}",
+        remedy=result.remedy or f"relay logs {builder.id}{' --failed' if result.printed else ''}",
         action=step,
         at=now.wall,
         report=report(result),

@@ -97,13 +97,11 @@ def _to_ci(header: Record, builders: Mapping[str, str]) -> Iterator[Command]:
         yield Command(remedy, "answers")
         yield Command("relay approve", "lets it decide by itself")
     elif action == "fix_failure":
-        if failed:
-            yield Command(f"relay logs {failed[0]} --failed", "what failed, and its last lines")
-        if not (failed and remedy.startswith("relay logs ")):
+        is_read = reads_retry(header["next_action"], builders.values())
+        if not (is_read and remedy == "relay retry"):
             yield Command(remedy, effect(remedy))
         if header["phase"] == "merge_build" and merged:
             yield Command(f'relay retry {merged[-1]} "a hint"', "has that builder fix it")
-        is_read = reads_retry(header["next_action"], builders.values())
         yield Command('relay retry "a hint"' if is_read else "relay retry", "tries again")
         if failed:
             yield Command(f"relay skip {' '.join(failed)}", "goes on without")
@@ -130,6 +128,7 @@ _EFFECTS: Final = {
     "relay cancel": "ends the run, keeps the branches",
     "relay retry": "tries again",
     "relay skip": "goes on without",
+    " --failed": "what failed, and its last lines",
     "relay logs": "what it printed",
     "relay resume": "goes on",
     "relay doctor": "checks this machine",

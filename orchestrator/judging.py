@@ -221,7 +221,7 @@ def _printed(work: Work, result: JobResult) -> dict[str, Any]:
     command = work.job.command
     if not command:
         out = _ends_of_words(result.text.strip())
-        return {"tail": "\n\n".join(part for part in (out, error) if part)}
+        return {"tail": "\n\n".join(part for part in (out, error) if part), "printed": bool(out or error)}
     how = result.message if result.exit_status is None else f"exit status {result.exit_status}"
     parts = [f"$ {command}\n{how}"]
     parts += [f"--- standard output\n{out}"] if out else []

@@ -164,7 +164,7 @@ def _foot(view: View, look: Look) -> list[str]:
 
 def _eyed(view: View) -> str:
     """The builder that most needs an eye, of those that may have printed something."""
-    begun = [builder for builder in view.builders if builder.age_s is not None]
+    begun = [builder for builder in view.builders if builder.steps]
     return min(begun, key=_urgency).id if begun else ""
 
 

@@ -26,7 +26,7 @@ ASSISTANT = "#!/bin/sh\ncat >/dev/null\n"
 #: In prose, a word after a command is its argument if it is a flag, quoted, the name of a builder here, or a run's id.
 _COMMAND = (
     r"""(?<![\w./-])%s [a-z]+"""
-    r"""(?: (?:-{1,2}[a-z-]+(?: second)?|"[^"\n]*"|'[^'\n]*'|(?:one|two|merged|\d{8}-\S+)(?![\w-])))*"""
+    r"""(?: (?:-{1,2}[a-z-]+(?: second)?|"[^"\n]*"|'[^'\n]*'|(?:one|two|three|merged|\d{8}-\S+)(?![\w-])))*"""
 )
 
 

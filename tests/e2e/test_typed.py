@@ -115,6 +115,18 @@ def failed(run: Relay, folder: Path) -> None:
     run.asked("fix_failure")
 
 
+def needs(run: Relay, folder: Path) -> None:
+    both = {name: [{"write": {"README.md": f"from {name}\n"}}] for name in ("one", "two")}
+    book = playbook(folder / "book", {**both, "three": ONE["one"]}, depends={"three": ["one", "two"]})
+    run.begin(book, "parts", "--yes")
+    run.asked("fix_failure")
+
+
+def idle(run: Relay, folder: Path) -> None:
+    run.begin(playbook(folder / "book", {"one": [{"say": "no need"}]}), "parts", "--yes", env={"RELAY_ATTEMPTS": "1"})
+    run.asked("fix_failure")
+
+
 def cancelled(run: Relay, folder: Path) -> None:
     executing(run, folder)
     run("cancel")
@@ -142,7 +154,7 @@ def broken(run: Relay, folder: Path) -> None:
 
 STATIONS = (
     nothing, gate, executing, paused, conflict, red, question, budget, scope, landing, in_the_way, strayed, landed,
-    stored, failed, cancelled, stopped, bad_design, broken,
+    stored, failed, needs, idle, cancelled, stopped, bad_design, broken,
 )  # fmt: skip
 
 

@@ -43,7 +43,7 @@ def test_commands_of_another_instance_name_it_and_its_state_file() -> None:
 
 
 def test_a_failure_offers_the_log_another_try_and_to_go_on_without() -> None:
-    error = Problem(code="exit_nonzero", message="b: it broke", remedy="relay logs b")
+    error = Problem(code="exit_nonzero", message="b: it broke", remedy="relay logs b --failed")
     asked = waiting("fix_failure", "b: it broke (3 attempts)", next_action="execution", error=error)
     view = view_of(asked, [builder("a", BuilderStatus.BUILT), builder("b", BuilderStatus.FAILED)])
     assert texts(view) == ["relay logs b --failed", 'relay retry "a hint"', "relay skip b", '"action_owner": "code"']
