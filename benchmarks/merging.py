@@ -8,6 +8,7 @@ from pathlib import Path
 from benchmarks.report import Goal, Row
 from benchmarks.scratch import Scratch, scratch
 from lib.git.merge import merge_builders
+from lib.git.reading import reading
 from lib.git.run import Repo
 from lib.paths import find_project
 
@@ -21,7 +22,7 @@ BY_HAND = ("git", "-C", ".trees/by-hand", "merge", "-q", "--no-ff")
 
 def measure(folder: Path, _runs: int) -> list[Row]:
     """Milliseconds a branch: 200 files, and 100 branches that add one and change another, merged 10 by 10 both ways."""
-    with scratch(folder / "merge", files=FILES) as project:
+    with scratch(folder / "merge", files=FILES) as project, reading():
         base = project.run("git", "rev-parse", "HEAD").strip()
         tips = _branches(project, base)
         project.run("git", "worktree", "add", "-q", "-b", "by-hand", ".trees/by-hand", base)

@@ -14,6 +14,7 @@ from dataclasses import replace
 from lib.contracts import PhaseHandler
 from lib.errors import RelayError
 from lib.events import Event, JobEnded, JobStopping, OrchestratorStarted, OrchestratorStopped, StateEdited
+from lib.git.reading import close_unused, reading
 from lib.jobs import ProcessIdentity
 from lib.lock import InstanceLock, remove_pid, state_lock, write_pid
 from lib.log import Sinks
@@ -157,6 +158,7 @@ class Daemon:
             if due_mono_s is not None:
                 timeout_s = min(timeout_s, due_mono_s - now().mono_s)
         ready, signals = self.wake.wait(timeout_s)
+        close_unused()
         self.workers.check(self.run, ready)
         return signals
 
@@ -265,7 +267,7 @@ def drive(project: Project, run_name: str, lock: InstanceLock, *, started: Calla
     `started` is called once it has taken up what an earlier orchestrator left.
     """
     try:
-        with RunDB.open(project, busy_timeout_s=LOCK_WAIT_S) as db, Wake(SIGNALS) as wake:
+        with RunDB.open(project, busy_timeout_s=LOCK_WAIT_S) as db, Wake(SIGNALS) as wake, reading():
             daemon = Daemon(project, restore(db.load(run_name)), db, lock, wake)
             daemon.start()
             started()

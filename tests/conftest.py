@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -68,12 +68,22 @@ def _isolated(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
         patch.setenv("PATH", os.pathsep.join([os.environ["PATH"], str(Path(sys.executable).parent)]))  # has `relay`
         patch.setenv("EDITOR", "true")
         before = _surroundings(session_home)
-        yield
+        with _reading():
+            yield
         left = _left_running(f"{MARK}={mark}".encode())
         after = _surroundings(session_home)
     assert not left, f"the test left processes behind: {left}"
     for what, value in before.items():
         assert after[what] == value, f"the test changed {what}"
+
+
+@contextmanager
+def _reading() -> Iterator[None]:
+    """As in an orchestrator, `lib.git` keeps its reading processes open; none of a test is there in the next one."""
+    from lib.git.reading import reading
+
+    with reading():
+        yield
 
 
 def _surroundings(session_home: Path) -> dict[str, object]:

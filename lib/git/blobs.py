@@ -8,20 +8,9 @@ import stat
 from collections.abc import Mapping, Sequence
 from enum import Enum
 from pathlib import Path
-from typing import NamedTuple
 
 from lib.git.run import Repo, git
-
-
-class Entry(NamedTuple):
-    """A file as a tree has it: git's mode (`100644`, `100755`, `120000`, `160000`) and the object's name."""
-
-    mode: str
-    oid: str
-
-
-#: Paths that differ between two trees, as the one and the other has them; None where there is none.
-Sides = Mapping[str, tuple[Entry | None, Entry | None]]
+from lib.git.trees import Entry, entries
 
 
 class Is(Enum):
@@ -32,35 +21,6 @@ class Is(Enum):
     TORN = "torn"
     MISSING = "missing"
     FOREIGN = "foreign"
-
-
-def entries(repo: Repo, tree: str) -> dict[str, Entry]:
-    """All files of a tree or a commit."""
-    found = {}
-    for line in git(repo, "ls-tree", "-r", "-z", "--full-tree", tree).fields():
-        meta, _, path = line.partition("\t")
-        mode, _, oid = meta.split(" ")
-        found[path] = Entry(mode, oid)
-    return found
-
-
-def differing(repo: Repo, old: str, new: str, *below: str) -> Sides:
-    """The files that differ between two trees or commits, all or those at or below some paths."""
-    fields = git(repo, "diff-tree", "-r", "-z", "--no-renames", old, new, *(("--", *below) if below else ())).fields()
-    found = {}
-    for meta, path in zip(fields[::2], fields[1::2], strict=True):
-        was, now, was_oid, now_oid, _ = meta.removeprefix(":").split(" ")
-        found[path] = Entry(was, was_oid) if int(was) else None, Entry(now, now_oid) if int(now) else None
-    return found
-
-
-def with_entries(repo: Repo, root: Path, index: Path, tree: str, wanted: Mapping[str, Entry | None]) -> str:
-    """The tree that `index` holds, `tree` until now, with these files, and none where it is None; so has the index."""
-    gone = [f"0 {'0' * len(tree)}\t{path}" for path, entry in wanted.items() if entry is None]
-    there = [f"{entry.mode} {entry.oid}\t{path}" for path, entry in wanted.items() if entry is not None]
-    data = os.fsencode("\0".join([*gone, *there]))
-    git(repo, "update-index", "--add", "-z", "--index-info", input=data, index=index, work_tree=root)
-    return git(repo, "write-tree", index=index).text
 
 
 def judge(repo: Repo, root: Path, path: str, old: Entry | None, new: Entry | None) -> Is:

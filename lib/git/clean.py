@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Final
 
 from lib.errors import GitError, RelayError
-from lib.git.blobs import with_entries
 from lib.git.checkout import Checkout, discard, head_of, recorded
 from lib.git.dropped import keep_dropped
 from lib.git.ignored import keep_ignored
@@ -19,7 +18,8 @@ from lib.git.leftovers import without
 from lib.git.look import holds_just
 from lib.git.objects import at, commit_tree, delete_refs, refs_below, value
 from lib.git.run import Repo, git, identity_env
-from lib.git.snapshot import filled, take, tree_of
+from lib.git.snapshot import filled, take
+from lib.git.trees import tree_of, with_entries
 from lib.paths import Project
 from lib.rubbish import PREFIX, set_aside
 

@@ -10,7 +10,7 @@ from typing import Final
 
 from lib.errors import GitError
 from lib.git import rescue
-from lib.git.blobs import Entry, Is, entries, judge
+from lib.git.blobs import Is, judge
 from lib.git.checkout import Checkout, head_of, mend, record_of
 from lib.git.damage import revive
 from lib.git.inspect import is_ancestor, resolve
@@ -18,7 +18,8 @@ from lib.git.leftovers import without
 from lib.git.merge import Conflict, combine, merge
 from lib.git.objects import commit_tree, lasting, move_ref, value
 from lib.git.run import CHECKOUT_TIMEOUT_S, Repo, git, identity_env
-from lib.git.snapshot import take, tree_of
+from lib.git.snapshot import take
+from lib.git.trees import Entry, blob, entries, tree_of
 from lib.git.whole import believe, believed
 from lib.git.worktrees import bring, show
 
@@ -177,7 +178,7 @@ def _markers(repo: Repo, file: Path, sides: list[Entry], written: Entry | None) 
 
 
 def _lines(repo: Repo, entry: Entry) -> list[bytes]:
-    return [line.rstrip(b"\r") for line in git(repo, "cat-file", "blob", entry.oid).out.split(b"\n")]
+    return [line.rstrip(b"\r") for line in blob(repo, entry.oid).split(b"\n")]
 
 
 def _untouched(there: Repo, name: str, left: Entry | None) -> bool:

@@ -13,14 +13,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lib.git import rescue
-from lib.git.blobs import entries
 from lib.git.checkout import Checkout
 from lib.git.collector import held_off
 from lib.git.inspect import ignored
-from lib.git.objects import UNWRITTEN_S, commit_tree, complete, move_ref, value
+from lib.git.objects import UNWRITTEN_S, commit_tree, move_ref, value
 from lib.git.reflog import read_log
 from lib.git.run import CHECKOUT_TIMEOUT_S, Repo, git, identity_env
-from lib.git.snapshot import take, tree_of
+from lib.git.snapshot import take
+from lib.git.trees import complete, entries, tree_of
 from lib.git.whole import believe, whole_until
 from lib.syncing import hollow
 

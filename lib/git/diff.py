@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from lib.git.run import Repo, git
+from lib.git.trees import differing, status_of
 
 _HEAD: Final = "diff --git "
 MAX_CHARS: Final = 40_000
@@ -56,15 +57,10 @@ class Changes:
 
 def changes(repo: Repo, old: str, new: str) -> Changes:
     """The files that differ between two commits, all of them."""
-    fields = git(repo, "diff-tree", "-r", "-z", "--raw", "--no-renames", old, new).fields()
-    files: list[tuple[str, str]] = []
-    contents: dict[str, list[str]] = {"A": [], "D": []}
-    for meta, path in zip(fields[::2], fields[1::2], strict=True):
-        _, _, before, after, status = meta.split(" ")
-        files.append((status[0], path))
-        contents.get(status[0], []).append(after if status[0] == "A" else before)
-    added = set(contents["A"])
-    return Changes(files, sum(content in added for content in contents["D"]))
+    found = differing(repo, old, new)
+    added = {now.oid for was, now in found.values() if now and not was}
+    moved = sum(was.oid in added for was, now in found.values() if was and not now)
+    return Changes([(status_of(*sides), path) for path, sides in found.items()], moved)
 
 
 def count_files(repo: Repo, commit: str, besides: str) -> int:

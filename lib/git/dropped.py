@@ -9,9 +9,9 @@ from typing import Final
 from lib.git import pins, rescue
 from lib.git.checkout import Checkout, record_of
 from lib.git.landed import is_landed
+from lib.git.reading import UnreadError, read_commit
 from lib.git.reflog import checked_out, read_log
 from lib.git.run import Repo, git
-from lib.git.stored import UnreadError, stored_commit
 
 STASH: Final = "refs/stash"
 
@@ -26,7 +26,7 @@ def keep_dropped(repo: Repo, checkout: Checkout, branch: str, tip: str, known: C
     entries = {*(checked_out(record) if record else ()), *(commit for commit, _ in _log(repo, f"refs/heads/{branch}"))}
     entries -= {tip, *known}
     with suppress(UnreadError):  # what the tip has needs no look either
-        entries -= {*stored_commit(repo.common_dir, tip).parents}
+        entries -= {*read_commit(repo, tip).parents}
     lost = [commit for commit in _unheld(repo, entries, tip) if not is_landed(repo, commit, tip)] if entries else []
     return [rescue.keep(repo, checkout.run, checkout.name, commit, f"{branch} no longer has it") for commit in lost]
 

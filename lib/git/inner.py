@@ -8,7 +8,8 @@ from lib.git.objects import commit_tree, dated
 from lib.git.pins import holders
 from lib.git.records import records
 from lib.git.run import Repo
-from lib.git.snapshot import take, tree_of
+from lib.git.snapshot import take
+from lib.git.trees import tree_of
 
 
 def end_inner(repo: Repo, checkout: Checkout) -> None:

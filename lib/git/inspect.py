@@ -5,22 +5,28 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-from collections.abc import Iterable, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
 from lib.errors import RelayError
+from lib.git.reading import Commit, UnreadError, find, read_commit
 from lib.git.records import records
 from lib.git.run import Repo, git
-from lib.git.stored import OBJECT, UnreadError, stored_commit, stored_ref
+from lib.git.stored import OBJECT, stored_ref
 from lib.git.suitable import accepted, fit_to_start
+from lib.git.trees import differing, status_of
 from lib.model import Base
 
 #: The first git with `merge-tree --write-tree`.
 OLDEST_GIT: Final = (2, 38)
 _HEADS: Final = "refs/heads/"
+#: So many commits before one are looked at without a git of its own.
+_NEAR: Final = 10
 
 #: What git keeps in a git directory while a command waits for its user; git-status(1) goes by the same.
 _IN_PROGRESS: Final = {
@@ -78,9 +84,8 @@ def in_progress(git_dir: Path) -> str | None:
 def resolve(repo: Repo, ref: str) -> str | None:
     """The commit that `ref` names."""
     with suppress(UnreadError):
-        commit = ref if OBJECT.fullmatch(ref) else stored_ref(repo.common_dir, ref)
-        if commit is None or stored_commit(repo.common_dir, commit):
-            return commit
+        oid = ref if OBJECT.fullmatch(ref) else stored_ref(repo.common_dir, ref)
+        return oid and find(repo, f"{oid}^{{commit}}")
     name = f"{ref}^{{commit}}"
     return git(repo, "rev-parse", "--verify", "--quiet", "--end-of-options", name, ok=(0, 1, 128)).text or None
 
@@ -90,9 +95,19 @@ def is_ancestor(repo: Repo, ancestor: str, commit: str) -> bool:
     if ancestor == commit:
         return True
     with suppress(UnreadError):
-        if ancestor in stored_commit(repo.common_dir, commit).parents:
+        if any(ancestor in each.parents for each in islice(_history(repo, commit), _NEAR)):
             return True
     return git(repo, "merge-base", "--is-ancestor", ancestor, commit, ok=(0, 1)).status == 0
+
+
+def _history(repo: Repo, commit: str) -> Iterator[Commit]:
+    """A commit and those before it, the nearest first. Raises `UnreadError`."""
+    waiting, seen = deque([commit]), {commit}
+    while waiting:
+        found = read_commit(repo, waiting.popleft())
+        yield found
+        waiting += [parent for parent in found.parents if parent not in seen]
+        seen.update(found.parents)
 
 
 def not_in(repo: Repo, tips: Sequence[str], commit: str) -> set[str]:
@@ -102,8 +117,7 @@ def not_in(repo: Repo, tips: Sequence[str], commit: str) -> set[str]:
 
 def changed_paths(repo: Repo, old: str, new: str) -> list[tuple[str, str]]:
     """Status letter (git-diff-tree(1): A, D, M, T) and path of each file that differs; renames are a D and an A."""
-    fields = git(repo, "diff-tree", "-r", "-z", "--no-renames", "--name-status", old, new).fields()
-    return list(zip(fields[::2], fields[1::2], strict=True))
+    return [(status_of(*sides), path) for path, sides in differing(repo, old, new).items()]
 
 
 def uncommitted(repo: Repo) -> dict[str, int]:

@@ -11,12 +11,13 @@ from typing import Any
 
 from lib.atomic import replace_file
 from lib.git.alone import alone
-from lib.git.blobs import Entry, Is, entries, judge
+from lib.git.blobs import Is, judge
 from lib.git.inspect import Worktree, in_progress, is_ancestor, unseen_branch, worktrees
 from lib.git.locks import remove_if_stale, wait_for_others
 from lib.git.objects import move_ref, value
 from lib.git.run import CHECKOUT_TIMEOUT_S, Repo, explained, git
 from lib.git.strays import left_behind
+from lib.git.trees import Entry, entries
 from lib.git.way import Blocked, busy, in_the_way
 from lib.names import quote
 from lib.plainfile import read_plain

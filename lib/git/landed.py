@@ -6,7 +6,7 @@ from lib.git.inspect import is_ancestor
 from lib.git.merge import Clean, merge
 from lib.git.objects import at, commit_tree
 from lib.git.run import Repo, git, identity_env
-from lib.git.snapshot import tree_of
+from lib.git.trees import tree_of
 
 
 def is_landed(repo: Repo, tip: str, target: str) -> bool:

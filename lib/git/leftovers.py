@@ -12,9 +12,9 @@ from contextlib import suppress
 from pathlib import PurePosixPath
 
 from lib.atomic import replace_file
-from lib.git.blobs import Entry, Sides, entries, with_entries
 from lib.git.checkout import Checkout
 from lib.git.run import Repo
+from lib.git.trees import Entry, Sides, entries, with_entries
 
 Left = Mapping[str, Entry | None]
 

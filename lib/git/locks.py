@@ -12,6 +12,8 @@ from typing import Final
 from lib.git.records import records
 
 _PROC: Final = Path("/proc")
+#: A git that only reads: editors, and Relay itself, keep one open for as long as they work.
+_READS: Final = "cat-file"
 #: How far the start of a process, in ticks since boot, may be off a file's time stamp.
 _SLACK_S: Final = 2.0
 #: How long a command of git's that Relay finds running is waited for.
@@ -96,6 +98,8 @@ def _owned(lock: Path, seen: os.stat_result, roots: Collection[Path]) -> bool:
     places = _places(git_dir) | {*roots}
     offset_s = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
     for pid, words in _gits():
+        if _READS in words:
+            continue
         with suppress(OSError):  # it has ended meanwhile
             started = int((_PROC / pid / "stat").read_text().rpartition(")")[2].split()[19])
             started_s = started / os.sysconf("SC_CLK_TCK") + offset_s

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Final
 
 from lib.errors import GitError
-from lib.git.blobs import Sides, differing
 from lib.git.checkout import Checkout, copy_index, head_of, in_merge
 from lib.git.collector import held_off
 from lib.git.ignored import note_known
@@ -15,6 +14,7 @@ from lib.git.inside import note_inside
 from lib.git.leftovers import note, note_work, without_work
 from lib.git.run import Repo, git
 from lib.git.snapshot import take
+from lib.git.trees import Sides, differing
 
 #: A file or a link in the index, as `git ls-files -t --stage` lists it.
 _PLAIN: Final = re.compile(rb"H 1(00644|00755|20000) ")

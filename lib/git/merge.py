@@ -11,7 +11,7 @@ from typing import Final
 
 from lib.errors import GitError
 from lib.git.inspect import is_ancestor
-from lib.git.objects import at, commit_tree, dated, lasting, move_ref, value
+from lib.git.objects import at, commit_tree, dated, lasting, move_ref, stamp_of, value
 from lib.git.run import Repo, git, identity_env
 
 #: Merges between two moves of the ref: a kill repeats at most so many, each of which gives the same commit again.
@@ -225,7 +225,7 @@ def _merge_some(
 ) -> Merged:
     start = head = value(repo, run_ref) or ""
     history = _History.of(repo, start, [tip for _, tip, _ in tips])
-    stamp = int(git(repo, "rev-list", "-1", "--timestamp", start).text.split()[0])
+    stamp = stamp_of(repo, start)
     merged: list[str] = []
     conflict: tuple[str, Conflict] | None = None
     made = 0

@@ -12,8 +12,10 @@ from typing import Final, TypeVar
 from lib.errors import GitError
 from lib.git.collector import COMMANDS, held_off
 from lib.git.locks import wait_for_others
+from lib.git.reading import UnreadError, read_commit
 from lib.git.run import GitTimeoutError, Repo, git, identity_env
-from lib.git.stored import UnreadError, stored_ref
+from lib.git.stored import stored_ref
+from lib.git.trees import complete
 from lib.names import shown
 from lib.syncing import hollow
 
@@ -31,9 +33,14 @@ def commit_tree(repo: Repo, tree: str, parents: Sequence[str], message: str, env
 
 def dated(repo: Repo, parents: Sequence[str]) -> dict[str, str]:
     """The author and date of a merge: the date of its newest parent, so that merging again gives the same commit."""
-    stamps = git(repo, "rev-list", "--no-walk", "--timestamp", *parents).text.splitlines()
-    newest = max(int(line.split()[0]) for line in stamps)
-    return identity_env(repo) | at(newest)
+    return identity_env(repo) | at(max(stamp_of(repo, parent) for parent in parents))
+
+
+def stamp_of(repo: Repo, commit: str) -> int:
+    """The date of a commit, in seconds of Unix time."""
+    with suppress(UnreadError):
+        return read_commit(repo, commit).stamp
+    return int(git(repo, "rev-list", "-1", "--timestamp", commit).text.split()[0])
 
 
 def at(stamp: int) -> dict[str, str]:
@@ -118,12 +125,6 @@ def _put_back(repo: Repo, ref: str, head: str, before: str | None) -> None:
         delete_ref(repo, ref, head)
     elif move_ref(repo, ref, before, head, "again") and git(repo, "reflog", "exists", ref, ok=(0, 1)).status == 0:
         git(repo, "reflog", "delete", "--rewrite", f"{ref}@{{1}}", f"{ref}@{{0}}")
-
-
-def complete(repo: Repo, commit: str, known: str) -> bool:
-    """True if the commit and all objects that it adds to the commit `known` are there."""
-    command = ("rev-list", "--objects", "--quiet", commit, f"^{known}")
-    return git(repo, *command, ok=(0, 1, 128)).status == 0
 
 
 def drop_hollow_objects(repo: Repo, since: float) -> None:

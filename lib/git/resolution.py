@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Final
 
 from lib.errors import GitError
-from lib.git.blobs import Entry, entries
 from lib.git.checkout import Checkout, head_of
 from lib.git.collector import held_off
 from lib.git.conflict import stage, unresolved
@@ -21,6 +20,7 @@ from lib.git.merge import Conflict, ConflictPath, merge
 from lib.git.objects import commit_tree, lasting, move_ref, value
 from lib.git.run import CHECKOUT_TIMEOUT_S, Repo, git, identity_env
 from lib.git.snapshot import take
+from lib.git.trees import Entry, blob, entries
 from lib.git.whole import believe, believed
 from lib.git.worktrees import bring, held, rescued_content, show
 from lib.resolution import Disputed, Judgement
@@ -103,15 +103,15 @@ def _strays(repo: Repo, predicted: Conflict, found: dict[str, Entry]) -> list[st
 
 
 def _disputed(repo: Repo, each: ConflictPath, result: Entry | None) -> Disputed:
-    base, ours, theirs = (_text(repo, blob) for blob in each.blobs)
+    base, ours, theirs = (_text(repo, oid) for oid in each.blobs)
     modes = {*each.modes} - {_ABSENT} or set(_FILES)
     allowed = result is None or result.mode in modes
     text = _text(repo, result.oid) if result and result.mode in _FILES else None if result is None else ""
     return Disputed(each.path, base, ours, theirs, text, allowed)
 
 
-def _text(repo: Repo, blob: str) -> str | None:
-    return git(repo, "cat-file", "blob", blob).out.decode(errors="surrogateescape") if blob else None
+def _text(repo: Repo, oid: str) -> str | None:
+    return blob(repo, oid).decode(errors="surrogateescape") if oid else None
 
 
 def _with_disputed_of(repo: Repo, checkout: Checkout, tree: str, predicted: Conflict, lost: Collection[str]) -> str:

@@ -47,7 +47,8 @@ SETTINGS: Final = (
     "worktree.useRelativePaths=false",
     "i18n.commitEncoding=UTF-8",
 )
-_OPTIONS: Final = tuple(part for setting in SETTINGS for part in ("-c", setting))
+#: The settings as words of a command line.
+OPTIONS: Final = tuple(part for setting in SETTINGS for part in ("-c", setting))
 _VARIABLES: Final = {
     "GIT_OPTIONAL_LOCKS": "0",
     "GIT_TERMINAL_PROMPT": "0",
@@ -142,7 +143,7 @@ def git(
     mend (`git_missing`, `disk_full`, `filter_missing`, `git_locked`). A git that somebody killed leaves no locks, and
     raises `GitKilledError`.
     """
-    command = ["git", *_OPTIONS, f"--git-dir={repo.git_dir}", f"--work-tree={work_tree or repo.root}"]
+    command = ["git", *OPTIONS, f"--git-dir={repo.git_dir}", f"--work-tree={work_tree or repo.root}"]
     command += map(str, args)
     environ = environment(index) | dict(env or {})
     cwd = work_tree or repo.root
@@ -152,13 +153,13 @@ def git(
         if done.status < 0:
             folders = repo.git_dir, repo.common_dir, (index or repo.git_dir / "index").parent
             remove_leftovers(folders, begun, repo.root)
-            message = f"git was killed by signal {-done.status}: {_words(command[len(_OPTIONS) + 3 :])}"
+            message = f"git was killed by signal {-done.status}: {_words(command[len(OPTIONS) + 3 :])}"
             raise GitKilledError(message, remedy="relay retry", code="git_killed")
         held = _held(index or repo.git_dir / "index", done.err) if done.status else None
         if done.status in ok and not held:
             return done
         if not held or pause_s is None:
-            raise explained(repo, command[len(_OPTIONS) + 3 :], done, held)
+            raise explained(repo, command[len(OPTIONS) + 3 :], done, held)
         if not remove_if_stale(held, repo.root):
             time.sleep(pause_s)
     raise AssertionError("unreachable")
@@ -203,7 +204,7 @@ def _run(command: list[str], cwd: Path, env: dict[str, str], data: bytes | None,
             with contextlib.suppress(ProcessLookupError):  # it may have ended just now
                 os.killpg(process.pid, signal.SIGKILL)
             if isinstance(error, subprocess.TimeoutExpired):
-                message = f"git did not end within {timeout_s:.0f} s: {_words(command[len(_OPTIONS) + 3 :])}"
+                message = f"git did not end within {timeout_s:.0f} s: {_words(command[len(OPTIONS) + 3 :])}"
                 raise GitTimeoutError(message, code="git_timeout") from error
             raise
     return Done(process.returncode, out, err)

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from lib.errors import GitError, RelayError
 from lib.git import rescue
-from lib.git.blobs import Entry, differing, entries, with_entries
 from lib.git.checkout import Checkout, head_of, mend
 from lib.git.inspect import is_ancestor
 from lib.git.leftovers import Left, keep_noted, without
 from lib.git.objects import at, commit_tree, drop_hollow_objects, lasting, move_ref, value
 from lib.git.records import records
 from lib.git.run import CHECKOUT_TIMEOUT_S, Repo, git, identity_env
-from lib.git.stored import UnreadError, stored_commit
 from lib.git.submodules import declared, out_of_reach, put_aside
+from lib.git.trees import Entry, differing, entries, tree_of, with_entries
 from lib.git.whole import believed, sound_index, whole_until
 from lib.syncing import sync_filesystems
 
@@ -155,12 +153,6 @@ def _goes_on(repo: Repo, commit: str, base: str, tip: str | None, head: str | No
     """True if a commit can be the parent: it continues the base, and what is checked out also the branch."""
     on_branch = commit != head or tip is None or is_ancestor(repo, tip, commit)
     return on_branch and is_ancestor(repo, base, commit)
-
-
-def tree_of(repo: Repo, commit: str) -> str:
-    with suppress(UnreadError):
-        return stored_commit(repo.common_dir, commit).tree
-    return git(repo, "rev-parse", "--verify", f"{commit}^{{tree}}").text
 
 
 def take(repo: Repo, path: Path, index: Path, start: str) -> Content:

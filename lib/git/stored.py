@@ -1,23 +1,19 @@
-"""Refs and commits read where git keeps them: a process for each would be a fifth of all that run.
+"""Refs read where git keeps them: a process for each would be a fifth of all that run.
 
-What can't be read that way (packed objects, symbolic refs, reftables) is left to git; so is what is damaged.
+What can't be read that way (symbolic refs, reftables) is left to git; so is what is damaged.
 """
 
 from __future__ import annotations
 
 import os
 import re
-import zlib
-from contextlib import suppress
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 from lib.plainfile import NotPlainError, read_plain
 
 OBJECT: Final = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
-_COMMIT: Final = re.compile(rb"commit \d+\0tree ([0-9a-f]+)\n((?:parent [0-9a-f]+\n)*)author ")
 _REF_MAX_BYTES: Final = 1000
-_COMMIT_MAX_BYTES: Final = 100_000
 _PACKED_MAX_BYTES: Final = 4_000_000
 
 
@@ -54,22 +50,3 @@ def _packed_ref(common_dir: Path, ref: str) -> str | None:
         raise UnreadError
     found = re.search(rb"^([0-9a-f]+) " + re.escape(os.fsencode(ref)) + rb"$", packed or b"", re.MULTILINE)
     return found[1].decode() if found else None
-
-
-class Commit(NamedTuple):
-    """A commit's tree and its parents."""
-
-    tree: str
-    parents: list[str]
-
-
-def stored_commit(common_dir: Path, commit: str) -> Commit:
-    """A commit that has a file of its own. Raises `UnreadError`."""
-    if OBJECT.fullmatch(commit):
-        with suppress(OSError, NotPlainError, zlib.error):
-            stored = read_plain(common_dir / "objects" / commit[:2] / commit[2:], limit=_COMMIT_MAX_BYTES) or b""
-            whole = zlib.decompressobj()
-            found = _COMMIT.match(whole.decompress(stored, _COMMIT_MAX_BYTES))
-            if found and whole.eof:
-                return Commit(found[1].decode(), found[2].decode().split()[1::2])
-    raise UnreadError

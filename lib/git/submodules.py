@@ -10,9 +10,9 @@ from collections.abc import Collection, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from lib.git.blobs import Entry, Sides
 from lib.git.checkout import Checkout, record_of
 from lib.git.run import Repo, git
+from lib.git.trees import Entry, Sides
 
 GITLINK: Final = "160000"
 #: A repository that was cloned in part would fetch what it is asked for.

@@ -1,7 +1,8 @@
-"""Overview of a repository, in a page, for the architect's prompt. The only user of GitPython."""
+"""Overview of a repository, in a page, for the architect's prompt."""
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from lib.display import counted
 from lib.errors import RelayError
 from lib.git.outline import commands, tree, without_badges
 from lib.git.run import Repo, git
+from lib.git.trees import blob
 from lib.names import shown
 
 README_CHARS: Final = 3_000
@@ -49,25 +51,17 @@ class Survey:
 def survey(repo: Repo, commit: str, max_files: int = 400, requirement: str = "") -> Survey:
     """Reads `commit`, and no file of the work tree but by git's status. What the `requirement` names is shown first.
 
-    Raises `git.exc.GitCommandError`.
+    Raises `GitError`.
     """
-    import git as gitpython
+    paths = git(repo, "ls-tree", "-r", "-z", "--name-only", "--full-tree", commit).fields()
+    subjects = git(repo, "log", f"-{_COMMITS}", "--format=%s", "--no-merges", commit).lines()
+    readme = next((name for name in paths if PurePath(name).stem.lower() == "readme" and "/" not in name), None)
 
-    with gitpython.Repo(repo.root) as handle:
-        # GitPython hands the whole environment on; what chooses another repository is overruled.
-        handle.git.update_environment(GIT_DIR=str(repo.git_dir), GIT_OPTIONAL_LOCKS="0", LC_ALL="C")
-        names = handle.git.ls_tree("-r", "-z", "--name-only", "--full-tree", commit).split("\0")
-        paths = [name for name in names if name]
-        subjects = handle.git.log(
-            f"-{_COMMITS}", "--format=%s", "--no-merges", "--no-show-signature", commit
-        ).splitlines()
-        readme = next((name for name in paths if PurePath(name).stem.lower() == "readme" and "/" not in name), None)
+    def read(path: str) -> str:
+        return shown(os.fsdecode(blob(repo, f"{commit}:{path}")))
 
-        def read(path: str) -> str:
-            return shown(str(handle.git.cat_file("blob", f"{commit}:{path}")))
-
-        text = without_badges(read(readme)) if readme else ""
-        checks = commands(paths, read)
+    text = without_badges(read(readme)) if readme else ""
+    checks = commands(paths, read)
     paths = [*map(shown, paths)]
     suffixes = Counter(PurePath(path).suffix or PurePath(path).name for path in paths)
     kinds = dict(suffixes.most_common(_SUFFIXES))

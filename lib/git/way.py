@@ -7,9 +7,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from lib.git.blobs import Is, entries, judge
+from lib.git.blobs import Is, judge
 from lib.git.inspect import changed_paths, ignored
 from lib.git.run import Repo, git
+from lib.git.trees import entries
 from lib.names import quote
 
 _SHOWN = 8

@@ -23,7 +23,8 @@ from lib.git.locks import wait_for_others
 from lib.git.objects import commit_tree, delete_ref, drop_hollow_objects, lasting, move_ref, value
 from lib.git.pins import holders
 from lib.git.run import CHECKOUT_TIMEOUT_S, Repo, git, identity_env
-from lib.git.snapshot import Content, Snapshot, snapshot, take, tree_of
+from lib.git.snapshot import Content, Snapshot, snapshot, take
+from lib.git.trees import tree_of
 from lib.git.whole import believe, believed, forget, sound_index, whole_until
 from lib.names import quote
 from lib.plainfile import NotPlainError, read_own

@@ -1,4 +1,4 @@
-"""Refs and commits that are read without git are as git has them, and the rest is left to it."""
+"""Refs that are read without git are as git has them, and the rest is left to it."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from lib.git.inspect import is_ancestor, not_in, resolve
+from lib.git.inspect import not_in
 from lib.git.objects import value
 from lib.git.run import Repo
-from lib.git.snapshot import tree_of
-from lib.git.stored import UnreadError, stored_commit, stored_ref
+from lib.git.stored import UnreadError, stored_ref
 from lib.paths import find_project
 
 Git = Callable[..., str]
@@ -59,50 +58,6 @@ def test_the_rest_is_left_to_git(repo: Path, git: Git, head: str) -> None:
     (common / "reftable").mkdir()
     with pytest.raises(UnreadError):
         stored_ref(common, "refs/heads/none")
-
-
-def test_a_tree_is_read_of_a_commit_only(repo: Path, git: Git, head: str) -> None:
-    common, handle = repo / ".git", Repo.of(find_project(repo))
-    tree = git(repo, "rev-parse", "HEAD^{tree}")
-    assert stored_commit(common, head).tree == tree_of(handle, head) == tree_of(handle, "main") == tree
-    git(repo, "tag", "-am", "a tag", "tagged")
-    blob, tag = git(repo, "rev-parse", "HEAD:README.md"), git(repo, "rev-parse", "refs/tags/tagged")
-    for other in (tree, blob, tag, "main", "0" * 40):
-        with pytest.raises(UnreadError):
-            stored_commit(common, other)
-    assert resolve(handle, tag) == resolve(handle, "refs/tags/tagged") == resolve(handle, REF) == head
-    assert [resolve(handle, other) for other in (tree, blob, "0" * 40, "refs/heads/none")] == [None] * 4
-
-
-def test_one_that_is_packed_or_emptied_is_left_to_git(repo: Path, git: Git, head: str) -> None:
-    common, handle = repo / ".git", Repo.of(find_project(repo))
-    file = common / "objects" / head[:2] / head[2:]
-    file.chmod(0o644)
-    whole = file.read_bytes()
-    for torn in (b"", b"\0" * len(whole), whole[:-8]):
-        file.write_bytes(torn)
-        with pytest.raises(UnreadError):
-            stored_commit(common, head)
-        assert resolve(handle, REF) is None
-    file.write_bytes(whole)
-    git(repo, "gc", "-q")
-    assert not file.exists()
-    with pytest.raises(UnreadError):
-        stored_commit(common, head)
-    assert resolve(handle, REF) == head
-    assert tree_of(handle, head) == git(repo, "rev-parse", "HEAD^{tree}")
-
-
-def test_the_parents_of_a_commit(repo: Path, git: Git, head: str) -> None:
-    common, handle = repo / ".git", Repo.of(find_project(repo))
-    git(repo, "commit", "-q", "--allow-empty", "-m", "on")
-    on = git(repo, "rev-parse", "HEAD")
-    git(repo, "merge", "-q", "--no-ff", "-m", "both", git(repo, "commit-tree", "-p", head, "-m", "x", "HEAD^{tree}"))
-    both = git(repo, "rev-parse", "HEAD")
-    assert stored_commit(common, both).parents == git(repo, "rev-parse", "HEAD^@").splitlines()
-    assert stored_commit(common, head).parents == []
-    assert [is_ancestor(handle, each, both) for each in (head, on, both)] == [True] * 3
-    assert not is_ancestor(handle, both, on)
 
 
 def test_tips_that_a_commit_does_not_have(repo: Path, git: Git, head: str) -> None:

@@ -258,11 +258,11 @@ def test_a_lock_of_a_git_that_works_in_the_checkout_is_not_stale(
 ) -> None:
     root = layout(tmp_path)
     lock = Path(run_git(root, "rev-parse", "--absolute-git-dir")) / "index.lock"
-    command = ["git", "cat-file", "--batch-check"]
+    command = ["git", "update-ref", "--stdin"]
     with subprocess.Popen(command, cwd=root, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0) as user:
         assert user.stdin is not None
         assert user.stdout is not None
-        user.stdin.write(b"HEAD\n")
+        user.stdin.write(b"start\n")
         assert user.stdout.readline()  # it is git by now
         lock.touch()
         held = remove_if_stale(lock, root), lock.exists()

@@ -18,6 +18,7 @@ from lib.git.clean import clean_run
 from lib.git.conflict import accept, stage
 from lib.git.land import Landed, land
 from lib.git.merge import merge_builders
+from lib.git.reading import reading
 from lib.git.rescue import rescued
 from lib.git.run import Repo, again
 from lib.git.vacate import vacate
@@ -60,7 +61,8 @@ class Killer:
         (self.folder / "runs").write_text("0\n")
         (self.folder / "victim").write_text(f"{victim} {call}\n")
         try:
-            task()
+            with reading():  # what stays open is killed now or not at all
+                task()
         except RelayError:
             assert (self.folder / "dead").exists()
         self.killed += (self.folder / "dead").exists()
@@ -356,10 +358,12 @@ def test_a_git_that_outlives_relay_is_waited_for(world: World, tmp_path: Path) -
 #: A builder's whole life; what was done already is done again.
 LIFE = """
 from pathlib import Path
+from lib.git.reading import reading
 from lib.git.run import Repo
 from lib.git.worktrees import prepare, remove, show, snapshot
 from lib.paths import find_project
 
+reading().__enter__()
 root, base = Path(sys.argv[1]), sys.argv[2]
 repo, path = Repo.of(find_project(root)), root / ".project" / "worktrees" / "run" / "api"
 print("begun", flush=True)
