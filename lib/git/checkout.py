@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from lib.atomic import replace_file
+from lib.git.indexfile import SIGNATURE
 from lib.git.inspect import resolve
 from lib.git.records import records
 from lib.git.run import Repo
@@ -25,8 +26,6 @@ _BEGUN: Final = (
     *("MERGE_HEAD", "MERGE_MSG", "MERGE_MODE", "MERGE_RR", "AUTO_MERGE", "SQUASH_MSG"),
     *("CHERRY_PICK_HEAD", "REVERT_HEAD", "rebase-merge", "rebase-apply", "sequencer"),
 )
-#: Begins every index (gitformat-index(5)).
-INDEX_SIGNATURE: Final = b"DIRC"
 _COMMON: Final = b"../..\n"
 _HEAD: Final = re.compile(r"(?:ref: (refs/heads/[^\n]+)|([0-9a-f]{40}(?:[0-9a-f]{24})?))\n?")
 
@@ -148,7 +147,7 @@ def intact(repo: Repo, checkout: Checkout) -> bool:
     if record is None or not _points(checkout, record):
         return False
     listed, shared = _read(record / "index"), _read(record / "commondir")
-    return listed.startswith(INDEX_SIGNATURE) and shared == _COMMON and head_of(repo, checkout) is not None
+    return listed.startswith(SIGNATURE) and shared == _COMMON and head_of(repo, checkout) is not None
 
 
 def _read(file: Path) -> bytes:

@@ -15,7 +15,7 @@ from lib.git.inner import end_inner
 from lib.git.inside import keep_inside
 from lib.git.landed import is_landed
 from lib.git.leftovers import without
-from lib.git.look import holds_just
+from lib.git.listing import Listing, holds, listed
 from lib.git.objects import at, commit_tree, delete_refs, refs_below, value
 from lib.git.run import Repo, git, identity_env
 from lib.git.snapshot import filled, take
@@ -86,8 +86,9 @@ def _clean_worktree(
     if goal is None or why:
         done.kept.append((str(path), why or f"there is no branch {target}"))
         return
+    seen = frozenset[str]()
     if head and checkout.present:
-        left = _held(repo, checkout, head)
+        left, seen = _held(repo, checkout, head)
         if left not in plainly and not is_landed(repo, left, goal):
             why = "uncommitted changes" if is_landed(repo, head, goal) else f"not in {target}"
             done.kept.append((str(path), why))
@@ -97,7 +98,7 @@ def _clean_worktree(
         keep_dropped(repo, checkout, f"relay/{checkout.run}/{checkout.name}", head, ())
     if checkout.present:
         keep_inside(repo, checkout)
-        done.told += keep_ignored(repo, checkout, ignored)
+        done.told += keep_ignored(checkout, seen, ignored)
     discard(repo, checkout, path.parents[1])
     done.removed.append(str(path))
 
@@ -109,21 +110,25 @@ def _no_worktree(checkout: Checkout, head: str | None) -> str:
     return "its HEAD can't be read" if checkout.present and head is None else ""
 
 
-def _held(repo: Repo, checkout: Checkout, head: str) -> str:
-    """The content of the worktree, as a commit: `head` if nothing differs from it."""
+def _held(repo: Repo, checkout: Checkout, head: str) -> tuple[str, frozenset[str]]:
+    """The content of the worktree, as a commit, `head` if nothing differs from it, and what git ignores there."""
+    known = tree_of(repo, head)
     try:
-        tree = "" if holds_just(repo, checkout, head) else _work_in(repo, checkout, head)
+        seen = listed(repo, checkout)
+        if holds(checkout, known, seen):
+            return head, seen.ignored
+        tree, ignored = _work_in(repo, checkout, head, seen)
     except GitError:  # the private index may be torn, or name objects that were pruned
         checkout.index.unlink(missing_ok=True)
-        tree = _work_in(repo, checkout, head)
-    if not tree or tree == tree_of(repo, head):
-        return head
-    return commit_tree(repo, tree, [head], "what its worktree holds", identity_env(repo) | at(0))
+        tree, ignored = _work_in(repo, checkout, head)
+    if tree == known:
+        return head, ignored
+    return commit_tree(repo, tree, [head], "what its worktree holds", identity_env(repo) | at(0)), ignored
 
 
-def _work_in(repo: Repo, checkout: Checkout, head: str) -> str:
-    """All but what commands left, and files in folders of submodules, which are rescued."""
-    content = take(repo, checkout.path, checkout.index, head)
+def _work_in(repo: Repo, checkout: Checkout, head: str, seen: Listing | None = None) -> tuple[str, frozenset[str]]:
+    """All but what commands left, and files in folders of submodules, which are rescued; and what git ignores."""
+    content = take(repo, checkout.path, checkout.index, head, seen)
     tree, _ = without(repo, checkout, content.tree, head)
     links = filled(repo, checkout, tree, content.hollow, head)
-    return with_entries(repo, checkout.path, checkout.index, tree, links) if links else tree
+    return with_entries(repo, checkout.path, checkout.index, tree, links) if links else tree, content.ignored

@@ -1,7 +1,7 @@
 """Ignored files that a builder made: no commit has them, so they are reported before its worktree is removed.
 
 Those that commands made, or that were copied into a new worktree, are known from a listing right after it, and caches
-by their names. A folder that is ignored as a whole is listed as one.
+by their names. A folder that is ignored as a whole is listed as one (`lib.git.listing`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from typing import Final
 
 from lib.atomic import replace_file
 from lib.git.checkout import Checkout
-from lib.git.run import Repo, git
 
 #: What programs make again by themselves.
 _CACHES: Final = frozenset(
@@ -32,30 +31,30 @@ _COUNTED: Final = 1000
 _KEPT_BYTES: Final = 10_000_000
 
 
-def note_known(repo: Repo, checkout: Checkout) -> None:
-    """All ignored files that are there now, and were not noted as built, are none of the builder's."""
+def note_known(checkout: Checkout, ignored: frozenset[str]) -> None:
+    """Of the `ignored` files that are there now those that were not noted as built are none of the builder's."""
     built = _read(checkout)[1]
-    _write(checkout, sorted(_listed(repo, checkout) - set(built)), built)
+    _write(checkout, sorted(ignored - set(built)), built)
 
 
-def note_built(repo: Repo, checkout: Checkout) -> list[str]:
-    """The ignored files that the builder made; they are its own whatever command runs after this."""
+def note_built(checkout: Checkout, ignored: frozenset[str]) -> list[str]:
+    """Those of the `ignored` files that the builder made; they are its own whatever command runs after this."""
     known, before = _read(checkout)
-    built = sorted(name for name in _listed(repo, checkout) - set(known) if not _is_cache(name))
+    built = sorted(name for name in ignored - set(known) if not _is_cache(name))
     if built != before:
         _write(checkout, known, built)
     return built
 
 
-def keep_ignored(repo: Repo, checkout: Checkout, folder: Path) -> list[str]:
-    """Moves what the builder made, but for large things, to `folder/NAME`, as its worktree is about to be removed.
+def keep_ignored(checkout: Checkout, ignored: frozenset[str], folder: Path) -> list[str]:
+    """Moves what the builder made of the `ignored` files to `folder/NAME`, as its worktree is about to be removed.
 
-    Gives sentences on it.
+    Large things go with the worktree. Gives sentences on it.
     """
     kept: list[str] = []
     lost: list[str] = []
     told = []
-    for name in note_built(repo, checkout):
+    for name in note_built(checkout, ignored):
         small = _bytes(checkout.path / name) <= _KEPT_BYTES
         (kept if small and _moved(checkout, name, folder / checkout.name) else lost).append(name)
     if kept:
@@ -88,13 +87,6 @@ def in_words(root: Path, names: Sequence[str]) -> str:
     shown = [f"{name} ({_count(root / name)})" if name.endswith("/") else name for name in names[:_SHOWN]]
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
     return ", ".join(shown) + more
-
-
-def _listed(repo: Repo, checkout: Checkout) -> set[str]:
-    """Files, and folders with a slash behind their name, that match a pattern of ignored ones."""
-    command = ("status", "--porcelain", "-z", "--no-renames", "--ignore-submodules=all", "--untracked-files=all")
-    found = git(repo, *command, "--ignored=matching", index=checkout.index, work_tree=checkout.path).fields()
-    return {line.removeprefix("!! ") for line in found if line.startswith("!! ")}
 
 
 def _is_cache(name: str) -> bool:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
-from typing import Final
 
 from lib.errors import GitError
 from lib.git.checkout import Checkout, copy_index, head_of, in_merge
@@ -12,12 +10,10 @@ from lib.git.collector import held_off
 from lib.git.ignored import note_known
 from lib.git.inside import note_inside
 from lib.git.leftovers import note, note_work, without_work
-from lib.git.run import Repo, git
+from lib.git.listing import Listing, holds, listed
+from lib.git.run import Repo
 from lib.git.snapshot import take
-from lib.git.trees import Sides, differing
-
-#: A file or a link in the index, as `git ls-files -t --stage` lists it.
-_PLAIN: Final = re.compile(rb"H 1(00644|00755|20000) ")
+from lib.git.trees import Sides, differing, tree_of
 
 
 def look(repo: Repo, path: Path) -> None:
@@ -29,9 +25,10 @@ def look(repo: Repo, path: Path) -> None:
     head = head_of(repo, checkout)
     if head is None or not checkout.complete or in_merge(repo, checkout):
         return
-    note_known(repo, checkout)
+    seen = listed(repo, checkout)
+    note_known(checkout, seen.ignored)
     note_inside(repo, checkout)
-    note(checkout, without_work(checkout, _differing(repo, checkout, head)))
+    note(checkout, without_work(checkout, _differing(repo, checkout, head, seen)))
 
 
 def look_before(repo: Repo, path: Path) -> None:
@@ -39,31 +36,21 @@ def look_before(repo: Repo, path: Path) -> None:
     checkout = Checkout.at(repo, path)
     head = head_of(repo, checkout)
     if head and checkout.complete:
-        note_work(checkout, _differing(repo, checkout, head))
+        note_work(checkout, _differing(repo, checkout, head, listed(repo, checkout)))
 
 
-def _differing(repo: Repo, checkout: Checkout, head: str) -> Sides:
-    return {} if holds_just(repo, checkout, head) else differing(repo, head, _tree(repo, checkout, head))
+def _differing(repo: Repo, checkout: Checkout, head: str, seen: Listing) -> Sides:
+    if holds(checkout, tree_of(repo, head), seen):
+        return {}
+    return differing(repo, head, _tree(repo, checkout, head, seen))
 
 
-def holds_just(repo: Repo, checkout: Checkout, head: str) -> bool:
-    """True if nothing differs from the commit `head`, by looks that store nothing; never true with submodules."""
-    if not checkout.index.is_file():
-        return False
-    listing = ("ls-files", "-t", "--stage", "--others", "--exclude-standard", "-z")
-    entries = git(repo, *listing, index=checkout.index, work_tree=checkout.path).out.split(b"\0")[:-1]
-    if not all(_PLAIN.match(entry) for entry in entries):
-        return False
-    command = ("diff-index", "--quiet", "--no-renames", head)
-    return git(repo, *command, index=checkout.index, work_tree=checkout.path, ok=(0, 1)).status == 0
-
-
-def _tree(repo: Repo, checkout: Checkout, head: str) -> str:
+def _tree(repo: Repo, checkout: Checkout, head: str, seen: Listing) -> str:
     """The worktree's content, taken with a copy of the private index: that one names no object that may vanish."""
     index = checkout.index.with_name(f"{checkout.name}.looking")
     copy_index(checkout.index, index)
     try:
-        return take(repo, checkout.path, index, head).tree
+        return take(repo, checkout.path, index, head, seen).tree
     except GitError:  # the user may have pruned what was stored just now
         index.unlink(missing_ok=True)
         with held_off(repo):

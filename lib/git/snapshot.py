@@ -11,8 +11,10 @@ from typing import Final
 from lib.errors import GitError, RelayError
 from lib.git import rescue
 from lib.git.checkout import Checkout, head_of, mend
+from lib.git.indexfile import read_index
 from lib.git.inspect import is_ancestor
 from lib.git.leftovers import Left, keep_noted, without
+from lib.git.listing import Listing, holds, listed
 from lib.git.objects import at, commit_tree, drop_hollow_objects, lasting, move_ref, value
 from lib.git.records import records
 from lib.git.run import CHECKOUT_TIMEOUT_S, Repo, git, identity_env
@@ -29,12 +31,14 @@ _GITLINK: Final = b"160000 "
 class Content:
     """All that a work tree holds: its tree, and the folders in it that had been made repositories of their own.
 
-    `hollow` are folders of submodules that hold plain files.
+    `hollow` are folders of submodules that hold plain files. `ignored` are the files that it does not have, as
+    `lib.git.listing` has them.
     """
 
     tree: str
     nested: list[str]
     hollow: list[str]
+    ignored: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +48,8 @@ class Snapshot:
     `changed` are the paths that differ from the base. `nested` are folders that had been made repositories of their
     own: their files are in the commit, their history is not. `left_out` are changes of Relay's own folder, which are
     nobody's to make. `taken_out` are files that the builder had committed as a command left them, `links` submodules
-    that stay at their commit as what was made of them can't land. `intact` is False if the worktree's `.git` file had
-    been replaced; what took its place was set aside.
+    that stay at their commit as what was made of them can't land. `ignored` are files that git ignores. `intact` is
+    False if the worktree's `.git` file had been replaced; what took its place was set aside.
     """
 
     commit: str
@@ -55,6 +59,7 @@ class Snapshot:
     left_out: list[str]
     taken_out: list[str]
     links: list[str]
+    ignored: frozenset[str]
     intact: bool = True
 
 
@@ -81,8 +86,9 @@ def snapshot(
     intact = mend(repo, checkout, ref)
     keep_noted(checkout, taken.left)
     return Snapshot(
-        taken.commit, taken.tree, taken.changed, taken.nested, taken.left_out, taken.taken_out, taken.links, intact
-    )
+        taken.commit, taken.tree, taken.changed, taken.nested, taken.left_out, taken.taken_out, taken.links,
+        taken.ignored, intact,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +102,7 @@ class _Taken:
     left_out: list[str]
     taken_out: list[str]
     links: list[str]
+    ignored: frozenset[str]
     left: Left
 
 
@@ -120,7 +127,7 @@ def _commit(repo: Repo, checkout: Checkout, ref: str, base: str, message: str, a
     if commit != tip and not move_ref(repo, ref, commit, tip, "what the builder left"):
         raise GitError(f"{ref} was moved by somebody else just now")
     kept = [path for path, entry in links.items() if entry]
-    return _Taken(commit, tree, list(changed), content.nested, list(own), taken_out, kept, left)
+    return _Taken(commit, tree, list(changed), content.nested, list(own), taken_out, kept, content.ignored, left)
 
 
 def filled(repo: Repo, checkout: Checkout, tree: str, hollow: list[str], parent: str) -> dict[str, Entry | None]:
@@ -155,13 +162,13 @@ def _goes_on(repo: Repo, commit: str, base: str, tip: str | None, head: str | No
     return on_branch and is_ancestor(repo, base, commit)
 
 
-def take(repo: Repo, path: Path, index: Path, start: str) -> Content:
+def take(repo: Repo, path: Path, index: Path, start: str, seen: Listing | None = None) -> Content:
     """Stores the files of the work tree at `path`: all but the ignored ones that are not in the commit `start` either.
 
     They are made durable first, so that what is stored of them is never more than what there is. `index` is private to
     Relay; it makes this quick and is made from `start` where it is missing, damaged, or older than a power cut. A
     repository within that is no declared submodule is taken as the files it consists of; nothing is run in it. Another
-    worktree of this repository is left out.
+    worktree of this repository is left out. `seen` is a look by that index, if nothing can have changed since.
     """
     if path.is_symlink() or not path.is_dir():
         raise RelayError(f"the worktree {path} is gone", remedy="relay retry", code="worktree_gone")
@@ -172,8 +179,13 @@ def take(repo: Repo, path: Path, index: Path, start: str) -> Content:
     if not sound_index(index) or not believed(checkout):
         index.parent.mkdir(parents=True, exist_ok=True)
         git(repo, "read-tree", start, index=index)
-    submodules, hollow = _submodules(repo, path, index)
-    nested, linked = _opened(repo, path, index, submodules)
+        seen = None
+    submodules, hollow = _submodules(repo, path, index, len(start))
+    seen = listed(repo, checkout) if seen is None or hollow else seen
+    tree = tree_of(repo, start)
+    if holds(checkout, tree, seen):
+        return Content(tree, [], [], seen.ignored)
+    nested, linked = _opened(repo, path, index, submodules, seen)
     # With the submodules left out, git does not start itself inside them, where their own configuration would rule.
     exclude = [f":(top,exclude,literal){name}" for name in (*submodules, *linked)]
     magic = {"GIT_LITERAL_PATHSPECS": "0"}
@@ -182,16 +194,20 @@ def take(repo: Repo, path: Path, index: Path, start: str) -> Content:
     if submodules:
         names = "\0".join(submodules)
         _update(repo, path, index, "--add", "--remove", "-z", "--stdin", data=os.fsencode(names))
-    if committed := _ignored_but_committed(repo, path, index, start):
+    held = git(repo, "write-tree", index=index).text
+    ignored = seen.ignored
+    if committed := _ignored_but_committed(repo, path, tree, held):
         _update(repo, path, index, "--add", "-z", "--stdin", data=os.fsencode("\0".join(committed)))
-    return Content(git(repo, "write-tree", index=index).text, hollow + nested, hollow)
+        held = git(repo, "write-tree", index=index).text
+    if committed or submodules or hollow or nested:
+        ignored = listed(repo, checkout).ignored
+    return Content(held, hollow + nested, hollow, ignored)
 
 
-def _ignored_but_committed(repo: Repo, path: Path, index: Path, start: str) -> list[str]:
-    """Files of `start` that are still there, and that `git add` passed over."""
-    gone = ("diff-index", "--cached", "--no-renames", "--diff-filter=D", "--name-only", "-z", start)
-    names = git(repo, *gone, index=index, work_tree=path).fields()
-    return [name for name in names if _is_file_of(path, name)]
+def _ignored_but_committed(repo: Repo, path: Path, start: str, held: str) -> list[str]:
+    """Files of the tree `start` that are still there, and that `git add` passed over."""
+    gone = [name for name, (_, now) in differing(repo, start, held).items() if now is None]
+    return [name for name in gone if _is_file_of(path, name)]
 
 
 def _is_file_of(path: Path, name: str) -> bool:
@@ -201,11 +217,12 @@ def _is_file_of(path: Path, name: str) -> bool:
     return plain and file.parent.resolve() == Path(os.path.normpath(path.resolve() / name)).parent
 
 
-def _submodules(repo: Repo, path: Path, index: Path) -> tuple[list[str], list[str]]:
+def _submodules(repo: Repo, path: Path, index: Path, oid_chars: int) -> tuple[list[str], list[str]]:
     """The submodules in the index, and those of them whose folder holds plain files; the latter leave the index."""
-    staged = git(repo, "ls-files", "--stage", "-z", index=index, work_tree=path).out
-    if _GITLINK not in staged:
+    known = read_index(index, oid_chars)
+    if known and not known.submodules:
         return [], []
+    staged = git(repo, "ls-files", "--stage", "-z", index=index, work_tree=path).out
     lines = [line for line in staged.split(b"\0") if line.startswith(_GITLINK)]
     names = [os.fsdecode(line.partition(b"\t")[2]) for line in lines]
     hollow = [name for name in names if _holds_plain_files(path / name)]
@@ -218,14 +235,15 @@ def _holds_plain_files(folder: Path) -> bool:
     return folder.is_dir() and not os.path.lexists(folder / ".git") and any(folder.iterdir())
 
 
-def _opened(repo: Repo, path: Path, index: Path, submodules: list[str]) -> tuple[list[str], list[str]]:
+def _opened(repo: Repo, path: Path, index: Path, submodules: list[str], seen: Listing) -> tuple[list[str], list[str]]:
     """Repositories within, made to look like plain folders to `git add`: it enters a folder that has a tracked file.
 
     A declared submodule is appended to `submodules` instead. Worktrees of this repository are the second list.
     """
     opened: list[str] = []
     linked: list[str] = []
-    while found := _repositories(repo, path, index) - {*opened, *linked, *submodules}:
+    others = seen.untracked
+    while found := {name[:-1] for name in others if name.endswith("/")} - {*opened, *linked, *submodules}:
         places = {tree for _, tree in records(repo.common_dir)}
         own = {name for name in found if path.resolve() / name in places}
         known = (found & declared(repo, path).keys()) - own
@@ -236,13 +254,8 @@ def _opened(repo: Repo, path: Path, index: Path, submodules: list[str]) -> tuple
             seed = git(repo, "hash-object", "-w", "--stdin", input=b"").text
             seeds = [f"100644 {seed}\t{name}/.relay-seed" for name in new]
             _update(repo, path, index, "--add", "-z", "--index-info", data=os.fsencode("\0".join(seeds)))
+        others = listed(repo, Checkout(path, index)).untracked
     return opened, linked
-
-
-def _repositories(repo: Repo, path: Path, index: Path) -> set[str]:
-    """Untracked folders that are repositories: git lists their name, with a slash, instead of their files."""
-    others = git(repo, "ls-files", "--others", "--exclude-standard", "-z", index=index, work_tree=path).fields()
-    return {name[:-1] for name in others if name.endswith("/")}
 
 
 def _update(repo: Repo, path: Path, index: Path, *options: str, data: bytes) -> None:

@@ -8,10 +8,11 @@ from lib.git.checkout import Checkout, head_of, in_merge, intact, mend, record_o
 from lib.git.dropped import keep_dropped
 from lib.git.ignored import keep_ignored
 from lib.git.inside import keep_inside
-from lib.git.look import holds_just
+from lib.git.listing import holds, listed
 from lib.git.objects import delete_ref, refs_below, value
 from lib.git.rescue import PREFIX
 from lib.git.run import Repo, git
+from lib.git.trees import tree_of
 from lib.git.way import some
 from lib.git.whole import believed, sound_index
 from lib.git.worktrees import remove
@@ -33,7 +34,7 @@ def vacate(repo: Repo, path: Path, branch: str, base: str, ignored: Path) -> lis
         if checkout.present:
             keep_inside(repo, checkout)
             keep_dropped(repo, checkout, branch, head_of(repo, checkout) or base, (base,))
-            told += keep_ignored(repo, checkout, ignored)
+            told += keep_ignored(checkout, listed(repo, checkout).ignored, ignored)
         remove(repo, path, branch)
     if kept := [kept for kept, _ in refs_below(repo, f"{PREFIX}{checkout.run}/{checkout.name}/")]:
         told.append(
@@ -54,7 +55,7 @@ def _is_as_made(repo: Repo, checkout: Checkout, ref: str, base: str) -> bool:
         and not in_merge(repo, checkout)
         and not (record / "modules").exists()
         and (head_of(repo, checkout), value(repo, ref) or base) == (base, base)
-        and holds_just(repo, checkout, base)
+        and holds(checkout, tree_of(repo, base), listed(repo, checkout))
         and not _besides(repo, checkout)
     )
 

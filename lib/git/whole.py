@@ -12,7 +12,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from lib.git.checkout import INDEX_SIGNATURE, Checkout
+from lib.git.checkout import Checkout
+from lib.git.indexfile import SIGNATURE
 from lib.syncing import mounted, sync_filesystems
 
 #: Of git's two object formats, with their size in bytes.
@@ -67,5 +68,5 @@ def sound_index(index: Path) -> bool:
     with suppress(OSError):
         data = index.read_bytes()
         closed = any(made(data[:-size]).digest() == data[-size:] for made, size in _CHECKSUMS)
-        return closed and data.startswith(INDEX_SIGNATURE)
+        return closed and data.startswith(SIGNATURE)
     return False

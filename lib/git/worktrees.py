@@ -19,6 +19,7 @@ from lib.git.ignored import note_known
 from lib.git.inner import end_inner
 from lib.git.inspect import ignored
 from lib.git.leftovers import note, noted
+from lib.git.listing import listed
 from lib.git.locks import wait_for_others
 from lib.git.objects import commit_tree, delete_ref, drop_hollow_objects, lasting, move_ref, value
 from lib.git.pins import holders
@@ -166,7 +167,7 @@ def _make(repo: Repo, checkout: Checkout, commit: str, what: tuple[str, ...], in
     believe(checkout)
     copy_index(record / "index", checkout.index)
     if included:
-        note_known(repo, checkout)
+        note_known(checkout, listed(repo, checkout).ignored)
     return missing
 
 

@@ -28,7 +28,7 @@ def run(work: Work, args: Collect) -> JobResult:
         repo, work.worktree, args.branch, args.base, author_name=f"{who} (relay builder)", message=_message(work, args)
     )
     checkout = Checkout.at(repo, work.worktree)
-    ignored = in_words(work.worktree, note_built(repo, checkout))
+    ignored = in_words(work.worktree, note_built(checkout, taken.ignored))
     warnings += [*_told_of(work, taken, ignored), *_put_away(work, args, checkout, taken.commit)]
     if inside := keep_inside(repo, checkout):
         warnings.append(

@@ -11,6 +11,7 @@ import pytest
 from lib.git.checkout import Checkout
 from lib.git.clean import clean_run
 from lib.git.ignored import in_words, note_built
+from lib.git.listing import listed
 from lib.git.look import look
 from lib.git.run import Repo
 from lib.git.worktrees import prepare
@@ -42,7 +43,8 @@ class Site:
             (self.path / name).write_text(name)
 
     def built(self) -> list[str]:
-        return note_built(self.repo, Checkout.at(self.repo, self.path))
+        checkout = Checkout.at(self.repo, self.path)
+        return note_built(checkout, listed(self.repo, checkout).ignored)
 
     def clean(self) -> list[str]:
         done = clean_run(self.repo, self.project, "run", "main")
