@@ -16,6 +16,7 @@ from lib.atomic import replace_file
 from lib.git.indexfile import SIGNATURE
 from lib.git.inspect import resolve
 from lib.git.records import records
+from lib.git.reflog import begin_log
 from lib.git.run import Repo
 from lib.removal import remove_whole
 from lib.rubbish import set_aside
@@ -27,6 +28,8 @@ _BEGUN: Final = (
     *("CHERRY_PICK_HEAD", "REVERT_HEAD", "rebase-merge", "rebase-apply", "sequencer"),
 )
 _COMMON: Final = b"../..\n"
+#: While it is there git takes a record for one that is still in use.
+_LOCKED: Final = "locked"
 _HEAD: Final = re.compile(r"(?:ref: (refs/heads/[^\n]+)|([0-9a-f]{40}(?:[0-9a-f]{24})?))\n?")
 
 
@@ -120,15 +123,10 @@ def mend(repo: Repo, checkout: Checkout, head: str) -> bool:
     set aside beside the private index, with all that is in it.
     """
     record = record_of(repo, checkout) or _new_record(repo, checkout)
-    wanted = {
-        "commondir": _COMMON,
-        "gitdir": os.fsencode(checkout.path / ".git") + b"\n",
-        "HEAD": (f"ref: {head}" if head.startswith("refs/") else head).encode() + b"\n",
-    }
-    for name, content in wanted.items():
-        if not (record / name).is_file() or (record / name).read_bytes() != content:
+    for name, content in _about(checkout, head).items():
+        if _read(record / name) != content:
             replace_file(record / name, content)
-    for name in ("locked", *_BEGUN):
+    for name in (_LOCKED, *_BEGUN):
         remove_whole(record / name)
     copy_index(checkout.index, record / "index")
     if _points(checkout, record):
@@ -137,8 +135,42 @@ def mend(repo: Repo, checkout: Checkout, head: str) -> bool:
     missing = not os.path.lexists(pointer)
     if not missing:
         _set_aside(pointer, checkout.index)
-    replace_file(pointer, b"gitdir: " + os.fsencode(record) + b"\n")
+    replace_file(pointer, _pointer(record))
     return missing
+
+
+def begin(repo: Repo, checkout: Checkout, head: str, commit: str) -> Path:
+    """Makes the folder of a new worktree at `commit`, and git's record of it, which is given; `head` is as in `mend`.
+
+    It has no files and no index yet, and nothing of it is durable. Until `end_of_making` nobody prunes the record.
+    """
+    checkout.path.mkdir(parents=True, exist_ok=True)
+    record = _new_record(repo, checkout)
+    replace_file(record / _LOCKED, b"initializing\n", durable=False)
+    for name, content in _about(checkout, head).items():
+        replace_file(record / name, content, durable=False)
+    begin_log(record, commit)
+    replace_file(checkout.path / ".git", _pointer(record), durable=False)
+    return record
+
+
+def end_of_making(record: Path) -> None:
+    """From now on git takes the worktree for one like any other."""
+    (record / _LOCKED).unlink(missing_ok=True)
+
+
+def _about(checkout: Checkout, head: str) -> dict[str, bytes]:
+    """The files of git's record that say what the worktree is, and what it has checked out."""
+    return {
+        "commondir": _COMMON,
+        "gitdir": os.fsencode(checkout.path / ".git") + b"\n",
+        "HEAD": (f"ref: {head}" if head.startswith("refs/") else head).encode() + b"\n",
+    }
+
+
+def _pointer(record: Path) -> bytes:
+    """The content of a worktree's `.git` file."""
+    return b"gitdir: " + os.fsencode(record) + b"\n"
 
 
 def intact(repo: Repo, checkout: Checkout) -> bool:
@@ -158,7 +190,7 @@ def _points(checkout: Checkout, record: Path) -> bool:
     pointer = checkout.path / ".git"
     with suppress(OSError):  # whatever it is then, it is not our file
         plain = stat.S_ISREG(pointer.lstat().st_mode)
-        return plain and pointer.read_bytes() == b"gitdir: " + os.fsencode(record) + b"\n"
+        return plain and pointer.read_bytes() == _pointer(record)
     return False
 
 

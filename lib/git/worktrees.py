@@ -12,7 +12,7 @@ from typing import Final
 from lib.errors import GitError, RelayError
 from lib.git import rescue
 from lib.git.blobs import foreign
-from lib.git.checkout import Checkout, copy_index, drop, head_of, intact, mend, record_of
+from lib.git.checkout import Checkout, begin, copy_index, drop, end_of_making, head_of, intact, mend, record_of
 from lib.git.damage import Damage, revive, sound_branch
 from lib.git.fill import fill_submodules
 from lib.git.ignored import note_known
@@ -34,6 +34,8 @@ __all__ = ["Prepared", "Snapshot", "held", "prepare", "remove", "restore", "show
 
 INCLUDE_FILE: Final = ".worktreeinclude"
 _INCLUDE_MAX_BYTES: Final = 1_000_000
+#: Settings of one work tree, which git gives to a new one: which files it leaves out, say.
+_OWN_SETTINGS: Final = ("config.worktree", "info/sparse-checkout")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,7 @@ def prepare(
         move_ref(repo, ref, start, None, "start of a builder")
     tip = value(repo, ref) or start
     if not checkout.complete:
-        return Prepared(missing=_make(repo, checkout, tip, (branch,), include_from))
+        return Prepared(missing=_make(repo, checkout, tip, ref, include_from))
     found = revive(repo, checkout, tip) if cut else Damage()
     if found or not intact(repo, checkout) or not sound_index(checkout.index):
         take(repo, checkout.path, checkout.index, tip)
@@ -83,7 +85,7 @@ def show(
     """
     checkout = Checkout.at(repo, path, keep_index)
     if not checkout.complete:
-        _make(repo, checkout, commit, ("--detach", commit), include_from)
+        _make(repo, checkout, commit, commit, include_from)
         return
     head = head_of(repo, checkout)
     content = rescued_content(repo, checkout, head or commit, [commit], "found where another commit was to be shown")
@@ -147,28 +149,42 @@ def remove(repo: Repo, path: Path, branch: str | None = None, *, keep_index: Pat
         delete_ref(repo, ref, tip)
 
 
-def _make(repo: Repo, checkout: Checkout, commit: str, what: tuple[str, ...], include_from: Path | None) -> list[str]:
-    wait_for_others(repo.common_dir, {str(checkout.path)}, roots=[repo.root])
+def _make(repo: Repo, checkout: Checkout, commit: str, head: str, include_from: Path | None) -> list[str]:
+    """Makes the worktree anew, with `head`, a branch's full ref or the commit itself; submodules that nobody has."""
+    words = {f"--work-tree={checkout.path}", str(checkout.path)}
+    wait_for_others(repo.common_dir, words, roots=[repo.root])
     checkout.index.unlink(missing_ok=True)
     forget(checkout)
     if checkout.present:
         rescued_content(repo, checkout, commit, [], "found where a worktree was to be made")
     end_inner(repo, checkout)
     drop(repo, checkout)
-    checkout.path.parent.mkdir(parents=True, exist_ok=True)
-    # The index is copied elsewhere, so it must be all in one file.
-    plain = ("-c", "core.splitIndex=false", "-c", "core.untrackedCache=false")
-    add = ("worktree", "add", "--quiet", "--force", checkout.path)
-    git(repo, *plain, *add, *what, timeout_s=CHECKOUT_TIMEOUT_S)
-    record = record_of(repo, checkout)
-    assert record is not None  # noqa: S101 - git has just made it
+    record = _checked_out(repo, checkout, commit, head)
     included = include_from is not None and _include(repo, include_from, checkout.path)
     missing = fill_submodules(repo, checkout)
     believe(checkout)
+    end_of_making(record)
     copy_index(record / "index", checkout.index)
     if included:
         note_known(checkout, listed(repo, checkout).ignored)
     return missing
+
+
+def _checked_out(repo: Repo, checkout: Checkout, commit: str, head: str) -> Path:
+    """Git's record of the new worktree, which holds the files of the commit."""
+    # The index is copied elsewhere, so it must be all in one file.
+    plain = ("-c", "core.splitIndex=false", "-c", "core.untrackedCache=false")
+    if not any((repo.git_dir / name).exists() for name in _OWN_SETTINGS):
+        record = begin(repo, checkout, head, commit)
+        fill = ("read-tree", "--reset", "-u", commit)
+        git(repo, *plain, *fill, index=record / "index", work_tree=checkout.path, timeout_s=CHECKOUT_TIMEOUT_S)
+        return record
+    what = ("--detach", commit) if head == commit else (head.removeprefix("refs/heads/"),)
+    checkout.path.parent.mkdir(parents=True, exist_ok=True)
+    git(repo, *plain, "worktree", "add", "--quiet", "--force", checkout.path, *what, timeout_s=CHECKOUT_TIMEOUT_S)
+    made = record_of(repo, checkout)
+    assert made is not None  # noqa: S101 - git has just made it
+    return made
 
 
 def rescued_content(repo: Repo, checkout: Checkout, head: str, known: list[str], reason: str) -> Content:

@@ -63,6 +63,29 @@ def test_a_prepared_worktree_is_on_its_branch_and_clean(made: Site) -> None:
     assert made.git(made.path, "rev-parse", "HEAD") == made.base
 
 
+@pytest.mark.parametrize("settings", ["none", "of one work tree"])
+def test_it_is_what_git_would_have_made(site: Site, tmp_path: Path, settings: str) -> None:
+    if settings != "none":
+        site.git(site.root, "sparse-checkout", "set", "--no-cone", "/*", "!src/")
+    site.prepare()
+    site.git(site.root, "worktree", "add", "-q", str(tmp_path / "theirs"), "-b", "theirs", site.base)
+    ours, theirs = (site.root / ".git" / "worktrees" / name for name in ("api", "theirs"))
+    for name, own in (("commondir", ""), ("gitdir", f"{site.path}/.git\n"), ("HEAD", f"ref: refs/heads/{BRANCH}\n")):
+        assert (ours / name).read_text() == (own or (theirs / name).read_text())
+    assert not {file.name for file in ours.iterdir()} - {file.name for file in theirs.iterdir()}
+    for question in (("ls-files", "--stage", "-t"), ("sparse-checkout", "list"), ("config", "--worktree", "--list")):
+        said = [site.git(path, *question, check=False) for path in (site.path, tmp_path / "theirs")]
+        assert said[0] == said[1]
+    assert site.git(site.path, "reflog", "--format=%H").split()[0] == site.base
+    site.git(site.root, "worktree", "prune", "-v")
+    assert site.git(site.root, "worktree", "list", "--porcelain").count("worktree ") == 3
+    (site.path / "new").write_text("new")
+    site.git(site.path, "add", "new")
+    site.git(site.path, "commit", "-qm", "the builder's own")
+    site.git(site.root, "fsck", "--strict")
+    assert site.snapshot().commit == site.git(site.path, "rev-parse", "HEAD")
+
+
 def test_preparing_again_keeps_what_is_there(made: Site) -> None:
     (made.path / "partial.py").write_text("work")
     made.prepare()
