@@ -203,27 +203,34 @@ def merge_builders(
     Stops at the first conflict. Tips that are contained already are skipped, so that going on after a kill, a
     conflict that was resolved, or a builder that was added is the same call.
     """
-    if value(repo, run_ref) is None and not move_ref(repo, run_ref, base, None, "start of the run"):
-        raise GitError(f"{run_ref} was made by somebody else just now")
     who = identity_env(repo)
     done: list[str] = []
     while len(done) < len(tips):
         rest = tips[len(done) :]
 
         def batch(_attempt: int, rest: Sequence[tuple[str, str, str]] = rest) -> Merged:
-            return _merge_some(repo, run_ref, rest, trailer, who)
+            return _merge_some(repo, run_ref, base, rest, trailer, who)
 
         made = lasting(repo, run_ref, base, batch)
         done += made.merged
         if made.conflict:
             return Merged(made.head, done, made.conflict)
-    return Merged(value(repo, run_ref) or base, done)
+    head = value(repo, run_ref)
+    if head is None:
+        _move(repo, run_ref, base, None, "start of the run")
+    return Merged(head or base, done)
+
+
+def _move(repo: Repo, run_ref: str, head: str, before: str | None, why: str) -> None:
+    if head != before and not move_ref(repo, run_ref, head, before, why):
+        raise GitError(f"{run_ref} was moved by somebody else while builders were merged into it")
 
 
 def _merge_some(
-    repo: Repo, run_ref: str, tips: Sequence[tuple[str, str, str]], trailer: str, who: Mapping[str, str]
+    repo: Repo, run_ref: str, base: str, tips: Sequence[tuple[str, str, str]], trailer: str, who: Mapping[str, str]
 ) -> Merged:
-    start = head = value(repo, run_ref) or ""
+    before = value(repo, run_ref)
+    start = head = before or base
     history = _History.of(repo, start, [tip for _, tip, _ in tips])
     stamp = stamp_of(repo, start)
     merged: list[str] = []
@@ -243,6 +250,5 @@ def _merge_some(
             made += 1
             history.take(tip)
         merged.append(builder)
-    if head != start and not move_ref(repo, run_ref, head, start, f"merge {', '.join(merged)}"):
-        raise GitError(f"{run_ref} was moved by somebody else while builders were merged into it")
+    _move(repo, run_ref, head, before, f"merge {', '.join(merged)}" if made else "start of the run")
     return Merged(head, merged, conflict)

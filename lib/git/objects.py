@@ -13,7 +13,7 @@ from lib.errors import GitError
 from lib.git.collector import COMMANDS, held_off
 from lib.git.locks import wait_for_others
 from lib.git.reading import UnreadError, read_commit
-from lib.git.run import GitTimeoutError, Repo, git, identity_env
+from lib.git.run import GitTimeoutError, Repo, git, given_identity, identity_env
 from lib.git.stored import stored_ref
 from lib.git.trees import complete
 from lib.names import shown
@@ -27,8 +27,20 @@ T = TypeVar("T")
 
 def commit_tree(repo: Repo, tree: str, parents: Sequence[str], message: str, env: Mapping[str, str]) -> str:
     """A new commit that no ref names yet; `env` says who makes it and when."""
-    options = [option for parent in parents for option in ("-p", parent)]
-    return git(repo, "commit-tree", tree, *options, "-F", "-", input=shown(message).encode(), env=env).text
+    command = _commit_tree(tree, parents)
+    return git(repo, *command, input=shown(message).encode(), env=env).text
+
+
+def commit_as_user(repo: Repo, tree: str, parents: Sequence[str], message: str, env: Mapping[str, str]) -> str:
+    """As `commit_tree`, made by the user, whom git knows in most cases without being asked before (`identity_env`)."""
+    only_known = ("-c", "user.useConfigOnly=true", *_commit_tree(tree, parents))
+    text, given = shown(message).encode(), {**given_identity(), **env}
+    done = git(repo, *only_known, input=text, env=given, ok=(0, 128))
+    return done.text if done.status == 0 else commit_tree(repo, tree, parents, message, {**identity_env(repo), **env})
+
+
+def _commit_tree(tree: str, parents: Sequence[str]) -> list[str]:
+    return ["commit-tree", tree, *(option for parent in parents for option in ("-p", parent)), "-F", "-"]
 
 
 def dated(repo: Repo, parents: Sequence[str]) -> dict[str, str]:
@@ -66,6 +78,8 @@ def delete_ref(repo: Repo, ref: str, old: str) -> bool:
 
 def delete_refs(repo: Repo, refs: Sequence[tuple[str, str]]) -> list[str]:
     """Deletes the refs, each with its object, that are still there, and gives their names."""
+    if not refs:
+        return []
     lines = "".join(f"delete {ref} {old}\n" for ref, old in refs)
     if git(repo, "update-ref", "--stdin", input=lines.encode(errors="surrogateescape"), ok=(0, 1, 128)).status == 0:
         return [ref for ref, _ in refs]

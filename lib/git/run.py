@@ -259,4 +259,9 @@ def identity_env(repo: Repo) -> dict[str, str]:
         for kind, fallback in wanted.items()
         if not known & {f"user.{kind}", f"{role}.{kind}"}
     }
-    return fallbacks | {name: os.environ[name] for name in GIT_IDENTITY if os.environ.get(name, "").strip()}
+    return fallbacks | given_identity()
+
+
+def given_identity() -> dict[str, str]:
+    """The variables of the user's environment that say who commits."""
+    return {name: os.environ[name] for name in GIT_IDENTITY if os.environ.get(name, "").strip()}

@@ -15,7 +15,7 @@ from lib.git.indexfile import read_index
 from lib.git.inspect import is_ancestor
 from lib.git.leftovers import Left, keep_noted, without
 from lib.git.listing import Listing, holds, listed
-from lib.git.objects import at, commit_tree, drop_hollow_objects, lasting, move_ref, value
+from lib.git.objects import at, commit_as_user, commit_tree, drop_hollow_objects, lasting, move_ref, value
 from lib.git.records import records
 from lib.git.run import CHECKOUT_TIMEOUT_S, Repo, git, identity_env
 from lib.git.submodules import declared, out_of_reach, put_aside
@@ -120,7 +120,7 @@ def _commit(repo: Repo, checkout: Checkout, ref: str, base: str, message: str, a
     taken_out = _committed(repo, parent, left) if parent != base and left else []
     commit = parent
     if tree != tree_of(repo, parent):
-        commit = commit_tree(repo, tree, [parent], message, {**identity_env(repo), **author})
+        commit = commit_as_user(repo, tree, [parent], message, author)
     for aside in {head, tip} - {None, parent}:
         if aside and not is_ancestor(repo, aside, commit):
             rescue.keep(repo, checkout.run, checkout.name, aside, f"commits aside of {ref.removeprefix('refs/heads/')}")

@@ -8,7 +8,7 @@ from lib.effects import Clean
 from lib.errors import RelayError
 from lib.git import worktrees
 from lib.git.clean import UNCLEAR, clean_run
-from lib.git.objects import delete_ref, refs_below, value
+from lib.git.objects import delete_refs, refs_below, value
 from lib.git.run import Repo
 from lib.jobs import JobResult
 from lib.rubbish import sweep_quietly
@@ -21,10 +21,10 @@ def run(work: Work, args: Clean) -> JobResult:
     repo = Repo.of(work.project)
     warnings = [*pin_waiting(work.project, work.run), *_without_architect(work, repo)]
     cleaned = clean_run(repo, work.project, work.run, args.branch)
-    for ref, commit in refs_below(repo, f"{STARTS}{work.run}/"):
-        delete_ref(repo, ref, commit)
+    ours = refs_below(repo, f"{STARTS}{work.run}/")
     if resolved := value(repo, f"{RESOLVED}{work.run}"):
-        delete_ref(repo, f"{RESOLVED}{work.run}", resolved)
+        ours.append((f"{RESOLVED}{work.run}", resolved))
+    delete_refs(repo, ours)
     indexes = work.project.store / "indexes" / work.run
     if indexes.is_dir() and not cleaned.kept:
         shutil.rmtree(indexes)

@@ -15,6 +15,7 @@ from eventually import eventually
 from lib.errors import GitError, RelayError
 from lib.git.inspect import worktrees
 from lib.git.locks import remove_if_stale
+from lib.git.objects import commit_as_user
 from lib.git.records import records
 from lib.git.run import GitTimeoutError, Repo, git, identity_env
 from lib.git.worktrees import prepare, remove, snapshot
@@ -121,6 +122,31 @@ def test_without_a_name_of_the_user_s_relay_signs_and_with_one_it_does_not(
     run_git(repo, "config", "user.useConfigOnly", "true")
     commit = round_trip(repo, handle, run_git)
     assert run_git(repo, "log", "-1", "--format=%cn <%ce>", commit) == "Relay <relay@localhost>"
+
+
+@pytest.mark.parametrize(
+    ("settings", "variables", "made_by"),
+    [
+        ({}, {}, "Ada <ada@example.org>"),
+        ({"committer.name": "Ada, at work"}, {}, "Ada, at work <ada@example.org>"),
+        ({"user.name": ""}, {}, "Relay <ada@example.org>"),
+        ({"user.email": ""}, {"EMAIL": "not@said.to.git"}, "Ada <relay@localhost>"),
+        ({"user.name": ""}, {"GIT_COMMITTER_NAME": "Eve"}, "Eve <ada@example.org>"),
+        ({"user.email": ""}, {"GIT_COMMITTER_NAME": "Eve", "GIT_COMMITTER_EMAIL": "eve@x"}, "Eve <eve@x>"),
+    ],
+)
+def test_a_commit_is_made_by_whom_the_user_has_named(
+    repo: Path, handle: Repo, run_git: Git, monkeypatch: pytest.MonkeyPatch, settings: dict[str, str],
+    variables: dict[str, str], made_by: str,
+) -> None:  # fmt: skip
+    for key, setting in settings.items():
+        run_git(repo, "config", "--global", *([key, setting] if setting else ["--unset", key]))
+    for name, given in variables.items():
+        monkeypatch.setenv(name, given)
+    tree = run_git(repo, "rev-parse", "HEAD^{tree}")
+    commit = commit_as_user(handle, tree, [], "message", {"GIT_AUTHOR_NAME": "api", "GIT_AUTHOR_EMAIL": "api@relay"})
+    assert run_git(repo, "log", "-1", "--format=%cn <%ce>", commit) == made_by
+    assert run_git(repo, "log", "-1", "--format=%an <%ae>", commit) == "api <api@relay>"
 
 
 def test_what_takes_too_long_is_killed_with_all_that_it_started(repo: Path, handle: Repo, run_git: Git) -> None:
