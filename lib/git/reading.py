@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Commit", "UnreadError", "close_unused", "commit_in", "find", "read", "read_commit", "reading"]
 
-#: An open process that nobody has asked for so long is ended.
-UNUSED_S: Final = 5.0
+#: An open process that nobody has asked for so long is ended; a builder's steps are often minutes apart.
+UNUSED_S: Final = 300.0
 _END_S: Final = 1.0
 #: A partial clone fetches nothing: by the newer way, and by one that every git knows.
 _OFFLINE: Final = {"GIT_NO_LAZY_FETCH": "1", "GIT_ALLOW_PROTOCOL": ""}
@@ -180,7 +180,8 @@ class _Channel:
     def close_unused(self) -> None:
         if self._turn.acquire(blocking=False):
             try:
-                if time.monotonic() - self._used_mono_s > UNUSED_S:
+                unused = time.monotonic() - self._used_mono_s > UNUSED_S
+                if self._process and (unused or not self._process.packs.unchanged()):
                     self._end()
             finally:
                 self._turn.release()
@@ -204,10 +205,13 @@ class _Session:
     def __init__(self) -> None:
         self._channels: dict[tuple[Path, str], _Channel] = {}
         self._guard = threading.Lock()
+        self._over = False
 
     def channel(self, common_dir: Path, option: str) -> _Channel:
         with self._guard:
             found = self._channels.get((common_dir, option))
+            if self._over:
+                raise UnreadError
             if found is None:
                 try:
                     found = self._channels[common_dir, option] = _Channel(common_dir, option)
@@ -219,26 +223,31 @@ class _Session:
         with self._guard:
             return list(self._channels.values())
 
+    def close(self) -> None:
+        with self._guard:
+            self._over = True
+        for channel in self.channels():
+            channel.close()
+
 
 _session: _Session | None = None
 
 
 @contextmanager
 def reading() -> Iterator[None]:
-    """While it lasts, objects are read through open processes, by any thread; they are ended with it."""
+    """Lets all threads read objects through open processes for as long as it lasts; they are ended with it."""
     global _session  # noqa: PLW0603 - one a process, as what it opens
-    before, _session = _session, _Session()
-    opened = _session
+    before, opened = _session, _Session()
+    _session = opened
     try:
         yield
     finally:
         _session = before
-        for channel in opened.channels():
-            channel.close()
+        opened.close()
 
 
 def close_unused() -> None:
-    """Ends the processes that nobody has asked for `UNUSED_S`: they keep removed packs from being given up."""
+    """Ends the processes that nobody has asked for `UNUSED_S`, and those that may hold the room of removed packs."""
     for channel in _session.channels() if _session else ():
         channel.close_unused()
 

@@ -258,9 +258,18 @@ def test_threads_take_turns(repo: Path, git: Git, handle: Repo, head: str) -> No
     assert len(opened()) == 2
 
 
-def test_those_that_nobody_asks_are_ended(handle: Repo, head: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_those_that_nobody_asks_are_ended(
+    repo: Path, git: Git, handle: Repo, head: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    os.utime(repo / ".git" / "objects" / "pack", (0, 0))  # it was made just now, and may change again
     assert tree_of(handle, head)
+    close_unused()
     assert opened()
+    git(repo, "repack", "-adq")
+    close_unused()
+    assert not opened()
+    os.utime(repo / ".git" / "objects" / "pack", (0, 0))
+    assert tree_of(handle, head)
     close_unused()
     assert opened()
     monkeypatch.setattr(reading, "UNUSED_S", 0.0)
