@@ -24,6 +24,7 @@ BENCHMARKS: Mapping[str, tuple[Callable[[Path, int], list[Row]], int]] = {
     "start": (startup.start, 8),
     "builders10": (builders.ten, 4),
     "builders50": (builders.fifty, 2),
+    "builders6of30000": (builders.large, 2),
     "processes": (processes.measure, 1),
     "merge": (merging.measure, 1),
     "idle": (idle.measure, 1),

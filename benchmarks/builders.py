@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from itertools import count
 from pathlib import Path
 
 from benchmarks.report import Goal, Row
 from benchmarks.scratch import START, Scratch, in_turns, scratch
+from lib.rubbish import sweep
 
 BY_HAND = str(Path(__file__).with_name("by_hand.sh"))
 
@@ -19,24 +21,30 @@ def fifty(folder: Path, runs: int) -> list[Row]:
     return [_row(folder, 50, runs)]
 
 
-def _row(folder: Path, parts: int, runs: int) -> Row:
+def large(folder: Path, runs: int) -> list[Row]:
+    return [_row(folder, 6, runs, files=30_000, goal=1.3)]
+
+
+def _row(folder: Path, parts: int, runs: int, *, files: int = 20, goal: float = 1.5) -> Row:
     relay = (*START, "--yes", "--wait", "parts")
     by_hand = ("sh", BY_HAND, str(parts))
     numbers = count()
     measured, floors = in_turns(
         runs,
-        lambda: _once(folder / f"relay{next(numbers)}", parts, relay),
-        lambda: _once(folder / f"by-hand{next(numbers)}", parts, by_hand),
+        lambda: _once(folder / f"relay{next(numbers)}", parts, files, relay),
+        lambda: _once(folder / f"by-hand{next(numbers)}", parts, files, by_hand),
     )
-    what = f"{parts} builders, 10 at once: start, build, merge, land, clean"
-    return Row(what, "s", measured, [Goal("ratio", 1.5)], "plain git commands, xargs -P10", floors)
+    what = f"{parts} builders, 10 at once, {files:,} files: start, build, merge, land, clean"
+    return Row(what, "s", measured, [Goal("ratio", goal)], "plain git commands, xargs -P10", floors)
 
 
-def _once(root: Path, parts: int, command: tuple[str, ...]) -> float:
+def _once(root: Path, parts: int, files: int, command: tuple[str, ...]) -> float:
     """Seconds; what was built has to be there and in the branch's history, or they would mean nothing."""
-    with scratch(root, parts=parts) as project:
+    with scratch(root, parts=parts, files=files) as project:
         seconds = project.seconds(*command)
         _check(project, parts)
+        sweep(root / ".project" / "worktrees", patient=True)  # quiet removal would slow what is measured next
+    shutil.rmtree(root)
     return seconds
 
 

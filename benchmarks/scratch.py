@@ -68,7 +68,9 @@ class Scratch:
         self.root = root
         root.mkdir(parents=True)
         for number in range(files):
-            (root / f"file{number:03d}.txt").write_text(f"{number}\n" * 50)
+            file = root / f"part{number // 100:03d}" / f"file{number:05d}.txt"
+            file.parent.mkdir(exist_ok=True)
+            file.write_text(f"{number}\n" * 50)
         self.run("git", "init", "-q")
         self.run("git", "add", "-A")
         self.run("git", "commit", "-qm", "a start")
