@@ -13,10 +13,10 @@ from collections.abc import Callable, MutableMapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, Self
 
+from lib.lean import load_structlog
 from lib.logfile import LogFile
 from lib.masking import Masker
 from lib.records import EventRow
-from lib.structured import load_structlog
 from lib.wording import sentence
 
 if TYPE_CHECKING:

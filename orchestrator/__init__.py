@@ -7,3 +7,7 @@ from pathlib import Path
 _OWN = str(Path(__file__).resolve().parent.parent)
 if sys.path[0] != _OWN:
     sys.path.insert(0, _OWN)
+
+from lib.lean import load_hashlib  # noqa: E402 - found by the path that was just set
+
+load_hashlib()

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from lib.config import LogLevel
 from lib.display import escaped
-from lib.structured import load_structlog
+from lib.lean import load_structlog
 
 _STDERR: Final = 2
 _LEVELS: Final = {LogLevel.DEBUG: 10, LogLevel.INFO: 20, LogLevel.WARNING: 30, LogLevel.ERROR: 40}
