@@ -8,8 +8,12 @@ from __future__ import annotations
 
 import os
 import struct
+from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    import ctypes
 
 _PIECE_BYTES: Final = 1 << 16
 #: From linux/stat.h and statx(2): what is asked for, and where it is in the answer.
@@ -41,10 +45,17 @@ def sync_file(path: Path) -> None:
         os.close(descriptor)
 
 
+@cache
+def _libc() -> ctypes.CDLL:
+    import ctypes
+
+    return ctypes.CDLL(None, use_errno=True)
+
+
 def _syncfs(descriptor: int, folder: Path) -> None:
     import ctypes
 
-    libc = ctypes.CDLL(None, use_errno=True)
+    libc = _libc()
     if not hasattr(libc, "syncfs"):  # macOS
         os.sync()
     elif libc.syncfs(descriptor):
@@ -61,7 +72,7 @@ def mounted(folder: Path) -> str:
 
     from lib.process.identity import boot_id
 
-    libc = ctypes.CDLL(None, use_errno=True)
+    libc = _libc()
     answer = ctypes.create_string_buffer(_STATX_BYTES)
     mount = 0
     if hasattr(libc, "statx") and not libc.statx(_AT_FDCWD, os.fsencode(folder), 0, _MNT_ID_UNIQUE, answer):

@@ -10,12 +10,16 @@ from __future__ import annotations
 import json
 import traceback
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lib.errors import RelayError
 from lib.names import quote
 from lib.plainfile import NotPlainError, read_own
+
+if TYPE_CHECKING:
+    from jinja2 import BytecodeCache
 
 SUFFIX = ".md.j2"
 MAX_PROMPT_BYTES = 1_000_000
@@ -38,7 +42,11 @@ def render_prompt(role: str, values: Mapping[str, Any], override_dir: Path) -> s
     own = jinja2.FunctionLoader(lambda name: _own_prompt(override_dir, name))
     loader = jinja2.ChoiceLoader([own, ours, jinja2.PrefixLoader({"shipped": ours})])
     environment = SandboxedEnvironment(
-        loader=loader, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=loader,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        bytecode_cache=_compiled(),
     )
     environment.filters["json"] = _json
     try:
@@ -56,6 +64,26 @@ def render_prompt(role: str, values: Mapping[str, Any], override_dir: Path) -> s
         if not frames:
             raise
         raise _invalid(frames[-1].filename, frames[-1].lineno, error) from error
+
+
+@cache
+def _compiled() -> BytecodeCache:
+    """The templates that this process has compiled, which takes longer than all else; each is held by its text."""
+    from jinja2 import BytecodeCache
+    from jinja2.bccache import Bucket
+
+    class Compiled(BytecodeCache):
+        def __init__(self) -> None:
+            self._code: dict[str, bytes] = {}
+
+        def load_bytecode(self, bucket: Bucket) -> None:
+            if (code := self._code.get(bucket.key)) is not None:
+                bucket.bytecode_from_string(code)
+
+        def dump_bytecode(self, bucket: Bucket) -> None:
+            self._code[bucket.key] = bucket.bytecode_to_string()
+
+    return Compiled()
 
 
 def _own_prompt(folder: Path, name: str) -> tuple[str, str, None] | None:

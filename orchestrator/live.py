@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 INTERVAL_S: Final = 0.5
 #: A terminal is not drawn more often than this, however fast the run goes.
 _FRAME_S: Final = 0.05
+#: Lines are printed no more often than this: looking for them at each of a fast run's changes would slow it down.
+_BATCH_S: Final = 0.02
 #: For how long the end of an orchestrator whose run is over is waited for.
 _LEAVE_S: Final = 5.0
 #: Events after which a run may be over, or need somebody.
@@ -106,6 +108,7 @@ def _told(project: Project, run: str, interval_s: float, over: Over, hints: _Hin
             if over(view):
                 events.tell()
                 return view
+        time.sleep(_BATCH_S)
         hint = hints.wait(view.orchestrator_pid, interval_s)
 
 

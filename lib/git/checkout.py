@@ -15,7 +15,7 @@ from typing import Final
 from lib.atomic import replace_file
 from lib.git.indexfile import SIGNATURE
 from lib.git.inspect import resolve
-from lib.git.records import records
+from lib.git.records import record_about, records
 from lib.git.reflog import begin_log
 from lib.git.run import Repo
 from lib.removal import remove_whole
@@ -93,7 +93,7 @@ class Checkout:
 
 def record_of(repo: Repo, checkout: Checkout) -> Path | None:
     """Git's folder about the worktree, found by what is written there and not by the worktree's own `.git` file."""
-    return next((record for record, path in records(repo.common_dir) if path == checkout.path), None)
+    return record_about(repo.common_dir, checkout.path)
 
 
 def recorded(repo: Repo, folder: Path) -> set[str]:

@@ -15,7 +15,8 @@ from lib.git.trees import tree_of
 def end_inner(repo: Repo, checkout: Checkout) -> None:
     """Removes the worktrees inside of one that is about to be removed; what no branch has of theirs is rescued."""
     index = checkout.index.with_name(f"{checkout.name}.inner")
-    for place in sorted(tree for _, tree in records(repo.common_dir) if checkout.path in tree.parents):
+    within = f"{checkout.path}/"
+    for place in sorted(tree for _, tree in records(repo.common_dir) if str(tree).startswith(within)):
         inner = Checkout(place, index)
         head = head_of(repo, inner)
         if head and inner.present:

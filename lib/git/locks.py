@@ -66,22 +66,23 @@ def wait_for_others(
     Relay may have been killed and started again while they went on. `roots` are work trees of the repository that git
     has no record of.
     """
-    places = _places(git_dir) | {*roots}
-    there = {pid: said for pid, said in _gits() if {*said} & {*words} and _works_in(pid, said, places)}
+    there = {pid: said for pid, said in _gits() if {*said} & {*words}}
+    places = _places(git_dir) | {*roots} if there else set()
+    there = {pid: said for pid, said in there.items() if _works_in(pid, said, places)}
     deadline = time.monotonic() + timeout_s
     while any(_arguments(pid) == said for pid, said in there.items()) and time.monotonic() < deadline:
         time.sleep(0.01)
 
 
 def _pids() -> list[str]:
-    return [entry.name for entry in _PROC.iterdir() if entry.name.isdigit()] if _PROC.exists() else []
+    return [name for name in os.listdir(_PROC) if name.isdigit()] if _PROC.exists() else []  # noqa: PTH208 - quicker
 
 
 def _gits() -> Iterator[tuple[str, list[str]]]:
     """Each git that runs on this machine, and its arguments."""
     for pid in _pids():
-        with suppress(OSError):  # it has ended meanwhile
-            if (_PROC / pid / "comm").read_bytes().startswith(b"git") and (words := _arguments(pid)):
+        with suppress(OSError), open(f"/proc/{pid}/comm", "rb") as file:  # noqa: PTH123 - one for each process there is
+            if file.read().startswith(b"git") and (words := _arguments(pid)):
                 yield pid, words
 
 

@@ -109,7 +109,7 @@ def test_a_builder_of_little_is_not_told_of_what_is_not_there(tmp_path: Path) ->
 class TestOverride:
     def write(self, folder: Path, text: str) -> Path:
         file = folder / "prompts" / "builder.md.j2"
-        file.parent.mkdir()
+        file.parent.mkdir(exist_ok=True)
         file.write_text(text)
         return file
 
@@ -122,6 +122,17 @@ class TestOverride:
     def test_wins_over_the_shipped_one(self, tmp_path: Path) -> None:
         self.write(tmp_path, "Build {{ component.id }}.")
         assert prompt("builder", tmp_path) == "Build add.\n"
+
+    def test_is_read_at_each_turn(self, tmp_path: Path) -> None:
+        texts = ["Just do it", "Do it better", None]
+        told = []
+        for text in texts:
+            if text is None:
+                (tmp_path / "prompts" / "builder.md.j2").unlink()
+            else:
+                self.write(tmp_path, text)
+            told.append(prompt("builder", tmp_path))
+        assert told == ["Just do it\n", "Do it better\n", prompt("builder", tmp_path / "other")]
 
     def test_can_build_on_the_shipped_one(self, tmp_path: Path) -> None:
         self.write(tmp_path, '{% include "shipped/builder.md.j2" %}\nSign your work.\n')
