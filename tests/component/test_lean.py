@@ -12,12 +12,12 @@ import orchestrator
 from lib.lean import load_structlog
 import hashlib
 load_structlog()
-loaded = sorted({"_hashlib", "rich"} & set(sys.modules))
+loaded = sorted({"_hashlib", "asyncio", "rich"} & set(sys.modules))
 print(loaded, hashlib.new("sha1", b"x").hexdigest(), hashlib.sha256(b"x").hexdigest())
 """
 
 
-def test_neither_openssl_nor_rich_is_loaded_and_hashes_are_right() -> None:
+def test_neither_openssl_nor_asyncio_nor_rich_is_loaded_and_hashes_are_right() -> None:
     root = str(Path(__file__).resolve().parents[2])
     done = subprocess.run([sys.executable, "-c", CODE, root], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["[]", hashlib.sha1(b"x").hexdigest(), hashlib.sha256(b"x").hexdigest()]  # noqa: S324
