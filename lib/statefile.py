@@ -253,11 +253,11 @@ def render(state: State) -> bytes:
 
 def shown_feedback(feedback: str) -> str:
     """The feedback as the file can show it: whole, but for one that is longer than an edit may make it."""
-    shown = _cut(feedback, MAX_FEEDBACK)
-    if len(shown) <= MAX_FEEDBACK_CHARS:
-        return shown
+    fit = _cut(feedback, MAX_FEEDBACK)
+    if len(fit) <= MAX_FEEDBACK_CHARS:
+        return fit
     # With room for both notes, so that what was cut is never cut again.
-    return _cut(feedback[: MAX_FEEDBACK_CHARS - 200], MAX_FEEDBACK - 200) + _note(feedback)
+    return _cut(shown(feedback)[: MAX_FEEDBACK_CHARS - 200], MAX_FEEDBACK - 200) + _note(feedback)
 
 
 def _with_builders(state: State, limit: int) -> State:

@@ -89,6 +89,11 @@ def test_a_text_that_is_cut_says_so(letter: str) -> None:
     assert len(shown.requirement) > 3000
 
 
+def test_feedback_that_grows_where_it_is_shown_stays_within_what_is_read() -> None:
+    data = render(state(feedback="\udce9" * 20_000))
+    assert render(parse(data)) == data
+
+
 def test_feedback_as_long_as_it_may_be_is_kept_whole() -> None:
     assert parse(render(state(feedback="x" * 20_000))).feedback == "x" * 20_000
 
