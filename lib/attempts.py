@@ -7,10 +7,11 @@ from collections.abc import Iterable
 
 from lib.config import Config
 from lib.display import counted
-from lib.failures import digest, last_lines, report, without_command
+from lib.failures import digest, last_lines, problem_of, without_command
 from lib.jobs import Job, JobResult
-from lib.model import Now, Problem, Step, StepChange
+from lib.model import Now, Step, StepChange
 from lib.passing import DISK_FULL, pause_s
+from lib.question import Answer
 from lib.steps import StepStatus
 
 #: Failures that another attempt can't mend: the same input meets the same refusal.
@@ -56,16 +57,11 @@ def failed(
     """
     failure = failure_digest(step, result)
     again = _came_back(builder, failure, result, others)
-    problem = Problem(
-        code=result.code or "failed",
-        message=f"{builder.id}: {_named(step, result)}: {result.message}{again}",
-        remedy=result.remedy or f"relay logs {builder.id}{' --failed' if result.printed else ''}",
-        action=step,
-        at=now.wall,
-        report=report(result),
+    problem = problem_of(
+        result, f"{builder.id}: {_named(step, result)}: {result.message}{again}", reading(builder.id, result), step
     )
     fields: StepChange = {
-        "error": problem,
+        "error": problem.model_copy(update={"at": now.wall}),
         "note": result.message,
         "session": builder.session if result.session is None else result.session or None,
         "feedback": builder.feedback if _is_not_its_own(step, result) else _feedback(step, result),
@@ -82,6 +78,13 @@ def failed(
     pause_s = backoff_s(config, builder.attempt, builder.id)
     return {**fields, "status": StepStatus.RETRYING, "retry_at_mono_s": now.mono_s + pause_s,
             "retry_boot_id": now.boot_id}  # fmt: skip
+
+
+def reading(name: str, result: JobResult) -> Answer:
+    """The way to what a failed job of the builder `name`, or of the merged tree, printed."""
+    if result.printed:
+        return Answer(f"relay logs {name} --failed", "what failed, and its last lines")
+    return Answer(f"relay logs {name}", "what it printed")
 
 
 def delayed(builder: Step, job: Job, tries: int, config: Config, now: Now) -> StepChange:

@@ -7,14 +7,17 @@ from dataclasses import dataclass
 
 from lib.attempts import MODEL, QUESTION, REFUSED
 from lib.budget import run_budget
-from lib.contracts import AskCi, Outcome, PhaseView, Wait
+from lib.contracts import AskCi, Fail, Outcome, PhaseView, Wait
 from lib.jobs import AssistantTurn, Hold, Job, JobSpec
 from lib.model import Now, Problem
+from lib.question import CANCEL, Answer
 
 EXTEND_BUDGET = "extend_budget"
 #: What ci is asked when an assistant asks, and what answers it.
 ANSWER = "answer_questions"
-ANSWERING = 'relay answer "words"'
+ANSWERING = Answer('relay answer "words"', "answers")
+_DECIDE = Answer("relay approve", "lets it decide by itself")
+_EXTEND = Answer("relay approve", "allows as much again")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +67,8 @@ def choose(
     lifted = [hold.until_mono_s for _, hold in holds if hold.until_mono_s is not None]
     if not lifted:
         _, hold = holds[0]
-        return Choice(None, why, problem=Problem(code=hold.code, message=why, remedy=hold.remedy or "relay assistants"))
+        remedy = hold.remedy or "relay assistants"
+        return Choice(None, why, problem=Problem(code=hold.code, message=why, remedy=remedy, does=hold.does))
     return Choice(None, f"waits for {why}", min((at for at in lifted if at > view.now.mono_s), default=None))
 
 
@@ -72,18 +76,16 @@ def nobody(choice: Choice, next_action: str) -> Outcome:
     """The outcome for a handler that can't go on without an assistant: it waits, or asks ci."""
     if choice.problem is None:
         return Wait(choice.until_mono_s)
-    action = EXTEND_BUDGET if choice.problem.code == "run_budget" else "fix_failure"
-    then = _EXTEND if action == EXTEND_BUDGET else f"Fix it: {choice.problem.remedy}; then: relay retry"
-    message = f"{choice.problem.message}. {then}"
-    return AskCi(action, message, next_action=next_action, error=choice.problem)
+    if choice.problem.code != "run_budget":
+        return Fail(choice.problem)
+    return AskCi(EXTEND_BUDGET, choice.problem.message, next_action, error=choice.problem, answers=(_EXTEND, CANCEL))
 
 
 def to_answer(asked: Mapping[str, Sequence[str]], next_action: str, builders: Iterable[str] = ()) -> AskCi:
     """The question to ci that passes on what these ask, by their names; only the `builders` among them wait for it."""
     said = " ".join(_ended(f"{name} asks: {' '.join(questions)}") for name, questions in asked.items())
-    problem = Problem(code=QUESTION, message=said, remedy=ANSWERING, action=next_action)
-    message = f"{said} To answer: {ANSWERING}"
-    return AskCi(ANSWER, message, next_action=next_action, error=problem, steps=tuple(builders))
+    problem = Problem.of(QUESTION, said, ANSWERING, action=next_action)
+    return AskCi(ANSWER, said, next_action, error=problem, steps=tuple(builders), answers=(_DECIDE,))
 
 
 def _ended(sentence: str) -> str:
@@ -124,8 +126,8 @@ def _refusal(view: PhaseView, assistant: str, name: str, builder: str | None) ->
             continue
         if (job.spec.name, job.assistant) == (name, assistant):
             return Hold(code=REFUSED, reason=f"its service refuses the request ({result.message})",
-                        remedy=f"relay logs {builder}" if builder else "relay logs", since_mono_s=0.0,
-                        boot_id=view.now.boot_id)  # fmt: skip
+                        remedy=f"relay logs {builder}" if builder else "relay logs", does="what it printed",
+                        since_mono_s=0.0, boot_id=view.now.boot_id)  # fmt: skip
     return None
 
 
@@ -137,6 +139,3 @@ def _tried(view: PhaseView, name: str, hold: Hold, starting: Iterable[JobSpec]) 
         job.turn is not None and program(job.assistant) == name and is_later(job, hold, view.now)
         for job in view.ledger.live()
     )
-
-
-_EXTEND = "To allow as much again: relay approve; to end it here: relay cancel"

@@ -12,6 +12,7 @@ from lib.config import Config
 from lib.jobs import Hold, Job, JobResult, JobSpec
 from lib.ledger import HasLedger, Ledger
 from lib.model import NO_ACTION, Now, Problem, RunOutcome, State, Step, StepChange, Usage
+from lib.question import Answer
 
 # --- phase handlers --------------------------------------------------------------------------------------------------
 
@@ -22,8 +23,8 @@ class PhaseView(HasLedger):
 
     `ledger` answers what is often asked of its steps and jobs. `dispatch` counts how often the run was handed to a
     handler, and a job bears the dispatch that it was started in; that of a builder which was at work since, the newest.
-    `read` gives the text of a file below the run's folder, or None. `answers` are the questions that ci has handed back
-    since the phase began, in order. `holds` are the assistants, by name, of which nothing is launched for now;
+    `read` gives the text of a file below the run's folder, or None. `answered` are the questions that ci has handed
+    back since the phase began, in order. `holds` are the assistants, by name, of which nothing is launched for now;
     `budgets` counts how often the run's budget was granted.
     """
 
@@ -31,7 +32,7 @@ class PhaseView(HasLedger):
     ledger: Ledger
     dispatch: int
     feedback: str
-    answers: Sequence[str]
+    answered: Sequence[str]
     config: Config
     now: Now
     read: Callable[[str], str | None]
@@ -98,6 +99,9 @@ class Advance:
 class AskCi:
     """A person or an assistant must act; `phase` is entered before asking, `next_action` follows the hand-back.
 
+    `message` says what happened. What can be typed then are the ways out of the `error` and these `answers`, the
+    likeliest first; without answers it is `relay approve`, or `relay retry` where the action is `fix_failure`.
+
     If `steps` ask, only they wait: the handler goes on being asked for the others, also at `until_mono_s`. The
     answer gives those another round of attempts with its words. Until then no other question is put.
     """
@@ -109,6 +113,7 @@ class AskCi:
     error: Problem | None = None
     steps: tuple[str, ...] = ()
     until_mono_s: float | None = None
+    answers: tuple[Answer, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,9 +127,13 @@ class Finish:
 
 @dataclass(frozen=True, slots=True)
 class Fail:
-    """The handler can't go on; ci is asked to `fix_failure`, and a hand-back runs the same action again."""
+    """The handler can't go on; ci is asked to `fix_failure`, and a hand-back runs the same action again.
+
+    `answers` are as those of `AskCi`.
+    """
 
     error: Problem
+    answers: tuple[Answer, ...] = ()
 
 
 Outcome = Wait | Proceed | Advance | AskCi | Finish | Fail
@@ -258,6 +267,7 @@ __all__ = [
     "NO_ACTION",
     "SIDE_OUTPUT",
     "Advance",
+    "Answer",
     "AskCi",
     "Assistant",
     "AssistantEvent",

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from lib.question import DOCTOR
+
 EXIT_OK: Final = 0
 EXIT_FAILED: Final = 1
 EXIT_USAGE: Final = 2
@@ -19,16 +21,17 @@ class RelayError(Exception):
     """A condition that the user can mend.
 
     `code` is a stable snake_case name for machines, `remedy` a command or an edit that can be typed as it is,
-    several with `, or: ` between; in one of `relay start` a ` …` is the requirement that was typed. `exit_code` is what
-    the command line returns.
+    several with `, or: ` between; in one of `relay start` a ` …` is the requirement that was typed. `does` says in a
+    few words what the remedy does, if that is known. `exit_code` is what the command line returns.
     """
 
     exit_code = EXIT_REFUSED
 
-    def __init__(self, message: str, *, remedy: str, code: str) -> None:
+    def __init__(self, message: str, *, remedy: str, code: str, does: str = "") -> None:
         super().__init__(message)
         self.message = message
         self.remedy = remedy
+        self.does = does
         self.code = code
 
 
@@ -43,5 +46,6 @@ class GitError(RelayError):
 
     exit_code = EXIT_FAILED
 
-    def __init__(self, message: str, *, remedy: str = "relay doctor", code: str = "git_failed") -> None:
-        super().__init__(message, remedy=remedy, code=code)
+    def __init__(self, message: str, *, remedy: str = "", code: str = "git_failed") -> None:
+        does = "" if remedy else DOCTOR.does
+        super().__init__(message, remedy=remedy or DOCTOR.command, code=code, does=does)

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from lib.jobs import Delay, Hold, Job, JobResult, ProcessIdentity, Progress
 from lib.model import Base, Edit, Problem, RunOutcome, Step, StepChange, Value
+from lib.question import Answer
 
 
 class RunStarted(Value):
@@ -67,7 +68,7 @@ class ActionStarted(Value):
 
 
 class Asked(Value):
-    """ci is to act; `phase` is entered with the question, or kept where None.
+    """ci is to act; `phase` is entered with the question, or kept where None. `answers` is all that can be typed then.
 
     If `steps` ask, only they wait for the answer.
     """
@@ -75,6 +76,7 @@ class Asked(Value):
     kind: Literal["asked"] = "asked"
     action: str
     message: str
+    answers: tuple[Answer, ...] = ()
     next_action: str
     phase: str | None = None
     error: Problem | None = None

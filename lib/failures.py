@@ -1,4 +1,4 @@
-"""The output of failed commands: compared with one another, and in short. Pure."""
+"""Failed jobs: what they printed, compared with one another and in short, and the problems that they are. Pure."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import re
 from typing import Final
 
 from lib.jobs import JobResult
+from lib.model import NO_ACTION, Problem
+from lib.question import RETRY, Answer
 
 SHOWN_LINES: Final = 3
 SHOWN_CHARS: Final = 160
@@ -44,6 +46,12 @@ def report(result: JobResult) -> tuple[str, ...]:
     head = [f"$ {command}", *lines[:1]] if command else []
     shown = [*head, *lines[max(len(head) - 1, 0) :][-REPORT_LINES:]]
     return tuple(line if len(line) <= SHOWN_CHARS else f"{line[: SHOWN_CHARS - 1]}…" for line in shown)
+
+
+def problem_of(result: JobResult, message: str, way: Answer = RETRY, action: str = NO_ACTION) -> Problem:
+    """The problem that a failed job is, with its remedy; if it has none, the `way` out."""
+    way = Answer(result.remedy, result.does) if result.remedy else way
+    return Problem.of(result.code or "failed", message, way, action=action, report=report(result))
 
 
 def without_command(result: JobResult) -> str:

@@ -14,7 +14,9 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from lib.model import EDITABLE, Edit, Owner, Problem, State
+from lib.question import Answer
 from lib.statefile import (
+    DISCARD,
     NAME,
     StateProblem,
     did_you_mean,
@@ -25,6 +27,7 @@ from lib.statefile import (
 from lib.strictjson import locate
 
 SETTLE_S: Final = 1.0
+_START: Final = Answer('relay start "what you want built"', "starts another run")
 #: Fields that never change while phase, owner and action stay, so those of an older revision are checked too.
 _LASTING: Final = ("phase", "workflow", "instance", "requirement", "base", "created_at")
 #: Verbs that builders may follow, and whether one must.
@@ -175,7 +178,7 @@ class _Judging:
             f"the run moved on while you edited (rev {self.file.rev} → {newest.rev}): in phase {newest.phase}, {now} "
             f"{newest.action_needed}. Nothing of your edit was used: restore the newest, then redo what still applies"
         )
-        return self.refused("rev", "stale_edit", message, remedy="relay resume --discard-edit")
+        return self.refused("rev", "stale_edit", message, DISCARD)
 
     def _refuse_changes_of(self, names: Iterable[str]) -> None:
         changed = [name for name in names if getattr(self.file, name) != getattr(self.newest, name)]
@@ -190,7 +193,7 @@ class _Judging:
             return None
         if self.newest.outcome is not None:
             message = f"the run is over ({self.newest.outcome.value})"
-            raise self.refused(next(iter(values)), "run_over", message, remedy='relay start "what you want built"')
+            raise self.refused(next(iter(values)), "run_over", message, _START)
         self._check_owner(values)
         if "action_needed" in values:
             self._check_action(values["action_needed"])
@@ -230,8 +233,8 @@ class _Judging:
             message = f"nobody would read the feedback now: remove it, or type: {remedy}"
             raise self.refused("feedback", "unread_words", message)
 
-    def refused(self, field: str, code: str, message: str, remedy: str = "") -> StateProblem:
-        return problem_at(self.known.name, message, code, locate(self.raw.decode(), (field,)), remedy)
+    def refused(self, field: str, code: str, message: str, way: Answer | None = None) -> StateProblem:
+        return problem_at(self.known.name, message, code, locate(self.raw.decode(), (field,)), way)
 
 
 class Settling:

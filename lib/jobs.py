@@ -94,18 +94,20 @@ JobSpec = Annotated[AssistantTurn | Command | Effect, Field(discriminator="kind"
 class JobResult(Value):
     """The result of a job.
 
-    `ok` is the verdict; `code` names the failure (`exit_nonzero`, `timeout`, `idle`, `lost`, `conflict` …). If a limit
-    ended it, `retry_at` (UTC) or `retry_after_s` (seconds from its end) says when that is lifted, if known.
-    `text` is an assistant's final message, or both ends of what a command printed; `tail` the report of a failure, of
-    `command` if it was one; `printed` says that its process failed and printed something; `shadow` is why a
-    verification looked at other code than that of its worktree; `kept` says that a turn is in its program's
-    conversation. `warnings` are shown. `data` is an effect's result as JSON: see `lib.effects`.
+    `ok` is the verdict; `code` names the failure (`exit_nonzero`, `timeout`, `idle`, `lost`, `conflict` …); `does` says
+    what its `remedy` does, if that is known. If a limit ended it, `retry_at` (UTC) or `retry_after_s` (seconds from its
+    end) says when that is lifted, if known. `text` is an assistant's final message, or both ends of what a command
+    printed; `tail` the report of a failure, of `command` if it was one; `printed` says that its process failed and
+    printed something; `shadow` is why a verification looked at other code than that of its worktree; `kept` says that a
+    turn is in its program's conversation. `warnings` are shown. `data` is an effect's result as JSON: see
+    `lib.effects`.
     """
 
     ok: bool
     code: str = ""
     message: str = ""
     remedy: str = ""
+    does: str = ""
     exit_status: int | None = None
     session: str | None = None
     usage: Usage = Usage()
@@ -156,6 +158,7 @@ class Hold(Value):
     code: str
     reason: str
     remedy: str = ""
+    does: str = ""
     since_mono_s: float
     boot_id: str
     until: datetime | None = None

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 from typing_extensions import TypedDict
 
+from lib.question import Answer
 from lib.steps import BuilderStatus, StepStatus, shown_status
 
 SCHEMA_VERSION: Final = 1
@@ -77,17 +78,24 @@ class Usage(Value):
 
 
 class Problem(Value):
-    """An error as state.json and status show it; `remedy` can be typed as it is.
+    """An error as state.json and status show it; `remedy` can be typed as it is, and `does` says what it does.
 
-    `report` has the command that failed, its exit, and the last lines that it printed.
+    `others` are further ways out. `report` has the command that failed, its exit, and the last lines that it printed.
     """
 
     code: str
     message: str
     remedy: str
+    does: str = ""
+    others: tuple[Answer, ...] = ()
     action: str = NO_ACTION
     at: datetime | None = None
     report: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, code: str, message: str, way: Answer, **more: Any) -> Problem:  # noqa: ANN401 - its other fields
+        """The problem with that `way` out as its remedy."""
+        return cls(code=code, message=message, remedy=way.command, does=way.does, **more)
 
 
 class BuilderLine(Value):
@@ -125,6 +133,9 @@ class State(Value):
     action_needed: Action = Field(description="EDITABLE. What is to be done next, by that owner.")
     next_action: str = Field(default=NO_ACTION, description="The action that follows when action_owner is set to code.")
     message: str = ""
+    answers: tuple[Answer, ...] = Field(
+        default=(), description="What you can type when you are asked, with its effect."
+    )
     feedback: str = Field(default="", max_length=20_000, description="EDITABLE. Words for the next action.")
     paused: bool = Field(default=False, description="EDITABLE. true holds the run.")
     outcome: RunOutcome | None = None

@@ -11,7 +11,7 @@ import os
 import re
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, count
 from pathlib import Path
@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 from lib.errors import RelayError
 from lib.names import quote, shown, to_readable_json
 from lib.plainfile import NotPlainError, open_folder, read_plain
+from lib.question import Answer
 from lib.steps import BuilderStatus
 from lib.strictjson import JsonError, decode, locate
 
@@ -36,10 +37,13 @@ MAX_BUILDERS: Final = 100
 MAX_FEEDBACK_CHARS: Final = 20_000
 #: Bytes of JSON that a text may take. Together they leave room for a few dozen builders, whatever people write.
 MAX_REQUIREMENT, MAX_FEEDBACK, MAX_MESSAGE, MAX_REPORT, MAX_NOTE = 24_000, 48_000, 4_000, 6_000, 500
+#: The same of an answer, and how many there are; no half of a command is shown.
+MAX_ANSWER, MAX_ANSWERS = 600, 5
 MAX_SHOWN: Final = 80
 #: What a line of a list takes beside its text.
 _LINE_BYTES: Final = 8
 NAME: Final = ".project/state.json"
+DISCARD: Final = Answer("relay resume --discard-edit", "sets the file aside, restores the last")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,15 +68,17 @@ class Refused:
 class StateProblem(RelayError):  # noqa: N818 - what is wrong with the file, rather than a failure
     """The file can't be used as it is; `line` is 0 where that is about the file as a whole."""
 
-    def __init__(self, message: str, *, remedy: str, code: str, line: int = 0) -> None:
-        super().__init__(message, remedy=remedy, code=code)
+    def __init__(self, message: str, *, ways: Sequence[Answer], code: str, line: int = 0) -> None:
+        super().__init__(message, remedy=", or: ".join(way.command for way in ways), code=code)
+        self._ways = ways
         self.line = line
 
     @property
     def problem(self) -> Problem:
         from lib.model import Problem
 
-        return Problem(code=self.code, message=self.message, remedy=self.remedy)
+        first, *others = self._ways
+        return Problem.of(self.code, self.message, first, others=others)
 
 
 # --- reading ---------------------------------------------------------------------------------------------------------
@@ -149,11 +155,11 @@ def parse(raw: bytes, name: str = NAME) -> State:
         raise _explained(error, text, name) from None
 
 
-def problem_at(name: str, message: str, code: str, where: tuple[int, int], remedy: str = "") -> StateProblem:
-    """The error about file `name` at line and column `where`, (0, 0) for none. Without `remedy`: to edit it."""
+def problem_at(name: str, message: str, code: str, where: tuple[int, int], way: Answer | None = None) -> StateProblem:
+    """The error about file `name` at line and column `where`, (0, 0) for none. Without a `way` out: to edit it."""
     place = f"{name}, line {where[0]}, column {where[1]}" if where[0] else name
-    remedy = remedy or f"$EDITOR {name}, or: relay resume --discard-edit"
-    return StateProblem(f"{place}: {message}", remedy=remedy, code=code, line=where[0])
+    ways = (way,) if way else (Answer(f"$EDITOR {name}", "opens it in your editor"), DISCARD)
+    return StateProblem(f"{place}: {message}", ways=ways, code=code, line=where[0])
 
 
 def _explained(error: ValidationError, text: str, name: str) -> StateProblem:
@@ -234,11 +240,13 @@ def render(state: State) -> bytes:
     if error is not None:
         error = error.model_copy(update={"message": _cut(error.message, MAX_MESSAGE),
                                          "remedy": _cut(error.remedy, MAX_MESSAGE),
+                                         "does": _cut(error.does, MAX_NOTE), "others": (),
                                          "report": _last(error.report, MAX_REPORT)})  # fmt: skip
     stated = state.model_copy(
         update={
             "requirement": _cut(state.requirement, MAX_REQUIREMENT),
             "message": _cut(state.message, MAX_MESSAGE),
+            "answers": tuple(answer for answer in state.answers if _is_short(answer))[:MAX_ANSWERS],
             "feedback": shown_feedback(state.feedback),
             "error": error,
         }
@@ -277,6 +285,10 @@ def _importance(line: BuilderLine) -> tuple[int, float]:
     if line.status.is_built or line.status in {BuilderStatus.SKIPPED, BuilderStatus.CANCELLED}:
         return 2, -line.ended_at.timestamp() if line.ended_at else 0.0
     return 0, 0.0
+
+
+def _is_short(answer: Answer) -> bool:
+    return _size(shown(answer.command + answer.does)) <= MAX_ANSWER
 
 
 def _last(lines: Iterable[str], limit: int) -> tuple[str, ...]:

@@ -101,8 +101,17 @@ def _event_of_builder(event: Document) -> Document:
             return event
 
 
+# --- from 2 to 3 -----------------------------------------------------------------------------------------------------
+
+
+def _header_with_answered(header: Document) -> Document:
+    engine = {"answered" if key == "answers" else key: value for key, value in header["engine"].items()}
+    return header | {"engine": engine}
+
+
 _CHAIN: Final[tuple[Mapping[Kind, Callable[[Document], Document]], ...]] = (
     {Kind.STEP: _step_of_builder, Kind.JOB: _job_of_builder, Kind.EVENT: _event_of_builder},
+    {Kind.HEADER: _header_with_answered},
 )
 #: The format in which this version writes.
 FORMAT: Final = len(_CHAIN) + 1

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from lib.display import clip, counted, escaped
+from lib.question import answers_of, asked, told, ways
 from lib.steps import StepStatus, shown_status
 
 _Data = Mapping[str, Any]
@@ -78,7 +79,7 @@ def _state_edited(data: _Data) -> str:
 
 def _problem_found(data: _Data) -> str:
     problem = data.get("problem") or {}
-    return f"on hold: {problem.get('message')}; to fix it: {problem.get('remedy')}"
+    return f"on hold: {problem.get('message')}; to fix it: {', or: '.join(way.command for way in ways(problem))}"
 
 
 def _action_started(data: _Data) -> str:
@@ -88,7 +89,8 @@ def _action_started(data: _Data) -> str:
 
 
 def _asked(data: _Data) -> str:
-    return f"you are asked to {_words(data.get('action'))}: {data.get('message')}"
+    said = told(str(data.get("message")), answers_of(data.get("answers", ())))
+    return f"you are asked to {asked(str(data.get('action')))}: {said}"
 
 
 def _advanced(data: _Data) -> str:

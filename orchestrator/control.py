@@ -18,10 +18,11 @@ from lib.model import Edit, Owner, State
 from lib.names import quote
 from lib.paths import Project
 from lib.process import freeze, identify, stop_trees, thaw, watch_fd
+from lib.question import asked
 from lib.rundb import RunDB, Stored, StoreError
-from lib.statefile import MAX_FEEDBACK_CHARS, Missing, Raw, Refused, StateProblem, parse, read_raw, render, set_aside
+from lib.statefile import MAX_FEEDBACK_CHARS, Missing, Raw, Refused, parse, read_raw, render, set_aside
 from lib.steps import BuilderStatus
-from orchestrator.asking import asked, state_file
+from orchestrator.asking import state_file
 from orchestrator.restoring import publish_end, put_back
 
 if TYPE_CHECKING:
@@ -44,14 +45,10 @@ def _read(project: Project) -> tuple[bytes, State]:
         found = read_raw(project.state_file)
     if isinstance(found, Refused):
         problem = found.problem
-    elif isinstance(found, Raw):
-        try:
-            return found.data, parse(found.data, state_file(project.instance))
-        except StateProblem as error:
-            problem = error.problem
-    else:
+        raise RelayError(problem.message, remedy=problem.remedy, code=problem.code)
+    if isinstance(found, Missing):
         raise RelayError("there is no run here", remedy='relay start "what you want built"', code="no_run")
-    raise RelayError(problem.message, remedy=problem.remedy, code=problem.code)
+    return found.data, parse(found.data, state_file(project.instance))
 
 
 def edit(project: Project, change: Edit) -> State:
@@ -80,7 +77,8 @@ def hand_back(project: Project, *, action: str | None = None, feedback: str | No
     answers = {state.action_needed, _failed_as(state)}
     if state.action_owner is not Owner.CI or (only and only not in answers):
         message = _not_asked(state, _ONLY.get(only) or action or "approve")
-        raise RelayError(message, remedy="relay status", code="not_asked")
+        remedy = ", or: ".join(answer.command for answer in state.answers) or "relay status"
+        raise RelayError(message, remedy=remedy, code="not_asked")
     _check_words(project, action or "", feedback or state.feedback)
     return edit(project, Edit(action_owner=Owner.CODE, action_needed=action, feedback=feedback))
 

@@ -49,7 +49,7 @@ class Engine(Value):
     dispatch: int = 0
     begun: bool = False
     feedback: str = ""
-    answers: tuple[str, ...] = ()
+    answered: tuple[str, ...] = Field(default=(), description="Questions that ci handed back in this phase.")
     jobs_started: int = 0
     paused_mono_s: float | None = None
     asking: tuple[str, ...] = Field(
@@ -109,7 +109,7 @@ def apply(run: Run, event: Event, now: Now) -> None:
             _engine(run, problem=event.problem if isinstance(event, ProblemFound) else None)
         case ActionStarted():
             _engine(run, begun=True, feedback=event.feedback)
-            _state(run, feedback="", message=_under_way(event.action), error=None)
+            _state(run, feedback="", message=_under_way(event.action), answers=(), error=None)
         case Asked():
             _ask(run, event)
         case Advanced():
@@ -117,12 +117,12 @@ def apply(run: Run, event: Event, now: Now) -> None:
         case Finished():
             _engine(run, asking=())
             _state(run, outcome=event.outcome, message=event.message, action_owner=Owner.CODE,
-                   action_needed=NO_ACTION, next_action=NO_ACTION, error=None,
+                   action_needed=NO_ACTION, next_action=NO_ACTION, answers=(), error=None,
                    phase=event.phase or run.state.phase)  # fmt: skip
         case VerbDone():
             _engine(run, asking=())
-            _state(run, action_needed=event.action, next_action=NO_ACTION, feedback="", error=None,
-                   message=_under_way(event.action))  # fmt: skip
+            _state(run, action_needed=event.action, next_action=NO_ACTION, feedback="", answers=(),
+                   error=None, message=_under_way(event.action))  # fmt: skip
         case StepAdded():
             run.ledger.put_step(event.step)
         case StepChanged():
@@ -151,7 +151,7 @@ def _ask(run: Run, event: Asked) -> None:
     _engine(run, asking=event.steps)
     phase = event.phase or run.state.phase
     if phase != run.state.phase:
-        _engine(run, answers=())
+        _engine(run, answered=())
     _state(
         run,
         phase=phase,
@@ -159,22 +159,23 @@ def _ask(run: Run, event: Asked) -> None:
         action_needed=event.action,
         next_action=event.next_action,
         message=event.message,
+        answers=event.answers,
         error=event.error,
     )
 
 
 def _advance(run: Run, event: Advanced) -> None:
-    answers = run.engine.answers if event.phase == run.state.phase else ()
+    answered = run.engine.answered if event.phase == run.state.phase else ()
     if event.answered:
-        answers = (*answers, event.answered)
+        answered = (*answered, event.answered)
     budgets = run.engine.budgets + (event.answered == EXTEND_BUDGET)
-    _engine(run, budgets=budgets, dispatch=run.engine.dispatch + 1, begun=False, feedback="", answers=answers,
+    _engine(run, budgets=budgets, dispatch=run.engine.dispatch + 1, begun=False, feedback="", answered=answered,
             asking=())  # fmt: skip
     for builder in run.ledger.within(*AT_WORK):
         if job := run.jobs.get(builder.job or ""):  # what it does goes on
             run.ledger.put_job(job.model_copy(update={"dispatch": run.engine.dispatch}))
     _state(run, phase=event.phase, action_needed=event.action, action_owner=Owner.CODE, next_action=NO_ACTION,
-           message=event.message or run.state.message, error=None)  # fmt: skip
+           message=event.message or run.state.message, answers=(), error=None)  # fmt: skip
 
 
 def _change_step(run: Run, event: StepChanged) -> None:

@@ -25,6 +25,7 @@ from lib.names import shown
 from lib.passing import passing
 from lib.paths import Project
 from lib.process import SpawnSpec, environment, spawn
+from lib.question import DOCTOR
 from orchestrator.containment import Site, clear
 from orchestrator.diagnostics import Diagnostics
 
@@ -88,16 +89,16 @@ def guarded(work: Work, task: Callable[[Work], Event], log: Diagnostics) -> Even
 
         log.bug("a bug in Relay", error)
         result = JobResult(ok=False, code="internal_error", message=f"a bug in Relay: {error!r}",
-                           remedy="relay doctor", tail=traceback.format_exc())  # fmt: skip
+                           remedy=DOCTOR.command, does=DOCTOR.does, tail=traceback.format_exc())  # fmt: skip
     return JobEnded(job=work.job.id, result=result)
 
 
 def _refused(error: RelayError | OSError) -> JobResult:
     if isinstance(error, RelayError):
-        return JobResult(ok=False, code=error.code, message=error.message, remedy=error.remedy)
+        return JobResult(ok=False, code=error.code, message=error.message, remedy=error.remedy, does=error.does)
     place = f": {error.filename}" if error.filename else ""
     message = f"the system refused it: {error.strerror or error}{place}"
-    return JobResult(ok=False, code="system", message=message, remedy="relay doctor")
+    return JobResult(ok=False, code="system", message=message, remedy=DOCTOR.command, does=DOCTOR.does)
 
 
 def launch(work: Work) -> Event:

@@ -133,8 +133,8 @@ def _assistant_result(work: Work, end: Exit) -> JobResult:
     forced = ended_by_force(end)
     if forced is None:
         return result
-    changes: dict[str, Any] = {"session": result.session, "usage": usage, "remedy": result.remedy, "kept": kept,
-                               "text": result.text}  # fmt: skip
+    changes: dict[str, Any] = {"session": result.session, "usage": usage, "remedy": result.remedy, "does": result.does,
+                               "kept": kept, "text": result.text}  # fmt: skip
     last = events[-1] if events else None
     if end.stopped in _OUT_OF_TIME and last is not None and last.kind == "retrying" and last.error:
         changes |= {"code": last.error, "message": last.text, "retry_at": last.retry_at}
@@ -172,7 +172,8 @@ def _command_result(work: Work, end: Exit) -> JobResult:
         return JobResult(ok=True, exit_status=0, text=ends_of(work.output / "output.log"))
     if is_full(work.worktree):
         message = f"exit status {end.status}, with no room left on the disk"
-        return JobResult(ok=False, code=DISK_FULL, message=message, remedy="df -h; df -i", exit_status=end.status)
+        return JobResult(ok=False, code=DISK_FULL, message=message, remedy="df -h; df -i",
+                         does="shows the free space", exit_status=end.status)  # fmt: skip
     files = (work.output / "stderr.log", work.output / "output.log")
     last = next((line for file in files if (line := last_line(ends_of(file)))), "it printed nothing")
     message = f"exit status {end.status}: {last[:200]}"

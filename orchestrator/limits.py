@@ -147,7 +147,8 @@ def _hold(turn: Turn, name: str, result: JobResult) -> None:
     strikes = old.strikes + 1 if old is not None and not is_held(old, now) else old.strikes if old is not None else 0
     reason = _REASONS.get(result.code, result.code)
     hold = Hold(code=result.code, reason=f"{reason} ({result.message})" if result.message else reason,
-                remedy=result.remedy, since_mono_s=now.mono_s, boot_id=now.boot_id, strikes=strikes)  # fmt: skip
+                remedy=result.remedy, does=result.does, since_mono_s=now.mono_s, boot_id=now.boot_id,
+                strikes=strikes)  # fmt: skip
     if result.code not in LASTING:
         delay_s = _delay_s(turn, name, result, strikes)
         hold = hold.model_copy(update={"until": now.wall + timedelta(seconds=delay_s),

@@ -45,6 +45,7 @@ from lib.lineage import trespasses
 from lib.model import Action, Edit, Now, Owner, Problem, Step
 from lib.passing import pause_s
 from lib.paths import BASE_WORKTREE
+from lib.question import Answer, offered
 from lib.scope import sentence
 from lib.steps import BuilderStatus, StepStatus
 from orchestrator.cancelling import CANCEL, cancel, give_up_landing
@@ -322,7 +323,7 @@ def _view(turn: Turn, read: Reader) -> PhaseView:
         ledger=run.ledger,
         dispatch=run.engine.dispatch,
         feedback=run.engine.feedback,
-        answers=run.engine.answers,
+        answered=run.engine.answered,
         config=run.config,
         now=turn.now,
         read=read,
@@ -348,8 +349,7 @@ def _carry_out(turn: Turn, action: str, outcome: Outcome) -> bool:
         case AskCi():
             _ask(turn, outcome)
         case Fail():
-            ask = AskCi("fix_failure", f"{outcome.error.message}. Then: {outcome.error.remedy}",
-                        next_action=action, error=outcome.error)  # fmt: skip
+            ask = AskCi("fix_failure", outcome.error.message, action, error=outcome.error, answers=outcome.answers)
             _ask(turn, ask)
         case Finish():
             turn.emit(Finished(outcome=outcome.outcome, message=outcome.message, phase=outcome.phase))
@@ -371,10 +371,12 @@ def _proceed(turn: Turn, outcome: Proceed) -> None:
 def _ask(turn: Turn, outcome: AskCi) -> None:
     """Asks in state.json, so the commands are those of its instance."""
     instance, error = turn.run.state.instance, outcome.error
+    answers = offered(outcome.action, error.model_dump() if error else None, outcome.answers)
     turn.emit(
         Asked(
             action=outcome.action,
             message=for_instance(outcome.message, instance),
+            answers=tuple(Answer(for_instance(each.command, instance), each.does) for each in answers),
             next_action=outcome.next_action,
             phase=outcome.phase,
             error=error and error.model_copy(update={"remedy": for_instance(error.remedy, instance)}),

@@ -14,6 +14,7 @@ from lib.jobs import Command
 from lib.model import Problem
 from lib.names import to_json
 from lib.paths import Project
+from lib.question import answers_of
 from lib.trust import require
 
 GROUP = "relay.phases"
@@ -39,9 +40,9 @@ class ProgramHandler:
     """A handler in any language: a program that is run once a dispatch, and answers on standard output with JSON.
 
     The answer is one object: `{"advance": {"phase": …, "action": …}}`, `{"ask": {"action": …, "message": …,
-    "next_action": …}}` or `{"fail": {"message": …, "remedy": …}}`. Without an answer it must have edited state.json.
-    It finds RELAY_STATE (the state as JSON), RELAY_STATE_FILE, RELAY_PROJECT, RELAY_RUN_DIR and RELAY_FILES_DIR, where
-    it may write, in its environment.
+    "next_action": …, "answers": [{"command": …, "does": …}]}}` or `{"fail": {"message": …, "remedy": …}}`. Without an
+    answer it must have edited state.json. It finds RELAY_STATE (the state as JSON), RELAY_STATE_FILE, RELAY_PROJECT,
+    RELAY_RUN_DIR and RELAY_FILES_DIR, where it may write, in its environment.
     """
 
     phases: tuple[str, ...] = ("init", "design", "execution", "merge_build")
@@ -78,7 +79,8 @@ class ProgramHandler:
             if advance := answer.get("advance"):
                 return Advance(advance["phase"], advance["action"], advance.get("message", ""))
             if ask := answer.get("ask"):
-                return AskCi(ask["action"], ask["message"], ask.get("next_action", self.name), ask.get("phase"))
+                return AskCi(ask["action"], ask["message"], ask.get("next_action", self.name), ask.get("phase"),
+                             answers=answers_of(ask.get("answers", ())))  # fmt: skip
             fail = answer["fail"]
             return self._fail(fail["message"], fail.get("remedy", "relay retry"))
         except (ValueError, TypeError, KeyError, AttributeError) as error:

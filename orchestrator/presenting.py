@@ -6,7 +6,8 @@ from collections.abc import Callable
 from itertools import chain, islice
 
 from lib.jobs import Condition, Job, Progress
-from lib.model import BuilderLine, State, Step, Usage
+from lib.model import BuilderLine, Owner, State, Step, Usage
+from lib.question import Answer, told
 from lib.statefile import MAX_BUILDERS
 from lib.steps import AT_WORK, BuilderStatus
 from lib.wording import beyond
@@ -27,10 +28,13 @@ def present(run: Run, named: Callable[[str], str] = str) -> State:
     if error:
         error = error.model_copy(update={"message": named(error.message), "remedy": named(error.remedy)})
     lines = (_line(run, builder) for builder in _shown(run))
+    typed = run.state.answers if run.state.action_owner is Owner.CI else ()
+    answers = tuple(Answer(named(each.command), named(each.does)) for each in typed)
     return run.state.model_copy(
         update={"builders": tuple(line.model_copy(update={"worktree": named(line.worktree), "note": named(line.note)})
                                   for line in lines),
-                "progress": run.ledger.counts(), "message": named(run.state.message), "error": error,
+                "progress": run.ledger.counts(), "error": error,
+                "message": told(named(run.state.message), answers), "answers": answers,
                 "usage": usage if usage != Usage() else Usage()}
     )  # fmt: skip
 

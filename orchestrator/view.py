@@ -8,9 +8,10 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 from lib.paths import BASE_WORKTREE
+from lib.question import asked
 from lib.steps import BuilderStatus, status_of
 from lib.wording import beyond
-from orchestrator.asking import Command, asked, commands, question, state_file
+from orchestrator.asking import Command, commands, state_file
 
 Record = Mapping[str, Any]
 
@@ -200,14 +201,14 @@ def status_view(
     doing = _doing(job) if job else ""
     working = _working(header["action_needed"], doing, _building(built, len(shown), active))
     mood = _mood(header, problem, daemon_pid)
-    message = question(header) if header["action_owner"] == "ci" else ""
+    message = header["message"] if header["action_owner"] == "ci" else ""
     return View(
         **{name: header[name] for name in _OF_HEADER},
         mood=mood,
         headline=_headline(header, mood, working, active),
         message=message,
         report=tuple((header["error"] or {}).get("report", ())) if message else (),
-        commands=commands(header, mood, problem, {builder.id: builder.status for builder in shown}),
+        commands=commands(header, mood, problem),
         track=_track(header),
         doing=doing,
         doing_s=_age(job["started_at"], None, now) if job else None,

@@ -11,7 +11,6 @@ from lib.handback import asked_with
 from lib.model import Edit, Owner
 from lib.resolution import RESOLVABLE
 from lib.steps import AT_WORK, BuilderStatus
-from orchestrator.asking import reads_retry
 from orchestrator.fold import Run
 from orchestrator.machine import action_of
 
@@ -60,7 +59,7 @@ def _reads(run: Run, action: str) -> bool:
     """True if the built-in action takes words up in the run's present state."""
     if action == "merge_build":
         return run.state.action_needed == "resolve_conflict" and _is_for_resolver(run)
-    return reads_retry(action, run.ledger.counts())
+    return action == "execution" and bool(run.ledger.count(BuilderStatus.FAILED))
 
 
 def _is_for_resolver(run: Run) -> bool:

@@ -6,7 +6,7 @@ is put back as git left it, and a person has it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -24,9 +24,11 @@ from lib.effects import (
     NotedConflict,
     ReopenConflict,
 )
+from lib.failures import problem_of
 from lib.jobs import AssistantTurn, Command, Effect, Job, effect
 from lib.model import Problem, Step
 from lib.paths import MERGED_WORKTREE
+from lib.question import Answer
 from lib.reports import report_of
 from lib.resolution import RESOLVABLE, read_account
 from lib.verification import of_merged
@@ -40,12 +42,14 @@ _COMMANDS: Final = ("setup", "verify")
 #: Paths, and characters of reasons, that a message to a person has.
 SHOWN: Final = 8
 _SAID: Final = 400
+_RESOLVED: Final = Answer("relay approve", "goes on, once it is done")
+_AGAIN: Final = Answer('relay retry "a hint"', "has the assistant try again")
 
 
 def resolve(view: PhaseView, merge: Job, conflict: NotedConflict, again: Merge) -> Outcome:
     """The next step for a conflict that `merge` has found; `again` is the merge that goes on from a resolution."""
     if not _for_assistant(view, conflict):
-        return asked(view, conflict, "")
+        return asked(view, conflict)
     done = _since(view, merge)
     if not done:
         return Proceed(jobs=(_merged(BriefResolver(base=view.state.base.commit, tips=again.tips)),))
@@ -53,12 +57,9 @@ def resolve(view: PhaseView, merge: Job, conflict: NotedConflict, again: Merge) 
     if last.result is None:
         return Wait()
     if last.result.ok and (reopened := last.args(ReopenConflict)) and reopened.fresh:
-        return asked(view, conflict, _why(view, done))
+        return asked(view, conflict, *_why(view, done))
     if not last.is_process and not last.result.ok:
-        problem = Problem(
-            code=last.result.code, message=last.result.message, remedy=last.result.remedy or "relay retry"
-        )
-        return repeat(view, last) or Fail(problem)
+        return repeat(view, last) or Fail(problem_of(last.result, last.result.message))
     if last.spec.name in {BRIEF, REOPEN}:
         return _turn(view, merge, conflict, done)
     if (reasons := _reasons(last)) and not as_before(view, last):
@@ -75,18 +76,19 @@ def resolve(view: PhaseView, merge: Job, conflict: NotedConflict, again: Merge) 
     return _verified(view, merge, conflict, done, again)
 
 
-def asked(view: PhaseView, conflict: NotedConflict, tried: str) -> AskCi:
-    """The conflict is for ci; `tried` says in a sentence why no resolver could do it."""
+def asked(view: PhaseView, conflict: NotedConflict, tried: str = "", answers: Iterable[Answer] = ()) -> AskCi:
+    """The conflict is for ci; `tried` says in a sentence why no resolver could do it, `answers` how one still can."""
     paths = conflict.open or [f"{path.path} ({path.kind})" for path in conflict.paths]
     shown = ", ".join(paths[:SHOWN]) + (f" and {len(paths) - SHOWN} more" if len(paths) > SHOWN else "")
     what = "is not resolved yet" if conflict.open else "conflicts with what is merged already"
     folder = _folder(view)
     message = (
         f"{conflict.builder} {what}: {shown}. {tried}"
-        f"Resolve in {folder} (git status there shows each file; no commit needed), then: relay approve"
+        f"Resolve in {folder} (git status there shows each file; no commit needed)"
     )
-    problem = Problem(code="conflict", message=message, remedy=f"cd {folder} && git status", action="merge")
-    return AskCi("resolve_conflict", message, next_action="merge_build", error=problem)
+    files = Answer(f"cd {folder} && git status", "shows the files in question")
+    problem = Problem.of("conflict", message, files, action="merge")
+    return AskCi("resolve_conflict", message, "merge_build", error=problem, answers=(_RESOLVED, *answers))
 
 
 def _for_assistant(view: PhaseView, conflict: NotedConflict) -> bool:
@@ -204,11 +206,11 @@ def _gave_up(turn: Job) -> bool:
     return bool(_reasons(turn)) if ended_well else turn.process is None
 
 
-def _why(view: PhaseView, done: Sequence[Job]) -> str:
-    """Sentences on what was tried, for the message to a person."""
+def _why(view: PhaseView, done: Sequence[Job]) -> tuple[str, list[Answer]]:
+    """Sentences on what was tried, for the message to a person, and the answers that take it up."""
     turns = [job for job in done if job.spec.name == RESOLVE]
     if not turns:
-        return f"No assistant can resolve it: {_choice(view).why}. "
+        return f"No assistant can resolve it: {_choice(view).why}. ", []
     judged = next((job for job in reversed(done) if job.spec.name == JUDGE), None)
     found = JudgeResolutionResult.of_job(judged)
     if found and found.questions:
@@ -216,18 +218,17 @@ def _why(view: PhaseView, done: Sequence[Job]) -> str:
     refused = next((reasons for job in reversed(done) if (reasons := _reasons(job))), ["no reason recorded"])
     said = refused[0].splitlines()[0].removeprefix(f"{RESOLVE}: ")
     tried = f"{program(turns[-1].assistant)} tried {'once' if len(turns) == 1 else f'{len(turns)} times'}"
-    again = 'With words, as in relay retry "keep both", it tries again. '
-    return f"{tried}: {said[:_SAID]}. {again}" if turns[-1].process else f"No resolver: {said[:_SAID]}. "
+    return (f"{tried}: {said[:_SAID]}. ", [_AGAIN]) if turns[-1].process else (f"No resolver: {said[:_SAID]}. ", [])
 
 
-def _to_decide(view: PhaseView, turn: Job, questions: Sequence[str], commit: str) -> str:
+def _to_decide(view: PhaseView, turn: Job, questions: Sequence[str], commit: str) -> tuple[str, list[Answer]]:
     """The lines that a person has to decide about, with the resolver's reasons, and how to take its version."""
+    taking = f"git -C {_folder(view)} read-tree -u --reset {commit[:12]} && relay approve"
     more = f"; and {len(questions) - SHOWN} more" if len(questions) > SHOWN else ""
     return (
         f"{program(turn.assistant)} resolved it, but what it left out or put in is for you to decide: "
-        f"{'; '.join(questions[:SHOWN])}{more}. To take its version as it is: "
-        f"git -C {_folder(view)} read-tree -u --reset {commit[:12]} && relay approve. Else: "
-    )
+        f"{'; '.join(questions[:SHOWN])}{more}. "
+    ), [Answer(taking, "takes its version as it is")]
 
 
 def _folder(view: PhaseView) -> str:

@@ -145,7 +145,7 @@ def _again(
 def _gave_up(view: PhaseView, builder: Step, why: str, code: str = "review_unreadable") -> StepChange:
     """The builder fails at once: no other attempt of its own can mend that it is not reviewed."""
     message = f"its reviewer gave no verdict: {why}"
-    result = JobResult(ok=False, code=code, message=message, remedy=f"relay retry {builder.id}")
+    result = JobResult(ok=False, code=code, message=message, remedy=f"relay retry {builder.id}", does="tries again")
     kept: StepChange = {"attempt": builder.attempt, "feedback": builder.feedback, "retry_at_mono_s": None}
     return {**failed(builder, "review", result, view.config, view.now), **kept, "status": StepStatus.FAILED,
             "ended_at": view.now.wall}  # fmt: skip

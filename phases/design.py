@@ -10,10 +10,11 @@ from lib.design import DESIGN_INVALID, as_json, as_markdown, check, parse_design
 from lib.display import counted
 from lib.effects import Survey, SurveyResult, WriteFiles
 from lib.errors import RelayError
-from lib.failures import report
+from lib.failures import problem_of
 from lib.jobs import AssistantTurn, Job, JobResult, JobSpec, effect
 from lib.model import Design, Problem
 from lib.paths import MERGED_WORKTREE
+from lib.question import HINT, REDESIGN, Answer
 from lib.verification import warning
 from phases._again import again, left_failed
 from phases._base import beside, is_known, red
@@ -21,6 +22,7 @@ from phases._base import beside, is_known, red
 ARCHITECT = "architect"
 DESIGN_FILE = "design.json"
 DESIGN_PAGE = "design.md"
+_BUILD = Answer("relay approve", "builds it")
 
 
 class DesignHandler:
@@ -57,8 +59,7 @@ class DesignHandler:
 
 
 def _failed(result: JobResult, what: str = "") -> Fail:
-    remedy, shown = result.remedy or "relay retry", report(result)
-    return Fail(Problem(code=result.code, message=what + result.message, remedy=remedy, report=shown))
+    return Fail(problem_of(result, what + result.message, HINT), (HINT,))
 
 
 def _designed(view: PhaseView, prepared: Job, turns: list[Job], text: str) -> Outcome:
@@ -74,8 +75,7 @@ def _designed(view: PhaseView, prepared: Job, turns: list[Job], text: str) -> Ou
         what = "; ".join(errors)
         if len(turns) <= view.config.design_repairs:
             return _ask(view, prepared, turns[-1], tuple(errors), f"The design is invalid and goes back: {what}")
-        remedy = 'relay reject "what to do differently"'
-        return Fail(Problem(code=DESIGN_INVALID, message=f"The design is still invalid: {what}", remedy=remedy))
+        return Fail(Problem.of(DESIGN_INVALID, f"The design is still invalid: {what}", REDESIGN), (HINT,))
     files = {DESIGN_FILE: as_json(design), DESIGN_PAGE: as_markdown(design, view.state.requirement)}
     spec = effect(WriteFiles(files=files))
     return _write(view, design, spec, tuple(warnings))
@@ -102,17 +102,14 @@ def _gate(view: PhaseView, design: Design) -> Outcome:
     if view.config.gates.design is Gate.NONE:
         return Advance("design", "design_build", what)
     folder = f".project/runs/{view.state.run}"
-    message = (
-        f"The design has {what}. Read {folder}/{DESIGN_PAGE} (edit {DESIGN_FILE} if you like), "
-        f'then: relay approve, or: relay reject "what to do differently"'
-    )
-    return AskCi("approve_design", message, next_action="design_build", phase="design")
+    message = f"The design has {what}. Read {folder}/{DESIGN_PAGE} (edit {DESIGN_FILE} if you like)"
+    return AskCi("approve_design", message, "design_build", phase="design", answers=(_BUILD, REDESIGN))
 
 
 def _asked_before(view: PhaseView) -> Job | None:
     """The turn whose questions a person has just answered."""
     turns = [job for job in view.ledger.jobs_of(None) if job.spec.name == "design" and job.result and job.result.ok]
-    return turns[-1] if turns and tuple(view.answers[-1:]) == (ANSWER,) else None
+    return turns[-1] if turns and tuple(view.answered[-1:]) == (ANSWER,) else None
 
 
 def _questions(turn: Job | None) -> list[str]:

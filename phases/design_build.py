@@ -9,9 +9,9 @@ from lib.design import DESIGN_INVALID, check, parse_design
 from lib.effects import WriteFiles
 from lib.errors import RelayError
 from lib.model import Component, Problem, Step
+from lib.question import REDESIGN, RETRY, Answer
 
 LAST_PORT = 60_000
-_REJECT = 'relay reject "what to do differently"'
 
 
 class DesignBuildHandler:
@@ -33,8 +33,9 @@ class DesignBuildHandler:
         except RelayError as error:
             errors = [error.message]
         if errors:
-            message = f"{file} can't be built as it is: {'; '.join(errors)}. For another design: {_REJECT}"
-            return Fail(Problem(code=DESIGN_INVALID, message=message, remedy=f"$EDITOR {file} && relay retry"))
+            message = f"{file} can't be built as it is: {'; '.join(errors)}"
+            way = Answer(f"$EDITOR {file} && relay retry", "opens it in your editor")
+            return Fail(Problem.of(DESIGN_INVALID, message, way), (REDESIGN, RETRY))
         builders = tuple(_builder(view, index, part) for index, part in enumerate(design.components))
         return Proceed(added=builders, notes=tuple(warnings))
 

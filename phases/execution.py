@@ -27,6 +27,7 @@ from lib.jobs import AssistantTurn, Command, Job, JobResult, JobSpec, effect
 from lib.lineage import ancestors, tips
 from lib.model import Problem, Reach, Step, StepChange
 from lib.passing import DISK_FULL
+from lib.question import CANCEL, HINT, Answer
 from lib.reports import plain
 from lib.scope import is_refused, sentence
 from lib.steps import AT_WORK, BUILT, BuilderStatus, Stage, StepStatus
@@ -38,6 +39,8 @@ from phases._prompt import builder_prompt
 Status = StepStatus
 #: Those whose last failure is known, and is not mended.
 _MAY_HAVE_FAILED = (*AT_WORK, BuilderStatus.RETRYING, BuilderStatus.FAILED, BuilderStatus.SKIPPED)
+#: How many one answer skips: an action has 2,000 characters.
+_SKIPPED = 30
 
 
 class ExecutionHandler:
@@ -85,7 +88,7 @@ class ExecutionHandler:
             return Wait(min((at for at in [*pauses, *_lifted(view)] if at > view.now.mono_s), default=None))
         broken, done = ledger.within(BuilderStatus.FAILED), ledger.within(*BUILT)
         if broken or not done:
-            return _ask(broken)
+            return _ask(view, broken)
         verified = sum(b.verified for b in done)
         message = f"{len(done)} of {len(view.steps)} builders built, {verified or 'none'} verified"
         return Advance("merge_build", "merge_build", message)
@@ -246,7 +249,8 @@ def _is_set_up(view: PhaseView, builder: Step) -> bool:
 
 def _build(view: PhaseView, builder: Step, _result: JobResult, starting: Sequence[JobSpec]) -> Moved:
     if used := builder_budget(view.config, builder):
-        spent = JobResult(ok=False, code="budget", message=f"it has used {used}", remedy=f"relay retry {builder.id}")
+        spent = JobResult(ok=False, code="budget", message=f"it has used {used}", remedy=f"relay retry {builder.id}",
+                          does="grants it as much again")  # fmt: skip
         return failed(builder, "build", spent, view.config, view.now), None
     choice = _choice(view, builder, starting)
     if choice.assistant is None:
@@ -297,7 +301,8 @@ def _collected(view: PhaseView, builder: Step, result: JobResult, _: Sequence[Jo
     if found.left_out:
         fields["note"] = f"{found.left_out[0]} is Relay's own, and was left out"
     if questions := _asked(view, builder):
-        asks = JobResult(ok=False, code=QUESTION, message=f"it asks: {' '.join(questions)}", remedy=ANSWERING)
+        asks = JobResult(ok=False, code=QUESTION, message=f"it asks: {' '.join(questions)}", remedy=ANSWERING.command,
+                         does=ANSWERING.does)  # fmt: skip
         return {**fields, **failed(builder, "build", asks, view.config, view.now)}, None
     if commit == builder.base_commit and not view.config.allow_no_changes:
         what = f"a file, but for some that git ignores: {found.ignored}" if found.ignored else "a file"
@@ -361,18 +366,16 @@ _AFTER: Mapping[str, Callable[[PhaseView, Step, JobResult, Sequence[JobSpec]], M
 }
 
 
-def _ask(broken: list[Step]) -> AskCi:
+def _ask(view: PhaseView, broken: list[Step]) -> AskCi:
     if not broken:
-        problem = Problem(code="nothing_built", message="Every builder was skipped.", remedy="relay cancel")
-        return AskCi("fix_failure", problem.message, next_action="execution", error=problem)
-    first = broken[0]
-    names = " ".join(builder.id for builder in broken)
+        again = Answer(f"relay retry {next(iter(view.steps))}", "builds it after all")
+        problem = Problem.of("nothing_built", "Every builder was skipped.", again)
+        return AskCi("fix_failure", problem.message, "execution", error=problem, answers=(CANCEL,))
+    names = " ".join(builder.id for builder in broken[:_SKIPPED])
     why = "; ".join(gave_up(builder) for builder in broken[:5])
-    message = (
-        f'{why}. Fix it in {first.worktree} if you like, then: relay retry "a hint", '
-        f"or go on without: relay skip {names}"
-    )
-    return AskCi("fix_failure", message, next_action="execution", error=first.error)
+    message = f"{why}. Fix it in {broken[0].worktree} if you like"
+    answers = (HINT, Answer(f"relay skip {names}", "goes on without"))
+    return AskCi("fix_failure", message, "execution", error=broken[0].error, answers=answers)
 
 
 handler = ExecutionHandler()

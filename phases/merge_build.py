@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from lib.attempts import reading
 from lib.config import Land as LandMode
 from lib.contracts import AskCi, Change, Fail, Finish, Outcome, PhaseView, Proceed, Wait
 from lib.effects import BranchTaken, CheckoutMerged, Clean, Land, Merge, MergeResult, Survey, Vacate
-from lib.failures import report
+from lib.failures import problem_of
 from lib.jobs import Command, Effect, Job, JobResult, JobSpec, effect
 from lib.lineage import tips
 from lib.model import Component, Problem, RunOutcome, Step
 from lib.paths import MERGED_WORKTREE
+from lib.question import CANCEL, RETRY, Answer
 from lib.steps import StepStatus
 from lib.verification import HINT, of_merged, unverified, verdict
 from phases._base import AS_BEFORE, as_before
@@ -45,7 +47,7 @@ class MergeBuildHandler:
         if merge.result is None:
             return Wait()
         if merge.result.code == TAKEN:
-            return _look(view, merge.result)
+            return _look(merge.result)
         if not merge.result.ok:
             return _fix(view, merge.result, "Merging failed")
         merged = MergeResult.of(merge.result)
@@ -78,13 +80,13 @@ def _vacating(view: PhaseView) -> Outcome | None:
     if vacate.result is None:
         return Wait()
     message = f"The architect's worktree can't be made ready for merging: {vacate.result.message}"
-    return Fail(Problem(code=vacate.result.code, message=message, remedy=vacate.result.remedy or "relay retry"))
+    return Fail(problem_of(vacate.result, message))
 
 
 def _landing(view: PhaseView, done: Mapping[str, Job], merged: MergeResult) -> Outcome:
     mode, head, doubt = view.config.land, merged.head, _shadow(done) or _as_before(view, done)
     known, why = _known(view, doubt), reasons(view, merged, doubt)
-    if (mode is LandMode.ASK or why) and ("approve_landing" not in view.answers or is_news(view)):
+    if (mode is LandMode.ASK or why) and ("approve_landing" not in view.answered or is_news(view)):
         return _approval(view, known, [*why, *remarks(view)])
     if mode is LandMode.BRANCH:
         return Finish(RunOutcome.STORED, f"Merged, {known}, not landed: git merge {_branch(view)}")
@@ -134,11 +136,11 @@ def _hint(view: PhaseView) -> str:
 
 def _approval(view: PhaseView, known: str, clauses: list[str]) -> AskCi:
     """The one question before the branch moves, with all that is to be known on it."""
-    landing = view.config.land is not LandMode.BRANCH
-    where = f"land it on {view.state.base.branch}" if landing else f"keep it as {_branch(view)}"
+    keeps = view.config.land is LandMode.BRANCH
+    yes = Answer("relay approve", "keeps it on that branch" if keeps else f"lands it on {view.state.base.branch}")
     read = f", but read first: {'; '.join(clauses)}" if clauses else ""
-    message = f"{_branch(view)} is merged and {known}{read}. To {where}: relay approve (relay diff shows it)"
-    return AskCi("approve_landing", message, next_action="merge_build")
+    answers = (yes, Answer("relay diff", "shows what would land"))
+    return AskCi("approve_landing", f"{_branch(view)} is merged and {known}{read}", "merge_build", answers=answers)
 
 
 def _merging(view: PhaseView) -> Effect:
@@ -159,7 +161,7 @@ def _merge(view: PhaseView) -> Merge:
 def _believed(view: PhaseView) -> tuple[str, ...]:
     """The commits that the user's branch was found at with work of builders, if ci said that this is right."""
     found = [job.result for job in view.ledger.jobs_of(None) if job.result is not None and job.result.code == TAKEN]
-    return tuple(BranchTaken.of(result).tip for result in found) if "check_branch" in view.answers else ()
+    return tuple(BranchTaken.of(result).tip for result in found) if "check_branch" in view.answered else ()
 
 
 def _is_unmerged(step: Step) -> bool:
@@ -207,38 +209,34 @@ def _folder(view: PhaseView) -> str:
 
 def _nothing() -> AskCi:
     """Nothing is landed when nothing is left to land."""
-    message = "Every builder was skipped, so there is nothing to land. Their branches are kept. Then: relay cancel"
-    problem = Problem(code="nothing_built", message=message, remedy="relay cancel", action="merge_build")
-    return AskCi("fix_failure", message, next_action="merge_build", error=problem)
+    message = "Every builder was skipped, so there is nothing to land. Their branches are kept"
+    problem = Problem.of("nothing_built", message, CANCEL, action="merge_build")
+    return AskCi("fix_failure", message, "merge_build", error=problem, answers=(CANCEL,))
 
 
 def _fix(view: PhaseView, result: JobResult, what: str) -> AskCi:
     names = [builder.id for builder in view.steps.values() if builder.has_work]
-    others = f" (or {', '.join(names[:-1])})" if names[1:] else ""
-    message = (
-        f"{what}: {result.message}. Fix it in {_folder(view)} (no commit needed), then: relay retry. "
-        f'Or send it back to a builder: relay retry {names[-1]} "a hint"{others}'
-    )
-    shown = report(result)
-    remedy = result.remedy or (f"relay logs {MERGED_WORKTREE} --failed" if shown else "relay retry")
-    problem = Problem(code=result.code or "failed", message=message, remedy=remedy, action="merge_build", report=shown)
-    return AskCi("fix_failure", message, next_action="merge_build", error=problem)
+    message = f"{what}: {result.message}. Fix it in {_folder(view)} (no commit needed), or have a builder fix it"
+    shown = reading(MERGED_WORKTREE, result) if result.printed else RETRY
+    answers = (Answer(f'relay retry {names[-1]} "a hint"', "has that builder fix it"), RETRY)
+    problem = problem_of(result, message, shown, "merge_build")
+    return AskCi("fix_failure", message, "merge_build", error=problem, answers=answers)
 
 
-def _look(view: PhaseView, result: JobResult) -> AskCi:
+def _look(result: JobResult) -> AskCi:
     """Commits of builders on the user's branch: only its owner knows whether they belong there."""
-    message = (
-        f"{result.message}. To put {view.state.base.branch} back: {result.remedy} (they are kept: relay recover). "
-        f"When it is as you want it, then: relay approve"
+    answers = (
+        Answer("relay approve", "goes on with your branch as it is"),
+        Answer("relay recover", "lists what is kept"),
     )
-    problem = Problem(code=result.code, message=message, remedy=result.remedy, action="merge")
-    return AskCi("check_branch", message, next_action="merge_build", error=problem)
+    problem = problem_of(result, result.message, action="merge")
+    return AskCi("check_branch", result.message, "merge_build", error=problem, answers=answers)
 
 
 def _blocked(view: PhaseView, result: JobResult) -> AskCi:
-    message = f"{_branch(view)} is ready, but {result.message}. Then: relay approve"
-    problem = Problem(code=result.code, message=message, remedy=result.remedy, action="land")
-    return AskCi("clear_the_way", message, next_action="merge_build", error=problem)
+    message = f"{_branch(view)} is ready, but {result.message}"
+    return AskCi("clear_the_way", message, "merge_build", error=problem_of(result, message, action="land"),
+                 answers=(Answer("relay approve", "lands it, once that is done"),))  # fmt: skip
 
 
 handler = MergeBuildHandler()

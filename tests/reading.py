@@ -114,8 +114,8 @@ class Reader:
         if not self.run.state_file.exists():
             return []
         state = self.run.state()
-        remedy = (state["error"] or {}).get("remedy", "")
-        found = [*self._named(state["message"]), *(Printed(part) for part in remedy.split(", or: ") if part)]
+        answers = (Printed(each["command"], each["does"]) for each in state["answers"])
+        found = [*self._named(state["message"]), *answers]
         wrong = [each.text for each in found if for_instance(each.text, self.run.instance) != each.text]
         assert not wrong, f"of another instance: {wrong}"
         return [each for each in found if not each.text.startswith("relay ")]

@@ -27,7 +27,7 @@ def state(**changes: Any) -> State:
         action_owner=Owner.CI,
         action_needed="approve_design",
         next_action="design_build",
-        message="Read the design, then: relay approve",
+        message="Read the design",
         base=Base(branch="main", commit="0" * 40),
         builders=tuple(line(name) for name in BUILDERS),
         progress={"pending": len(BUILDERS)},

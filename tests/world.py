@@ -118,6 +118,10 @@ class World:
     def edit(self, **fields: Any) -> None:
         self.settle(StateEdited(edit=Edit(**fields)))
 
+    def offers(self) -> list[str]:
+        """The commands that ci is offered."""
+        return [answer.command for answer in self.run.state.answers]
+
     def statuses(self) -> dict[str, str]:
         return {name: step.shown.value for name, step in self.run.steps.items()}
 

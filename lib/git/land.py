@@ -60,7 +60,7 @@ def _land(repo: Repo, branch: str, old: str, new: str, journal: Journal) -> Land
     tip = value(repo, ref)
     if tip is None:
         remedy = f"git branch {quote(branch)} {old or new}"
-        return Blocked("branch_gone", f"the branch {branch} is gone", remedy, [])
+        return Blocked("branch_gone", f"the branch {branch} is gone", remedy, "makes the branch again", [])
     places = [place for place in worktrees(repo) if ref in {place.branch, busy(place.git_dir)}]
     for place in places:
         _finish(_of(repo, place))
@@ -81,7 +81,7 @@ def _land(repo: Repo, branch: str, old: str, new: str, journal: Journal) -> Land
     if len(places) > 1:
         folders = " and ".join(str(place.path) for place in places)
         return Blocked("checked_out_twice", f"{branch} is checked out in {folders}",
-                       f"git -C {quote(places[1].path)} switch --detach", [])  # fmt: skip
+                       f"git -C {quote(places[1].path)} switch --detach", "frees the branch there", [])  # fmt: skip
     journal({"branch": branch, "old": behind or tip, "new": new, "worktree": str(places[0].path)})
     if there and behind:
         return _land_behind(there, branch, behind, tip, new)
@@ -91,7 +91,7 @@ def _land(repo: Repo, branch: str, old: str, new: str, journal: Journal) -> Land
 def _out_of_sight(repo: Repo, branch: str) -> Blocked:
     message = f"{branch} is checked out in the main work tree of {repo.common_dir}, and git does not record its folder"
     remedy = f"git --git-dir={quote(repo.common_dir)} update-ref --no-deref HEAD {quote(f'refs/heads/{branch}')}"
-    return Blocked("checked_out_elsewhere", message, remedy, [])
+    return Blocked("checked_out_elsewhere", message, remedy, "frees the branch there", [])
 
 
 def _land_behind(there: Repo, branch: str, behind: str, tip: str, new: str) -> Landed | MovedOn | Blocked:
@@ -113,7 +113,7 @@ def _land_there(there: Repo, branch: str, tip: str, new: str) -> Landed | MovedO
     if what := in_progress(there.git_dir):
         message = f"a {what} is in progress in {there.root}"
         end = "git bisect reset" if what == "bisect" else f"git {what} --continue"
-        return Blocked("in_progress", message, f"cd {quote(there.root)} && {end}", [])
+        return Blocked("in_progress", message, f"cd {quote(there.root)} && {end}", "brings that to its end", [])
     if obstacle := in_the_way(there, tip, new):
         return obstacle
     marker = _marker(there)

@@ -18,11 +18,15 @@ _SHOWN = 8
 
 @dataclass(frozen=True, slots=True)
 class Blocked:
-    """Landing has changed nothing. `remedy` can be typed as it is; `paths` are relative to the work tree."""
+    """Landing has changed nothing. `remedy` can be typed as it is, and `does` says what it does.
+
+    `paths` are relative to the work tree.
+    """
 
     code: str
     message: str
     remedy: str
+    does: str
     paths: list[str]
 
 
@@ -41,7 +45,8 @@ def in_the_way(there: Repo, tip: str, new: str) -> Blocked | None:
     unmerged = {line.partition("\t")[2] for line in git(there, "ls-files", "--unmerged", "-z").fields()}
     if unmerged:
         message = f"{there.root} has unresolved conflicts: {some(unmerged)}"
-        return Blocked("unmerged", message, f"cd {quote(str(there.root))} && git status", sorted(unmerged))
+        remedy = f"cd {quote(str(there.root))} && git status"
+        return Blocked("unmerged", message, remedy, "shows the files in question", sorted(unmerged))
     differing = changed_paths(there, tip, new)
     dirty = set(git(there, "diff", "--no-ext-diff", "--no-textconv", "--name-only", "--no-renames", "-z", tip).fields())
     lost = (path for status, path in differing if status != "D" or os.path.lexists(there.root / path))
@@ -63,7 +68,9 @@ def in_the_way(there: Repo, tip: str, new: str) -> Blocked | None:
     folders = {path for status, path in differing if status == "A" and _is_folder(there.root / path)}
     stashed, moved = (_as_wholes(paths, folders) for paths in (changed | untracked, hidden))
     remedy = _remedy(there.root, stashed, moved, concealed)
-    return Blocked("in_the_way", message, remedy, sorted({*changed, *concealed} | found - tracked))
+    return Blocked(
+        "in_the_way", message, remedy, "sets those files aside", sorted({*changed, *concealed} | found - tracked)
+    )
 
 
 def _tags(there: Repo) -> dict[str, str]:

@@ -41,7 +41,8 @@ def base_taken(work: Work, args: Merge) -> JobResult | None:
         return None
     message = f"{branch} has {found.count} commits of this run's builders, which Relay did not land there"
     data = BranchTaken(tip=found.tip).model_dump(mode="json")
-    return JobResult(ok=False, code="branch_taken", message=message, remedy=found.remedy, data=data)
+    return JobResult(ok=False, code="branch_taken", message=message, remedy=found.remedy,
+                     does="puts the branch back", data=data)  # fmt: skip
 
 
 def _landings(work: Work) -> set[str]:

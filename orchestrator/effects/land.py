@@ -26,7 +26,8 @@ def run(work: Work, args: Land) -> JobResult:
         case MovedOn(tip=tip):
             return JobResult(ok=False, code="moved_on", message=f"{args.branch} is now at {tip[:10]}")
         case blocked:
-            return JobResult(ok=False, code=blocked.code, message=blocked.message, remedy=blocked.remedy)
+            return JobResult(ok=False, code=blocked.code, message=blocked.message, remedy=blocked.remedy,
+                             does=blocked.does)  # fmt: skip
 
 
 def _journal(work: Work) -> Callable[[Mapping[str, Any]], None]:

@@ -33,7 +33,8 @@ def _merge(work: Work, args: Merge) -> JobResult:
         mended = conflict.adopt(repo, work.worktree, ref, f"Fix the merged tree\n\n{trailer(work)}\n")
         if isinstance(mended, merge.Conflict):
             message = "what was changed in the merged worktree conflicts with merges made since; it is kept"
-            return JobResult(ok=False, code="conflict", message=message, remedy="relay recover")
+            return JobResult(ok=False, code="conflict", message=message, remedy="relay recover",
+                             does="lists what was kept")  # fmt: skip
     base_tip = resolve(repo, HEADS + base)
     if base_tip is not None and resolve(repo, ref) is not None:
         absorbed = merge.absorb(repo, ref, base_tip, f"Merge {base}\n\n{trailer(work)}\n")

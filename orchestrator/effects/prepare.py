@@ -55,7 +55,8 @@ def _told_of_missing(work: Work, submodules: list[str]) -> Iterator[str]:
 def _conflict_of_needs(builder: str | None, needed: str, found: merge.Conflict) -> JobResult:
     paths = ", ".join(path.path for path in found.paths[:8])
     message = f"{needed}, which it depends on, conflicts with another one in {paths}"
-    return JobResult(ok=False, code="conflict", message=message, remedy=f"relay skip {builder}")
+    return JobResult(ok=False, code="conflict", message=message, remedy=f"relay skip {builder}",
+                     does="goes on without")  # fmt: skip
 
 
 effect = Runner(Prepare, run)

@@ -22,7 +22,7 @@ from orchestrator.home import make_home
 from orchestrator.lastline import last_line
 
 SCRIPT = ROOT / "status.py"
-QUESTION = waiting("approve_design", "Read design.md, then: relay approve", phase="design", next_action="design_build")
+QUESTION = waiting("approve_design", "Read design.md", phase="design", next_action="design_build")
 #: What status must never load: each of them costs more than all of it.
 HEAVY = {
     "pydantic",

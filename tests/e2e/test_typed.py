@@ -168,10 +168,10 @@ def _went_on(run: Relay, _: Done) -> bool:
 
 PROMISED: Mapping[str, Callable[[Relay, Done], Any]] = {
     "builds it": lambda run, _: run.events("step_added"),
-    "lands it": lambda run, _: run.state()["outcome"] == "landed",
+    "lands it on main": lambda run, _: run.state()["outcome"] == "landed",
+    "lands it, once that is done": lambda run, _: run.events("state_edited"),
     "asks for a new design": lambda run, _: run.events("action_started")[-1]["feedback"],
     "ends the run, keeps the branches": lambda run, _: run.state()["outcome"] == "cancelled",
-    "ends it here; branches are kept": lambda run, _: run.state()["outcome"] == "cancelled",
     "goes on without": lambda run, _: run.events("finished") or "skipped" in str(run.state()["builders"]),
     "tries again": lambda run, _: len(run.events("asked")) > 1 or run.events("action_started")[-1]["feedback"],
     "has that builder fix it": lambda run, _: run.events("state_edited")[-1]["edit"]["action_needed"] == "retry two",
@@ -195,6 +195,8 @@ PROMISED: Mapping[str, Callable[[Relay, Done], Any]] = {
     "sets the file aside, restores the last": lambda run, _: list(run.home.glob("state.json.rejected-*")),
     "watches it live": lambda _, done: done.said.strip(),
     "goes on, once it is done": lambda run, _: run.events("state_edited"),
+    "goes on with your branch as it is": lambda run, _: run.events("state_edited"),
+    "lists what is kept": lambda run, done: run.state()["run"] in done.said,
     "is one way to fix it": lambda *_: True,
 }
 

@@ -74,7 +74,7 @@ def test_words_about_a_red_merged_tree_that_name_no_builder_are_refused_with_wha
 
 @pytest.mark.parametrize("args", [["two", "they clash"], ["-b", "two", "they clash"]])
 def test_a_builder_is_reopened_by_the_failure_of_the_merged_tree(red: Relay, args: list[str]) -> None:
-    assert 'relay retry two "a hint" (or one)' in red.state()["message"]
+    assert 'relay retry two "a hint" (has that builder fix it)' in red.state()["message"]
     red("retry", *args)
     red.over()
     assert run_git(red.root, "show", "main:two.txt") == "fine"

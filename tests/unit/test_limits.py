@@ -122,7 +122,7 @@ def test_one_that_is_logged_out_or_gone_is_not_tried_by_each_builder_and_ci_is_t
     world.settle()
     state = world.run.state
     assert (len(builds(world)), state.action_owner, state.action_needed) == (1, Owner.CI, "fix_failure")
-    assert "claude /login" in state.message
+    assert world.offers() == ["claude /login", "relay retry"]
     world.answers["build"] = ok(text="done")
     world.edit(action_owner=Owner.CODE)
     assert world.run.state.outcome is RunOutcome.LANDED

@@ -11,6 +11,7 @@ import pytest
 from lib import events as said
 from lib.jobs import AssistantTurn, Condition, Delay, Hold, Job, JobResult, ProcessIdentity, Progress
 from lib.model import Base, Component, Edit, Owner, Problem, RunOutcome, Step, Usage
+from lib.question import APPROVE
 from lib.steps import Stage, StepStatus
 from lib.wording import sentence
 
@@ -57,8 +58,8 @@ CASES: list[tuple[said.Event, str | None]] = [
     (said.ActionStarted(action="design"), "designing begins"),
     (said.ActionStarted(action="design", feedback="smaller"), "designing begins, with feedback: smaller"),
     (
-        said.Asked(action="approve_design", message="Read design.md", next_action="design_build"),
-        "you are asked to approve design: Read design.md",
+        said.Asked(action="approve_design", message="Read design.md", answers=(APPROVE,), next_action="design_build"),
+        "you are asked to approve the design: Read design.md. Then: relay approve (goes on)",
     ),
     (
         said.Advanced(phase="execution", action="design_build", message="approved"),

@@ -28,7 +28,7 @@ def test_the_design_waits_for_a_person_and_names_the_action_that_follows() -> No
     state = world.run.state
     assert (state.phase, state.action_owner, state.action_needed) == ("design", Owner.CI, "approve_design")
     assert state.next_action == "design_build"
-    assert "relay approve" in state.message
+    assert world.offers() == ["relay approve", 'relay reject "what to change"']
     assert "design.json" in world.files
 
 
@@ -112,7 +112,7 @@ def test_attempts_are_bounded_and_ci_is_told_which_builder_failed() -> None:
     world.settle()
     assert world.statuses() == {"one": "failed", "two": "pending"}
     assert world.run.state.action_needed == "fix_failure"
-    assert "relay skip one" in world.run.state.message
+    assert "relay skip one" in world.offers()
 
 
 def test_a_hand_back_after_a_failure_gives_another_round_with_the_words() -> None:

@@ -47,7 +47,7 @@ def test_the_architects_questions_are_asked_and_answered_in_its_conversation() -
     state = world.run.state
     assert (state.action_owner, state.action_needed) == (Owner.CI, "answer_questions")
     assert "The architect asks: which currency? which year?" in state.message
-    assert state.message.endswith('? To answer: relay answer "words"')
+    assert world.offers() == ['relay answer "words"', "relay approve"]
     world.edit(action_owner=Owner.CODE, feedback="the euro")
     again = turns(world, "design")[1].spec
     assert (again.session, again.prompt["goes_on"], again.prompt["feedback"]) == ("s", True, "the euro")

@@ -138,7 +138,8 @@ def test_what_only_a_person_can_decide_is_asked_at_once_with_the_lines_and_the_r
     assert len(turns(world)) == 1
     assert world.started[-1].spec.args == ReopenConflict(fresh=True)
     assert LEFT_OUT in state.message
-    assert "read-tree -u --reset c-resolved && relay approve" in state.message
+    taking = world.offers()[-1]
+    assert taking == "git -C .project/worktrees/r1/merged read-tree -u --reset c-resolved && relay approve"
 
 
 def test_many_lines_for_a_person_fit_a_screen() -> None:

@@ -22,7 +22,7 @@ def rows_of(text: str, name: str) -> list[str]:
 
 
 def test_a_screen_says_what_is_wanted_where_it_stands_and_what_to_type() -> None:
-    view = view_of(waiting("approve_design", "Read design.md, then: relay approve", phase="design"))
+    view = view_of(waiting("approve_design", "Read design.md", phase="design"))
     text = page(view, Look())
     assert REQUIREMENT.split()[0] in text
     assert "Design ✓ → Approve ◆ → Build → Merge → Land" in text

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from states import edited, state
 
-from lib.statefile import StateProblem, parse, render
+from lib.statefile import DISCARD, StateProblem, parse, render
 
 GOOD = render(state())
 TEXT = GOOD.decode()
@@ -68,7 +68,8 @@ def line_of(text: str, key: str) -> int:
 def test_what_is_wrong_is_said_in_one_message_with_a_remedy(raw: bytes, code: str, words: str) -> None:
     found = problem(raw)
     assert (found.code, words in found.message) == (code, True), found.message
-    assert found.problem.remedy == "$EDITOR .project/state.json, or: relay resume --discard-edit"
+    assert (found.problem.remedy, *found.problem.others) == ("$EDITOR .project/state.json", DISCARD)
+    assert found.remedy == "$EDITOR .project/state.json, or: relay resume --discard-edit"
     assert len(found.message) < 300
 
 

@@ -13,6 +13,7 @@ from jsonschema import Draft202012Validator
 from states import edited, line, state
 
 from lib.model import EDITABLE, Problem, State
+from lib.question import Answer
 from lib.statefile import MAX_BUILDERS, MAX_STATE_BYTES, parse, render, schema
 from lib.steps import BuilderStatus
 
@@ -50,11 +51,12 @@ def test_no_content_breaks_the_bound_and_rendering_again_changes_nothing(
     builders = [one.model_copy(update={"id": f"{one.id}-{n}", "note": message}) for n in range(copies) for one in lines]
     data = render(
         state(requirement=requirement, message=message, feedback=feedback, error=error, builders=tuple(builders),
-              progress={})
+              answers=(Answer(remedy, message), Answer("relay approve", "goes on")), progress={})
     )  # fmt: skip
     assert len(data) <= MAX_STATE_BYTES
     again = parse(data)
     assert render(again) == data
+    assert again.answers[-1].command == "relay approve"
     assert sum(again.progress.values()) == len(builders)
 
 

@@ -11,6 +11,8 @@ from situations import PID, RUN, SPENT, builder, job, state, view_of, waiting
 from lib.jobs import JobKind
 from lib.model import Problem, Reach, State
 from lib.process import now
+from lib.question import APPROVE, HINT, REDESIGN
+from lib.statefile import DISCARD
 from lib.steps import BuilderStatus
 from orchestrator.view import View, as_data
 
@@ -26,12 +28,15 @@ def stops(view: View) -> dict[str, str]:
 
 
 def test_a_design_that_waits_names_the_commands_and_the_edit_that_answer() -> None:
-    message = "The design has 1 component: a. Read design.md, then: relay approve, or relay reject"
-    view = view_of(waiting("approve_design", message, phase="design", next_action="design_build"))
+    message = "The design has 1 component: a. Read design.md"
+    asked = waiting("approve_design", message, phase="design", next_action="design_build", answers=(APPROVE, REDESIGN))
+    view = view_of(asked)
     assert view.headline == "Waiting for you: approve the design"
-    assert view.message == "The design has 1 component: a. Read design.md"
+    assert view.message == message
     assert texts(view) == ["relay approve", 'relay reject "what to change"', '"action_owner": "code"']
+    assert view.commands[1].what == "asks for a new design"
     assert ".project/state.json" in view.commands[-1].what
+    assert view_of(asked.model_copy(update={"message": "Then: relay cancel"})).commands == view.commands
     assert (stops(view)["design"], stops(view)["design_build"]) == ("done", "now")
 
 
@@ -42,34 +47,23 @@ def test_commands_of_another_instance_name_it_and_its_state_file() -> None:
     assert view.state_file in view.commands[-1].what
 
 
-def test_a_failure_offers_the_log_another_try_and_to_go_on_without() -> None:
+def test_a_failure_is_told_once_with_what_it_offers() -> None:
     error = Problem(code="exit_nonzero", message="b: it broke", remedy="relay logs b --failed")
-    asked = waiting("fix_failure", "b: it broke (3 attempts)", next_action="execution", error=error)
+    asked = waiting("fix_failure", "b: it broke (3 attempts)", next_action="execution", error=error, answers=(HINT,))
     view = view_of(asked, [builder("a", BuilderStatus.BUILT), builder("b", BuilderStatus.FAILED)])
-    assert texts(view) == ["relay logs b --failed", 'relay retry "a hint"', "relay skip b", '"action_owner": "code"']
+    assert texts(view) == ['relay retry "a hint"', '"action_owner": "code"']
     assert view.troubles == ()  # the message tells it
 
 
-def test_a_red_merged_tree_offers_a_builder_that_can_hear_of_it() -> None:
-    error = Problem(code="exit_nonzero", message="it fails", remedy="relay logs merged --failed")
-    asked = waiting("fix_failure", "it fails", phase="merge_build", next_action="merge_build", error=error)
-    view = view_of(asked, [builder("a", BuilderStatus.MERGED), builder("b", BuilderStatus.MERGED)])
-    assert texts(view)[1:3] == ['relay retry b "a hint"', "relay retry"]
-
-
-def test_a_question_of_a_phase_that_is_not_built_in_is_shown_whole() -> None:
-    view = view_of(waiting("review_copy", "Read copy.md, then: relay approve", next_action="publish"))
-    assert (view.headline, view.message) == ("Waiting for you: review copy", "Read copy.md, then: relay approve")
-    assert "relay approve" in texts(view)
-
-
-def test_a_conflict_shows_its_remedy_first() -> None:
-    view = view_of(waiting("resolve_conflict", "a conflicts", next_action="merge_build", error=CONFLICT))
-    assert texts(view)[:2] == [CONFLICT.remedy, "relay approve"]
+@pytest.mark.parametrize(("action", "last"), [("resolve_conflict", "relay approve"), ("fix_failure", "relay retry")])
+def test_a_question_that_version_01_put_offers_its_remedy_and_to_go_on(action: str, last: str) -> None:
+    view = view_of(waiting(action, "a conflicts. Then: …", next_action="merge_build", error=CONFLICT))
+    assert view.message == "a conflicts. Then: …"
+    assert texts(view)[:2] == [CONFLICT.remedy, last]
 
 
 def test_a_problem_comes_before_whatever_the_run_waits_for() -> None:
-    broken = Problem(code="x", message="not JSON", remedy="$EDITOR state.json, or: relay resume --discard-edit")
+    broken = Problem(code="x", message="not JSON", remedy="$EDITOR state.json", others=(DISCARD,))
     view = view_of(waiting("approve_design", "?"), problem=broken)
     assert view.mood == "held"
     assert [trouble.message for trouble in view.troubles] == ["not JSON"]
