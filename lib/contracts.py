@@ -233,6 +233,44 @@ class Exit:
     stopped: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Safety:
+    """What must be known of an assistant for safety. All assistants are protected by what any of them declares.
+
+    `logins` are files and folders in the home directory, `~` standing for it, that hold its logins and sessions: setup
+    and verify commands don't see them. `guarded` are names in its own folders (`Launch.folders`) of what says which
+    programs it starts the next time, perhaps without a sandbox: no assistant may write them. `starters` are such files
+    that are made if they are missing, as what is not there can't be guarded, each with a text that says nothing.
+    `steering` are patterns (`lib.flagged`) of files in a repository that it takes instructions from: a change of one
+    is asked about before it lands. Raises `ValueError` for a login or starter that is not below the home directory.
+    """
+
+    logins: tuple[str, ...] = ()
+    guarded: tuple[str, ...] = ()
+    starters: Mapping[str, str] = field(default_factory=dict)
+    steering: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in (*self.logins, *self.starters):
+            if not name.startswith("~/") or {"", ".", ".."} & set(name.split("/")):
+                raise ValueError(f"{name!r} is no path below the home directory, like ~/.claude")
+
+    @classmethod
+    def together(cls, several: Iterable[Safety]) -> Safety:
+        """All that these declare."""
+        known = list(several)
+        return cls(
+            logins=_each_once(each.logins for each in known),
+            guarded=_each_once(each.guarded for each in known),
+            starters={file: text for each in known for file, text in each.starters.items()},
+            steering=_each_once(each.steering for each in known),
+        )
+
+
+def _each_once(several: Iterable[Iterable[str]]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name for names in several for name in names))
+
+
 @runtime_checkable
 class Assistant(Protocol):
     """A program that does the work of a role. One a file in `lib/assistants/`.
@@ -280,6 +318,7 @@ __all__ = [
     "PhaseHandler",
     "PhaseView",
     "Proceed",
+    "Safety",
     "Turn",
     "Wait",
 ]

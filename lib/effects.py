@@ -192,7 +192,7 @@ class NotedConflict(Data):
 
 
 class Flagged(Data):
-    """A changed file that steers what is run, and the builder that brought the change."""
+    """A changed file that steers what is run, and the builder that changed it, whose component does not name it."""
 
     path: str
     kind: str
@@ -202,14 +202,16 @@ class Flagged(Data):
 class Merge(EffectArgs, effect="merge"):
     """The tips are merged on the run's branch, after `base_branch` if that has moved on from `base`.
 
-    `landed` says that some of it is on that branch already; `believed` are commits that a person knows to be there.
-    `resolved` is a judged resolution of the conflict that was found before.
+    `owned` are patterns of the files that the design gave each builder. `landed` says that some of it is on that branch
+    already; `believed` are commits that a person knows to be there. `resolved` is a judged resolution of the conflict
+    that was found before.
     """
 
     branch: str
     base_branch: str
     base: str
     tips: tuple[Tip, ...]
+    owned: Mapping[str, tuple[str, ...]] = {}
     landed: bool = False
     believed: tuple[str, ...] = ()
     resolved: str | None = None

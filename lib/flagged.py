@@ -13,6 +13,8 @@ from typing import Final
 
 from lib.globs import overlap
 
+#: In `_KINDS` those of tools that Relay has no adapter for; an adapter declares its own.
+_INSTRUCTIONS: Final = "instructions to assistants"
 #: What each kind is called, and the patterns of it: a folder, whose files they are, ends in a slash; a path with a
 #: slash within counts from the root, all else in any folder.
 _KINDS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -25,12 +27,7 @@ _KINDS: Final[Mapping[str, tuple[str, ...]]] = {
         *(".github/workflows/", ".github/actions/", ".gitlab-ci.y*ml", ".circleci/", ".travis.yml", ".woodpecker/"),
         *("Jenkinsfile", "azure-pipelines.yml", "bitbucket-pipelines.yml", ".drone.yml", ".buildkite/", ".ci/"),
     ),
-    "instructions to assistants": (
-        *("CLAUDE.md", "CLAUDE.local.md", "AGENTS.md", "AGENTS.override.md", "GEMINI.md", "QWEN.md", ".mcp.json"),
-        *(".claude/", ".codex/", ".gemini/", ".qwen/", ".cursor/", ".opencode/", ".copilot/", ".windsurf/"),
-        *(".cursorrules", ".windsurfrules", ".clinerules*", ".aider*", "opencode.json*", ".agents/"),
-        *(".github/copilot-instructions.md", ".github/instructions/", ".github/prompts/", ".github/agents/"),
-    ),
+    _INSTRUCTIONS: (".cursor/", ".cursorrules", ".windsurf/", ".windsurfrules", ".clinerules*"),
     "what an editor runs": (".vscode/tasks.json", ".vscode/settings.json", ".vscode/launch.json", ".devcontainer/"),
     "what Relay does": (".worktreeinclude",),
 }
@@ -41,18 +38,24 @@ ATTRIBUTES: Final = ".gitattributes"
 _RUNS: Final = re.compile(r"^[^#\n]*\s(filter|diff|merge)=", re.MULTILINE)
 
 
-def kind_of(path: str) -> str | None:
-    """The kind of thing that a file of that path, or a pattern of paths, steers; None for ordinary ones."""
+def kind_of(path: str, steering: Sequence[str]) -> str | None:
+    """The kind of thing that a file of that path, or a pattern of paths, steers; None for ordinary ones.
+
+    `steering` are patterns of files that assistants declare to take instructions from.
+    """
     parts = path.casefold().strip("/").split("/")
     if parts[-1] in _EXAMPLES:
         return None
-    return next((kind for kind, patterns in _KINDS.items() if any(_fits(parts, each) for each in patterns)), None)
+    kinds = {**_KINDS, _INSTRUCTIONS: (*_KINDS[_INSTRUCTIONS], *steering)}
+    return next((kind for kind, patterns in kinds.items() if any(_fits(parts, each) for each in patterns)), None)
 
 
-def flagged(paths: Iterable[str], owned: Sequence[str]) -> dict[str, str]:
-    """Those of `paths` that steer something, and what; not those that `owned`, a component's files, name as such."""
-    named = [pattern for pattern in owned if kind_of(f"{pattern}x" if pattern.endswith("/") else pattern)]
-    found = {path: kind_of(path) for path in paths}
+def flagged(paths: Iterable[str], owned: Sequence[str], steering: Sequence[str]) -> dict[str, str]:
+    """Those of `paths` that steer something, and what, by the rules of `kind_of`; not those that `owned`, a
+    component's files, name as such.
+    """
+    named = [pattern for pattern in owned if kind_of(f"{pattern}x" if pattern.endswith("/") else pattern, steering)]
+    found = {path: kind_of(path, steering) for path in paths}
     return {path: kind for path, kind in found.items() if kind and not any(overlap(pattern, path) for pattern in named)}
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from lib.assistants import safety
 from lib.config import Config, Sandbox
 from lib.contracts import Launch
 from lib.errors import RelayError
@@ -89,10 +90,10 @@ class Site:
         return self.scratch / "stdin"
 
     def command(self, start: Launch) -> Sequence[str]:
-        """The command that is started: the program itself, or what contains it."""
+        """The command that is started: the program itself, or what contains it. Raises what `safety` raises."""
         if not self.contained:
             return start.argv
-        work, config = self.work, self.work.config
+        work, config, known = self.work, self.work.config, safety()
         places = Places(
             project=work.project,
             worktree=work.worktree,
@@ -101,8 +102,10 @@ class Site:
             home=Path.home(),
             files=work.files,
             reviews=work.job.role in READERS or work.job.spec.worktree is None,
-            is_assistant=work.job.turn is not None,
+            hidden=() if work.job.turn is not None else known.logins,
             own=start.folders,
+            guarded=known.guarded,
+            starters=known.starters,
             granted=config.sandbox_write,
             programs=programs_on(os.environ.get("PATH", "")),
         )

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from lib.contracts import PhaseView
 from lib.effects import MergeResult
-from lib.flagged import flagged
 from lib.scope import asks, sentence
 from lib.verification import warning
 from phases._resolve import SHOWN, by_own_account
@@ -20,7 +19,7 @@ def reasons(view: PhaseView, merged: MergeResult, doubt: str) -> list[str]:
     """
     return [
         *([doubt] if doubt else []),
-        *_bounded(_steering(view, merged)),
+        *_bounded([f"{each.builder} changes {each.path} ({each.kind})" for each in merged.flagged]),
         *_bounded(_outside(view, pressing=True)),
         *_bounded(by_own_account(view)),
     ]
@@ -37,15 +36,6 @@ def remarks(view: PhaseView) -> list[str]:
 def _unverified(view: PhaseView) -> list[str]:
     said = warning(view.config, [builder.component for builder in view.steps.values() if builder.has_work])
     return [said] if said else []
-
-
-def _steering(view: PhaseView, merged: MergeResult) -> list[str]:
-    """Files that steer what is run, where their component does not name them in the design."""
-    return [
-        f"{each.builder} changes {each.path} ({each.kind})"
-        for each in merged.flagged
-        if flagged([each.path], view.steps[each.builder].component.files)
-    ]
 
 
 def _outside(view: PhaseView, *, pressing: bool) -> list[str]:

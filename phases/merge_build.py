@@ -148,11 +148,13 @@ def _merging(view: PhaseView) -> Effect:
 
 
 def _merge(view: PhaseView) -> Merge:
+    working = [builder for builder in view.steps.values() if builder.has_work]
     return Merge(
         branch=_branch(view),
         base_branch=view.state.base.branch,
         base=view.state.base.commit,
-        tips=tips(builder for builder in view.steps.values() if builder.has_work),
+        tips=tips(working),
+        owned={builder.id: builder.component.files for builder in working},
         landed=any(builder.landed for builder in view.steps.values()),
         believed=_believed(view),
     )

@@ -15,6 +15,7 @@ from typing import Any
 from conftest import run_git
 from eventually import WAIT_S
 
+from lib.assistants import safety
 from lib.paths import Project, find_project
 from lib.process import environment
 from lib.sandbox import Places, drop_scratch, make_scratch, policy_of, programs_on, wrap
@@ -60,7 +61,8 @@ class World:
 
     def places(self, **changes: Any) -> Places:
         fields = {"project": self.project, "worktree": self.mine, "scratch": self.scratch, "keep": self.keep,
-                  "home": Path.home(), "programs": programs_on(os.environ["PATH"])}  # fmt: skip
+                  "home": Path.home(), "programs": programs_on(os.environ["PATH"]),
+                  "guarded": safety().guarded, "starters": safety().starters}  # fmt: skip
         return Places(**{**fields, **changes})
 
     def variables(self) -> dict[str, str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from lib.assistants._outcome import Tally as Tally
@@ -16,7 +17,7 @@ from lib.assistants._outcome import ended_by_force as ended_by_force
 from lib.assistants._outcome import last_line as last_line
 from lib.assistants._stream import LineReader as LineReader
 from lib.assistants._stream import side_lines as side_lines
-from lib.contracts import Assistant
+from lib.contracts import Assistant, Safety
 from lib.discover import Source, load, sources
 from lib.errors import RelayError, UsageError
 
@@ -76,6 +77,14 @@ class Probing(Protocol):
 
 
 @runtime_checkable
+class Declaring(Protocol):
+    """An assistant that declares what must be known of it for safety; of any other nothing is."""
+
+    @property
+    def safety(self) -> Safety: ...
+
+
+@runtime_checkable
 class Counting(Protocol):
     """An assistant of which is known what it tells of a turn's usage."""
 
@@ -98,6 +107,15 @@ def names() -> list[str]:
 def assistants() -> dict[str, Assistant]:
     """All assistants by name. Raises `RelayError` (`plugin_broken`)."""
     return {name: load(source, Assistant, ATTRIBUTE) for name, source in _all().items()}
+
+
+@cache
+def safety() -> Safety:
+    """The declarations of all assistants together, whichever a run works with. Imports all of them, once a process.
+
+    Raises `RelayError` (`plugin_broken`, `plugin_duplicate`): what can't be imported would go unprotected.
+    """
+    return Safety.together(each.safety for each in assistants().values() if isinstance(each, Declaring))
 
 
 def resolve(spec: str, settings: Settings) -> Assistant:

@@ -15,7 +15,7 @@ from typing import Any
 from lib.assistants._outcome import NUMBER, check_settings
 from lib.assistants._reading import Parser
 from lib.assistants._verdict import streamed_verdict
-from lib.contracts import AssistantEvent, Exit, Launch, Turn
+from lib.contracts import AssistantEvent, Exit, Launch, Safety, Turn
 from lib.jobs import JobResult
 
 #: What every program takes: a model, further arguments, and what its tokens cost if it does not tell.
@@ -66,12 +66,13 @@ class Program:
     """An assistant program. `arguments` makes its command line, without the name, of a turn and its session's id.
 
     `login` is what to type when it is not logged in; `credentials` are variables and files (`~/…`) one of which is
-    there when it is. `tested` are the first and last version that were tried. `env` is what makes it quiet and lets it
-    run unasked, `env_as_root` what it needs beside as root. `folders` are those that it keeps, and `homes` too, each
-    under the variable that moves it; `variables` what it needs of the environment, and `variables_if` what beside if
-    another variable is set. `names_session` says that its caller chooses the id. `remedies` are commands by failure
-    code, `exits` failure codes by exit status, for one that tells no more; `joint` goes between the pieces of a
-    message. `tells_cost` says that it tells what a turn cost; `prices` are dollars for a million tokens in and out.
+    there when it is. `safety` is what must be known of it to protect them. `tested` are the first and last version that
+    were tried. `env` is what makes it quiet and lets it run unasked, `env_as_root` what it needs beside as root.
+    `folders` are those that it keeps, and `homes` too, each under the variable that moves it; `variables` what it needs
+    of the environment, and `variables_if` what beside if another variable is set. `names_session` says that its caller
+    chooses the id. `remedies` are commands by failure code, `exits` failure codes by exit status, for one that tells no
+    more; `joint` goes between the pieces of a message. `tells_cost` says that it tells what a turn cost; `prices` are
+    dollars for a million tokens in and out.
     """
 
     name: str
@@ -81,6 +82,7 @@ class Program:
     arguments: Callable[[Turn, str], Sequence[str]]
     parser: Parser
     credentials: tuple[str, ...]
+    safety: Safety
     env: Mapping[str, str] = field(default_factory=dict)
     env_as_root: Mapping[str, str] = field(default_factory=dict)
     homes: Mapping[str, str] = field(default_factory=dict)

@@ -15,7 +15,7 @@ from typing import Any
 from lib.assistants import _kinds
 from lib.assistants._program import PROVIDERS, Program, further, model_of
 from lib.assistants._reading import count, mapping, money, parse_object
-from lib.contracts import SIDE_OUTPUT, AssistantEvent, Turn
+from lib.contracts import SIDE_OUTPUT, AssistantEvent, Safety, Turn
 from lib.model import Usage
 
 #: Used for its history where others have a session's id.
@@ -111,6 +111,7 @@ assistant = Program(
     parser=parse,
     credentials=("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "OPENROUTER_API_KEY", "GEMINI_API_KEY", "DEEPSEEK_API_KEY",
                  "~/.aider.conf.yml"),
+    safety=Safety(logins=("~/.aider", "~/.aider.conf.yml"), steering=(".aider*",)),
     # Wide enough that no error is broken into lines.
     env={
         "COLUMNS": "10000",

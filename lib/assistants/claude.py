@@ -12,7 +12,7 @@ from lib.assistants import _kinds, _limits
 from lib.assistants._outcome import NUMBER, last_line
 from lib.assistants._program import Program, further, model_of, resumed_or_named
 from lib.assistants._reading import about, by_type, mapping, money, usage, words
-from lib.contracts import AssistantEvent, Turn
+from lib.contracts import AssistantEvent, Safety, Turn
 from lib.model import Usage
 
 #: Its own retries of a request; waiting longer is Relay's business, in one place.
@@ -130,6 +130,13 @@ assistant = Program(
     parser=by_type({**READERS, "rate_limit_event": _read_limit}),
     credentials=("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN", "CLAUDE_CODE_USE_BEDROCK",
                  "CLAUDE_CODE_USE_VERTEX", "~/.claude/.credentials.json"),
+    safety=Safety(
+        logins=("~/.claude", "~/.claude.json"),
+        guarded=("settings.json", "settings.local.json", "hooks", "commands", "agents", "plugins", "skills", "rules",
+                 "local", "CLAUDE.md"),
+        starters={"~/.claude/settings.json": "{}\n"},
+        steering=("CLAUDE.md", "CLAUDE.local.md", ".mcp.json", ".claude/"),
+    ),
     env={
         "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
         "DISABLE_AUTOUPDATER": "1",

@@ -13,7 +13,7 @@ from lib.assistants import _kinds, _limits
 from lib.assistants._outcome import last_line
 from lib.assistants._program import Program, further, model_of
 from lib.assistants._reading import about, by_type, mapping, usage, words
-from lib.contracts import AssistantEvent, Turn
+from lib.contracts import AssistantEvent, Safety, Turn
 
 _QUIET = ("--disable", "plugins", "--disable", "apps", "-c", "analytics.enabled=false",
           "-c", "check_for_update_on_startup=false")  # fmt: skip
@@ -105,6 +105,12 @@ assistant = Program(
         }
     ),
     credentials=("OPENAI_API_KEY", "CODEX_API_KEY", "CODEX_ACCESS_TOKEN", "~/.codex/auth.json"),
+    safety=Safety(
+        logins=("~/.codex",),
+        guarded=("config.toml", "hooks.json", "plugins", "skills", "rules", "prompts", ".env", "AGENTS.md"),
+        starters={"~/.codex/config.toml": ""},
+        steering=("AGENTS.md", "AGENTS.override.md", ".codex/", ".agents/"),
+    ),
     homes={"CODEX_HOME": "~/.codex"},
     variables=("OPENAI_*", "CODEX_*", "AZURE_OPENAI_*"),
 )

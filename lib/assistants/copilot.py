@@ -14,7 +14,7 @@ from lib.assistants import _kinds, _limits
 from lib.assistants._outcome import last_line
 from lib.assistants._program import PROVIDERS, Program, further, model_of, resumed_or_named
 from lib.assistants._reading import about, by_type, mapping, parse_object, usage, words
-from lib.contracts import SIDE_OUTPUT, AssistantEvent, Turn
+from lib.contracts import SIDE_OUTPUT, AssistantEvent, Safety, Turn
 from lib.model import Usage
 
 
@@ -103,6 +103,15 @@ assistant = Program(
         "GITHUB_TOKEN",
         "COPILOT_PROVIDER_API_KEY",
         "~/.copilot/config.json",
+    ),
+    safety=Safety(
+        logins=("~/.copilot", "~/.config/github-copilot"),
+        guarded=("mcp-config.json", "mcp.json", "hooks", "agents", "skills", "plugins"),
+        starters={"~/.copilot/mcp-config.json": '{"mcpServers": {}}\n'},
+        steering=(
+            *("AGENTS.md", ".copilot/", ".github/copilot-instructions.md", ".github/instructions/"),
+            *(".github/prompts/", ".github/agents/"),
+        ),
     ),
     env={"COPILOT_AUTO_UPDATE": "false"},
     homes={"COPILOT_HOME": "~/.copilot"},

@@ -12,7 +12,7 @@ from lib.assistants import _kinds, _limits
 from lib.assistants._outcome import last_line
 from lib.assistants._program import Program, further, model_of, resumed_or_named
 from lib.assistants._reading import about, by_type, mapping, usage, words
-from lib.contracts import AssistantEvent, Turn
+from lib.contracts import AssistantEvent, Safety, Turn
 from lib.templates import shipped
 
 
@@ -67,6 +67,12 @@ assistant = Program(
         }
     ),
     credentials=("GEMINI_API_KEY", "GOOGLE_API_KEY", "GOOGLE_GENAI_USE_VERTEXAI", "~/.gemini/oauth_creds.json"),
+    safety=Safety(
+        logins=("~/.gemini",),
+        guarded=("settings.json", "hooks", "commands", "agents", "skills", "extensions", ".env", "GEMINI.md"),
+        starters={"~/.gemini/settings.json": "{}\n", "~/.gemini/.env": ""},
+        steering=("GEMINI.md", ".gemini/"),
+    ),
     env={
         "GEMINI_CLI_TRUST_WORKSPACE": "true",
         "GEMINI_CLI_NO_RELAUNCH": "true",

@@ -13,7 +13,7 @@ from lib.assistants import _kinds, _limits
 from lib.assistants._outcome import last_line
 from lib.assistants._program import PROVIDERS, Program, further, model_of
 from lib.assistants._reading import about, by_type, count, mapping, money, words
-from lib.contracts import AssistantEvent, Turn
+from lib.contracts import AssistantEvent, Safety, Turn
 from lib.model import Usage
 
 #: Names of its errors that tell more than their words.
@@ -114,6 +114,15 @@ assistant = Program(
     credentials=(
         *("OPENCODE_CONFIG_CONTENT", "OPENCODE_API_KEY", "OPENAI_API_KEY", "ANTHROPIC_API_KEY", "OPENROUTER_API_KEY"),
         *("GEMINI_API_KEY", "~/.local/share/opencode/auth.json"),
+    ),
+    safety=Safety(
+        logins=("~/.local/share/opencode",),
+        guarded=(
+            *("opencode.json", "opencode.jsonc", "command", "commands", "agent", "agents", "plugin", "plugins"),
+            *("skills", "tool", "tools", "bin", "AGENTS.md"),
+        ),
+        starters={"~/.config/opencode/opencode.json": "{}\n"},
+        steering=("AGENTS.md", "opencode.json*", ".opencode/"),
     ),
     env={
         "OPENCODE_DISABLE_AUTOUPDATE": "1",

@@ -14,7 +14,7 @@ from lib.assistants import _kinds, _limits
 from lib.assistants._program import Program, further, model_of, resumed_or_named
 from lib.assistants._reading import by_type, mapping
 from lib.assistants.claude import READERS, read_system
-from lib.contracts import AssistantEvent, Turn
+from lib.contracts import AssistantEvent, Safety, Turn
 
 #: Ends by a limit of its own, by the subtype of its final event.
 _TURNS = {"error_max_turns": "budget", "error_max_wall_time": "timeout"}
@@ -54,6 +54,12 @@ assistant = Program(
     arguments=arguments,
     parser=by_type({**READERS, "system": _read_system, "result": _read_result}),
     credentials=("OPENAI_API_KEY", "DASHSCOPE_API_KEY", "~/.qwen/oauth_creds.json"),
+    safety=Safety(
+        logins=("~/.qwen",),
+        guarded=("settings.json", "hooks", "commands", "agents", "skills", "extensions", ".env", "QWEN.md"),
+        starters={"~/.qwen/settings.json": "{}\n", "~/.qwen/.env": ""},
+        steering=("QWEN.md", ".qwen/"),
+    ),
     env={"QWEN_CODE_SUPPRESS_YOLO_WARNING": "1"},
     folders=("~/.qwen",),
     variables=("OPENAI_*", "QWEN_*", "DASHSCOPE_*", "BAILIAN_*"),

@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, auto
 from pathlib import Path
 from typing import Final
@@ -54,7 +54,9 @@ class Places:
     """Paths of a job. It may write `worktree` unless `reviews`, `scratch`, `keep`, `files`, and of its user's files
     those that `own` (its program's) and `granted` (the configuration's) name, `~` standing for `home`.
 
-    `is_assistant`: then it sees the logins of assistants. `programs` are folders that must be seen wherever they lie.
+    Of its user's files it doesn't see those that `hidden` names beside `SECRETS`. In the folders of `own` it may only
+    read what `guarded` names. What is not there can't be guarded, so `starters` are made there if they are missing,
+    each with its text. `programs` are folders that must be seen wherever they lie.
     """
 
     project: Project
@@ -64,8 +66,10 @@ class Places:
     home: Path
     files: Path | None = None
     reviews: bool = False
-    is_assistant: bool = True
+    hidden: tuple[str, ...] = ()
     own: tuple[str, ...] = ()
+    guarded: tuple[str, ...] = ()
+    starters: Mapping[str, str] = field(default_factory=dict)
     granted: tuple[str, ...] = ()
     programs: tuple[Path, ...] = ()
 
@@ -87,34 +91,10 @@ SECRETS: Final = (
     *(".mozilla", ".thunderbird", ".config/google-chrome", ".config/chromium", ".config/BraveSoftware"),
     *(".bash_history", ".zsh_history", ".python_history", ".node_repl_history", ".psql_history", ".mysql_history"),
 )
-#: Logins of assistants, which a verify or setup command does not need.
-LOGINS: Final = (
-    *(".claude", ".claude.json", ".codex", ".gemini", ".qwen", ".copilot", ".config/github-copilot"),
-    *(".local/share/opencode", ".aider", ".aider.conf.yml"),
-)
-#: In an assistant's own folder: what says which programs it starts, the next time without a sandbox.
-GUARDED: Final = (
-    *("settings.json", "settings.local.json", "config.toml", "opencode.json", "opencode.jsonc", "mcp.json"),
-    *("mcp-config.json", "hooks.json", "hooks", "commands", "command", "agents", "agent", "plugins", "plugin"),
-    *("skills", "extensions", "rules", "prompts", "tool", "tools", "bin", "local", ".env"),
-    *("CLAUDE.md", "AGENTS.md", "GEMINI.md", "QWEN.md"),
-)
-#: Those that are made if they are missing, as what is not there can't be guarded: in the home directory, each with the
-#: text that says nothing.
-STARTERS: Final = {
-    ".claude/settings.json": "{}\n",
-    ".codex/config.toml": "",
-    ".gemini/settings.json": "{}\n",
-    ".gemini/.env": "",
-    ".qwen/settings.json": "{}\n",
-    ".qwen/.env": "",
-    ".copilot/mcp-config.json": '{"mcpServers": {}}\n',
-    ".config/opencode/opencode.json": "{}\n",
-}
 
 
 def policy_of(places: Places, *, memory_max: int | None = None, tasks_max: int | None = None) -> Policy:
-    """The policy of a job. Looks at which files there are, and makes what is missing of `own` and of `STARTERS`.
+    """The policy of a job. Looks at which files there are, and makes what is missing of `own` and of its `starters`.
 
     Raises what `granted_paths` raises.
     """
@@ -124,8 +104,8 @@ def policy_of(places: Places, *, memory_max: int | None = None, tasks_max: int |
     for path in _real(_expanded(places.own, home), make=True):
         # A file beside such folders (~/.claude.json) says what is started, too, and programs do without writing it.
         access[path] = Access.WRITE if path.is_dir() else Access.READ
-        _guard(path, home)
-        access |= dict.fromkeys(_real(path / name for name in GUARDED), Access.READ)
+        _guard(path, places)
+        access |= dict.fromkeys(_real(path / name for name in places.guarded), Access.READ)
     access |= dict.fromkeys(granted_paths(project, places.granted, home), Access.WRITE)
     root = project.root.resolve()
     if _within(root, (path for path, kind in access.items() if kind is Access.WRITE)):
@@ -145,9 +125,8 @@ def policy_of(places: Places, *, memory_max: int | None = None, tasks_max: int |
     return Policy(worktree, scratch, access, memory_max, tasks_max, is_root=os.geteuid() == 0)
 
 
-def _guard(own: Path, home: Path) -> None:
-    for name, text in STARTERS.items():
-        file = home / name
+def _guard(own: Path, places: Places) -> None:
+    for file, text in zip(_expanded(places.starters, places.home), places.starters.values(), strict=True):
         if file.parent.resolve() == own and not os.path.lexists(file):
             with suppress(FileExistsError), file.open("x") as stream:  # another job may be faster
                 stream.write(text)
@@ -184,7 +163,7 @@ def _hidden(places: Places, seen: Iterable[Path]) -> Iterator[tuple[Path, Access
     for path in (*seen, *_real(_NEEDED_OF_RUN), *_resolver()):
         if path not in covers and _within(path, covers):
             yield path, Access.READ
-    for path in _real(places.home / name for name in SECRETS + (() if places.is_assistant else LOGINS)):
+    for path in _real((*(places.home / name for name in SECRETS), *_expanded(places.hidden, places.home))):
         yield path, Access.EMPTY if path.is_dir() else Access.NOTHING
 
 

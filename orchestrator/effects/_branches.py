@@ -6,8 +6,9 @@ import json
 from contextlib import suppress
 from typing import Final
 
+from lib.assistants import safety
 from lib.effects import BranchTaken, Flagged, Merge
-from lib.flagged import ATTRIBUTES, kind_of, runs_programs
+from lib.flagged import ATTRIBUTES, flagged, runs_programs
 from lib.git import strays
 from lib.git.inspect import changed_paths
 from lib.git.run import Repo, git
@@ -55,15 +56,19 @@ def _landings(work: Work) -> set[str]:
 
 
 def steering(repo: Repo, args: Merge, base: str, head: str) -> tuple[Flagged, ...]:
-    """The files that steer what is run and that `head` changes of `base`, and that a builder changed."""
-    found = {path: kind_of(path) for _, path in changed_paths(repo, base, head)}
-    wanted = {path: kind for path, kind in found.items() if kind and _counts(repo, head, path)}
-    flagged: list[Flagged] = []
+    """The files that steer what is run and that `head` changes of `base`, and that a builder changed whose component
+    does not name them.
+    """
+    known = safety().steering
+    steers = flagged((path for _, path in changed_paths(repo, base, head)), (), known)
+    wanted = {path for path in steers if _counts(repo, head, path)}
+    found: list[Flagged] = []
     for tip in args.tips if wanted else ():
-        for _, path in changed_paths(repo, args.base, tip.tip):
-            if kind := wanted.pop(path, None):
-                flagged.append(Flagged(path=path, kind=kind, builder=tip.id))
-    return tuple(flagged[:NOTED])
+        its = [path for _, path in changed_paths(repo, args.base, tip.tip) if path in wanted]
+        wanted.difference_update(its)
+        unnamed = flagged(its, args.owned.get(tip.id, ()), known)
+        found += [Flagged(path=path, kind=kind, builder=tip.id) for path, kind in unnamed.items()]
+    return tuple(found[:NOTED])
 
 
 def _counts(repo: Repo, head: str, path: str) -> bool:

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 import pytest
 from containing import World
 
+from lib.assistants import safety
 from lib.errors import UsageError
 from lib.sandbox import Policy, drop_scratch, granted_paths, make_scratch, policy_of, probe, scratch_of, wrap
-from lib.sandbox.policy import STARTERS
 from lib.sandbox.scratch import RECORD
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def test_a_command_does_not_see_the_logins_that_an_assistant_needs(world: World)
     login.parent.mkdir()
     login.write_text("token\n")
     assert world.run("cat ~/.codex/auth.json").stdout == "token\n"
-    assert world.run("cat ~/.codex/auth.json", is_assistant=False).returncode != 0
+    assert world.run("cat ~/.codex/auth.json", hidden=safety().logins).returncode != 0
 
 
 def test_an_assistant_may_write_its_own_folders_but_not_what_it_starts(world: World) -> None:
@@ -95,7 +95,7 @@ def test_an_assistant_may_write_its_own_folders_but_not_what_it_starts(world: Wo
         "echo '{\"hooks\": {}}' >~/.claude/settings.json || mv /tmp/x ~/.claude/settings.json || echo x >~/.claude.json"
     )
     assert world.run(evil, own=own).returncode != 0
-    assert settings.read_text() == STARTERS[".claude/settings.json"]
+    assert settings.read_text() == safety().starters["~/.claude/settings.json"]
 
 
 def test_settings_that_are_there_stay_as_they_are(world: World) -> None:

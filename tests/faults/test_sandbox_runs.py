@@ -84,6 +84,15 @@ def test_a_verify_command_is_contained_as_its_builder_is(relay: Relay, tmp_path:
     assert not marker.exists()
 
 
+def test_only_assistants_see_logins(relay: Relay) -> None:
+    login = Path.home() / ".codex" / "auth.json"
+    login.parent.mkdir()
+    login.write_text("token\n")
+    begin(relay, [{"run": "cat ~/.codex/auth.json >bad.txt"}], verify="test ! -e ~/.codex/auth.json")
+    relay.over()
+    assert (relay.root / "bad.txt").read_text() == "token\n"
+
+
 def test_only_asked_for_variables_reach_builders_and_commands(relay: Relay) -> None:
     begin(
         relay,

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from lib.assistants import safety
 from lib.flagged import flagged, kind_of, runs_programs
+
+DECLARED = safety().steering
 
 STEERING = [
     ".env", "web/.env.local", ".husky/pre-commit", ".githooks/post-merge", ".pre-commit-config.yaml", ".gitattributes",
@@ -21,23 +24,23 @@ ORDINARY = [
 
 @pytest.mark.parametrize("path", STEERING)
 def test_what_steers_is_flagged(path: str) -> None:
-    assert list(flagged([path, "src/app.py"], ["src/**"])) == [path]
+    assert list(flagged([path, "src/app.py"], ["src/**"], DECLARED)) == [path]
 
 
 @pytest.mark.parametrize("path", ORDINARY)
 def test_what_does_not_is_left_alone(path: str) -> None:
-    assert kind_of(path) is None
+    assert kind_of(path, DECLARED) is None
 
 
 @pytest.mark.parametrize("pattern", ["**", "*", ".*", "."])
 def test_owning_everything_approves_nothing_in_particular(pattern: str) -> None:
-    assert flagged([".claude/settings.json"], [pattern])
+    assert flagged([".claude/settings.json"], [pattern], DECLARED)
 
 
 @pytest.mark.parametrize("pattern", [".claude/settings.json", ".claude/*.json", ".claude/**", ".claude/"])
 def test_what_a_component_names_was_approved_with_the_design(pattern: str) -> None:
-    assert flagged([".claude/settings.json"], [pattern]) == {}
-    assert flagged([".github/workflows/ci.yml"], [pattern])
+    assert flagged([".claude/settings.json"], [pattern], DECLARED) == {}
+    assert flagged([".github/workflows/ci.yml"], [pattern], DECLARED)
 
 
 @pytest.mark.parametrize(
@@ -47,3 +50,8 @@ def test_what_a_component_names_was_approved_with_the_design(pattern: str) -> No
 )  # fmt: skip
 def test_attributes_count_where_they_make_git_run_something(text: str, runs: bool) -> None:
     assert runs_programs(text) is runs
+
+
+def test_what_no_assistant_declares_is_flagged_if_it_is_of_a_tool_without_an_adapter() -> None:
+    assert kind_of("CLAUDE.md", ()) is None
+    assert kind_of(".cursor/rules/x.mdc", ()) == "instructions to assistants"
