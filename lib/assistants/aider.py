@@ -111,7 +111,12 @@ assistant = Program(
     parser=parse,
     credentials=("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "OPENROUTER_API_KEY", "GEMINI_API_KEY", "DEEPSEEK_API_KEY",
                  "~/.aider.conf.yml"),
-    safety=Safety(logins=("~/.aider", "~/.aider.conf.yml"), steering=(".aider*",)),
+    safety=Safety(
+        logins=("~/.aider", "~/.aider.conf.yml"),
+        guarded=("oauth-keys.env",),  # variables that it starts with, AIDER_LINT_CMD among them
+        starters={"~/.aider/oauth-keys.env": ""},
+        steering=(".aider*",),
+    ),
     # Wide enough that no error is broken into lines.
     env={
         "COLUMNS": "10000",

@@ -98,6 +98,11 @@ def test_an_assistant_may_write_its_own_folders_but_not_what_it_starts(world: Wo
     assert settings.read_text() == safety().starters["~/.claude/settings.json"]
 
 
+def test_variables_that_aider_would_start_with_can_not_be_planted(world: World) -> None:
+    world.run("echo 'AIDER_LINT_CMD=evil' >~/.aider/oauth-keys.env", own=("~/.aider",))
+    assert (Path.home() / ".aider" / "oauth-keys.env").read_text() == ""
+
+
 def test_settings_that_are_there_stay_as_they_are(world: World) -> None:
     settings = Path.home() / ".codex" / "config.toml"
     settings.parent.mkdir()
