@@ -33,11 +33,19 @@ Place = ModuleType | Path | str
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A plug-in that is known by name only; `load` imports it and gives a module or the object itself."""
+    """A plug-in that is known by name only; `load` imports it and gives a module or the object itself.
+
+    `package` is the installed one that brings it as an entry point, if any.
+    """
 
     name: str
     where: str
     load: Callable[[], object]
+    package: str = ""
+
+    def remedy(self, file: str) -> str:
+        """What to type about it: `file` if it is a file of its own, else what removes its package."""
+        return f"{quote(sys.executable)} -m pip uninstall {quote(self.package)}" if self.package else file
 
 
 def sources(*places: Place) -> dict[str, Source]:
@@ -50,8 +58,8 @@ def sources(*places: Place) -> dict[str, Source]:
         for source in _sources_of(place):
             if first := found.get(source.name):
                 message = f"{source.name} is defined twice: in {first.where} and in {source.where}"
-                remedy = f"mv {quote(source.where)} {quote(f'{source.where}.aside')}"
-                raise RelayError(message, remedy=remedy, code="plugin_duplicate")
+                aside = f"mv {quote(source.where)} {quote(f'{source.where}.aside')}"
+                raise RelayError(message, remedy=source.remedy(aside), code="plugin_duplicate")
             found[source.name] = source
     return found
 
@@ -107,7 +115,8 @@ def _sources_of(place: Place) -> Iterator[Source]:
         from importlib.metadata import entry_points
 
         for entry in entry_points(group=place):
-            yield Source(entry.name, f"entry point {place}: {entry.value}", entry.load)
+            package = entry.dist.name if entry.dist else ""
+            yield Source(entry.name, f"entry point {place}: {entry.value}", entry.load, package)
 
 
 def _is_plugin_name(name: str) -> bool:
@@ -173,4 +182,5 @@ def _last_line(error: BaseException, where: str) -> str:
 
 
 def _broken(source: Source, problem: str) -> RelayError:
-    return RelayError(f"{source.where}: {problem}", remedy=f"$EDITOR {quote(source.where)}", code="plugin_broken")
+    remedy = source.remedy(f"$EDITOR {quote(source.where)}")
+    return RelayError(f"{source.where}: {problem}", remedy=remedy, code="plugin_broken")

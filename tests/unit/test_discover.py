@@ -101,16 +101,32 @@ class TestFolder:
 
 
 class TestEntryPoints:
-    def test_another_package_adds_one(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    @pytest.fixture
+    def module(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+        """The file of a plug-in of the installed package `extra`."""
         info = tmp_path / "extra-1.dist-info"
         info.mkdir()
         (info / "METADATA").write_text("Metadata-Version: 2.1\nName: extra\nVersion: 1\n")
         (info / "entry_points.txt").write_text("[test.tools]\nsaw = extra_tool_for_tests\n")
-        (tmp_path / "extra_tool_for_tests.py").write_text(GOOD.format(name="saw"))
         monkeypatch.syspath_prepend(str(tmp_path))
+        return tmp_path / "extra_tool_for_tests.py"
+
+    def test_another_package_adds_one(self, module: Path) -> None:
+        module.write_text(GOOD.format(name="saw"))
         found = discover("test.tools", Tool, "tool")
         assert found["saw"].work() == 7
         del sys.modules["extra_tool_for_tests"]
+
+    def test_a_broken_one_or_a_second_of_its_name_is_mended_by_removing_its_package(
+        self, module: Path, tmp_path: Path
+    ) -> None:
+        module.write_text("import nothing")
+        (tmp_path / "own").mkdir()
+        (tmp_path / "own" / "saw.py").write_text(GOOD.format(name="saw"))
+        for places, code in (("test.tools", "plugin_broken"), ([tmp_path / "own", "test.tools"], "plugin_duplicate")):
+            with pytest.raises(RelayError) as caught:
+                discover(places, Tool, "tool")
+            assert (caught.value.code, caught.value.remedy) == (code, f"{sys.executable} -m pip uninstall extra")
 
     def test_a_group_that_nobody_fills_is_empty(self) -> None:
         assert discover("test.nobody", Tool, "tool") == {}
