@@ -29,7 +29,7 @@ ATTRIBUTE = "assistant"
 AUTO = "auto"
 #: The setting that makes an assistant of any name in the configuration.
 COMMAND = "command"
-#: What `auto` asks first; others follow by name.
+#: What `auto` asks first; others follow by name. Not in their files: none but the one that it takes is imported.
 PREFERRED = ("claude", "codex", "gemini", "opencode", "copilot", "qwen", "aider", "ci")
 #: What `auto` never picks: a rehearsal is not the work that was asked for.
 REHEARSED = "scripted"
@@ -198,7 +198,7 @@ def _loaded(source: Source, settings: Mapping[str, Any]) -> Assistant:
 
 def _first_installed(found: Mapping[str, Source], settings: Settings) -> Assistant:
     """The first one that is not known to be logged out, else the first one."""
-    missing = []
+    missing: list[tuple[Assistant, str]] = []
     installed = []
     for name in _by_preference(found):
         own = settings.get(name, {})
@@ -209,11 +209,11 @@ def _first_installed(found: Mapping[str, Source], settings: Settings) -> Assista
                 return adapter
             installed.append(adapter)
             continue
-        missing.append(f"{name}: {why_not}")
+        missing.append((adapter, why_not))
     if installed:
         return installed[0]
-    message = f"no assistant is installed ({'; '.join(missing)})"
-    remedy = 'npm install -g @anthropic-ai/claude-code, or rehearse: relay start --assistant scripted "a calculator"'
+    message = f"no assistant is installed ({'; '.join(f'{each.name}: {why_not}' for each, why_not in missing)})"
+    remedy = f'{missing[0][0].install}, or rehearse: relay start --assistant scripted "a calculator"'
     raise RelayError(message, remedy=remedy, code="not_available")
 
 
