@@ -93,6 +93,22 @@ def test_only_assistants_see_logins(relay: Relay) -> None:
     assert (relay.root / "bad.txt").read_text() == "token\n"
 
 
+def test_nothing_is_contained_without_what_an_assistant_declares(relay: Relay, tmp_path: Path) -> None:
+    (tmp_path / "other-1.dist-info").mkdir()
+    (tmp_path / "other-1.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: other\nVersion: 1\n")
+    (tmp_path / "other-1.dist-info" / "entry_points.txt").write_text("[relay.assistants]\nother = broken_other\n")
+    (tmp_path / "broken_other.py").write_text("import nothing\n")
+    begin(relay, GOOD, PYTHONPATH=str(tmp_path))
+    asked = relay.asked("fix_failure")
+    assert asked["error"]["code"] == "plugin_broken"
+    assert asked["error"]["remedy"].endswith("-m pip uninstall other")
+    (tmp_path / "broken_other.py").write_text(
+        "from lib.assistants.ci import Ci\nassistant = Ci()\nassistant.name = 'other'\n"
+    )
+    relay("retry")
+    relay.over()
+
+
 def test_only_asked_for_variables_reach_builders_and_commands(relay: Relay) -> None:
     begin(
         relay,
