@@ -8,7 +8,7 @@ SCRIPT = Path(__file__).resolve()
 # The project that Relay works for may have a `lib` of its own.
 sys.path.insert(0, str(SCRIPT.parent))
 
-from lib.checkout import enter_environment  # noqa: E402
+from lib.project.bootstrap import enter_environment  # noqa: E402
 
 if __name__ == "__main__":
     enter_environment(SCRIPT)

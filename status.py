@@ -10,12 +10,12 @@ sys.path.insert(0, str(SCRIPT.parent))
 
 if __name__ == "__main__":
     try:
-        from orchestrator.status import main
+        from orchestrator.commands.status import main
 
         sys.exit(main())
     except (ImportError, SyntaxError):
         # Only then: looking for the dependencies, of which status needs none as a rule, takes a tenth of its time.
-        from lib.checkout import enter_environment
+        from lib.project.bootstrap import enter_environment
 
         enter_environment(SCRIPT)
         raise

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from benchmarks.report import Goal, Row
 from benchmarks.scratch import START, Scratch, in_turns, scratch
-from lib.rubbish import sweep
+from lib.files.rubbish import sweep
 
 BY_HAND = str(Path(__file__).with_name("by_hand.sh"))
 

@@ -10,7 +10,7 @@ from benchmarks.scratch import Scratch, scratch
 from lib.git.merge import merge_builders
 from lib.git.reading import reading
 from lib.git.run import Repo
-from lib.paths import find_project
+from lib.project.paths import find_project
 
 BRANCHES = 100
 #: As many as a run has builders, merged by one call.

@@ -12,22 +12,22 @@ from pathlib import Path
 
 from benchmarks.report import Goal, Row
 from benchmarks.scratch import scratch
-from lib.config import Config
+from lib.config.model import Config
 from lib.effects import Collect, CollectResult, EffectResult, Prepare, PrepareResult
 from lib.events import Event, JobEnded, JobSpawned, RunStarted, StepAdded
 from lib.jobs import Job, JobResult, ProcessIdentity
 from lib.model import Base, Component, Step
-from lib.paths import Project, find_project
 from lib.process import now
-from lib.rundb import RunDB
-from lib.statefile import render
-from orchestrator.fold import Run, apply, begin
-from orchestrator.home import make_home
-from orchestrator.machine import decide
-from orchestrator.plugins import phase_handlers
-from orchestrator.presenting import present
-from orchestrator.record import save
-from orchestrator.turn import Seen
+from lib.project.paths import Project, find_project
+from lib.statefile.document import render
+from lib.store.rundb import RunDB
+from orchestrator.engine.decide import decide
+from orchestrator.engine.decision import Seen
+from orchestrator.engine.run import Run, apply, begin
+from orchestrator.handlers import phase_handlers
+from orchestrator.persistence.presenting import present
+from orchestrator.persistence.project_folders import make_home
+from orchestrator.persistence.run_store import save
 
 FEW, MANY = 1_000, 10_000
 LEVELS = 20

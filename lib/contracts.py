@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol, runtime_checkable
 
-from lib.attempts import LOST, UNJUDGED
-from lib.config import Config
-from lib.jobs import Hold, Job, JobResult, JobSpec
+from lib.config.model import Config
+from lib.jobs import Cooldown, Job, JobResult, JobSpec
 from lib.ledger import HasLedger, Ledger
 from lib.model import NO_ACTION, Now, Problem, RunOutcome, State, Step, StepChange, Usage
 from lib.question import Answer
+from lib.scheduling.retries import LOST, UNJUDGED
 
 # --- phase handlers --------------------------------------------------------------------------------------------------
 
@@ -36,7 +36,7 @@ class PhaseView(HasLedger):
     config: Config
     now: Now
     read: Callable[[str], str | None]
-    holds: Mapping[str, Hold] = field(default_factory=dict)
+    holds: Mapping[str, Cooldown] = field(default_factory=dict)
     budgets: int = 1
 
     def current(self, name: str) -> list[Job]:
@@ -241,8 +241,9 @@ class Safety:
     and verify commands don't see them. `guarded` are names in its own folders (`Launch.folders`) of what says which
     programs it starts the next time, perhaps without a sandbox: no assistant may write them. `starters` are such files
     that are made if they are missing, as what is not there can't be guarded, each with a text that says nothing.
-    `steering` are patterns (`lib.flagged`) of files in a repository that it takes instructions from: a change of one
-    is asked about before it lands. Raises `ValueError` for a login or starter that is not below the home directory.
+    `steering` are patterns (`lib.design.sensitive_files`) of files in a repository that it takes instructions from: a
+    change of one is asked about before it lands. Raises `ValueError` for a login or starter that is not below the home
+    directory.
     """
 
     logins: tuple[str, ...] = ()

@@ -1,7 +1,7 @@
-"""Text that others wrote, made fit to be shown: control sequences visible, widths counted. `lib.masking` hides secrets.
+"""Text that others wrote, made fit to be shown: control sequences visible, widths counted.
 
 Output of assistants, names in a repository and words of a requirement all reach terminals and logs. None of them may
-move the cursor, set a clipboard, reverse the reading direction, or forge a line.
+move the cursor, set a clipboard, reverse the reading direction, or forge a line. `lib.secrets.masking` hides secrets.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from lib.jobs import Delay, Hold, Job, JobResult, ProcessIdentity, Progress
+from lib.jobs import Cooldown, Delay, Job, JobResult, ProcessIdentity, Progress
 from lib.model import Base, Edit, Problem, RunOutcome, Step, StepChange, Value
 from lib.question import Answer
 
@@ -143,7 +143,7 @@ class AssistantHeld(Value):
 
     kind: Literal["assistant_held"] = "assistant_held"
     assistant: str
-    hold: Hold
+    hold: Cooldown
 
 
 class AssistantFreed(Value):

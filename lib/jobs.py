@@ -147,7 +147,7 @@ class Progress(Value):
     usage: Usage = Usage()
 
 
-class Hold(Value):
+class Cooldown(Value):
     """The reason why an assistant is not launched: a limit, an error of its service, or that it can't be used at all.
 
     It lasts until `until_mono_s`, after a reboot until `until`, and without these until a person hands back. Then one

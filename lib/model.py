@@ -1,6 +1,6 @@
 """The values that everything else is about: the state file, builders, jobs, one run.
 
-All are frozen; a change is a new value made by `orchestrator.fold` from an event.
+All are frozen; a change is a new value made by `orchestrator.engine.run` from an event.
 """
 
 from __future__ import annotations

@@ -11,12 +11,12 @@ from contextlib import suppress
 from pathlib import Path
 
 from lib.errors import EXIT_BUG, RelayError
-from lib.lock import InstanceLock
+from lib.files.safe_read import NotPlainError
 from lib.names import quote, shown
-from lib.paths import Project
-from lib.plainfile import NotPlainError
 from lib.process import detach
-from orchestrator.home import make_home
+from lib.project.lock import InstanceLock
+from lib.project.paths import Project
+from orchestrator.persistence.project_folders import make_home
 
 STARTED = b"started"
 

@@ -14,31 +14,31 @@ from dataclasses import replace
 from lib.contracts import PhaseHandler
 from lib.errors import RelayError
 from lib.events import Event, JobEnded, JobStopping, OrchestratorStarted, OrchestratorStopped, StateEdited
+from lib.files.rubbish import sweep_quietly
+from lib.files.safe_read import NotPlainError, read_plain
 from lib.git.reading import close_unused, reading
 from lib.jobs import ProcessIdentity
-from lib.lock import InstanceLock, remove_pid, state_lock, write_pid
-from lib.log import Sinks
+from lib.logs.sinks import Sinks
 from lib.model import Edit, Now
-from lib.paths import Project
-from lib.plainfile import NotPlainError, read_plain
 from lib.process import identify, now
-from lib.registry import Entry, record
-from lib.rubbish import sweep_quietly
-from lib.rundb import RunDB, StoreError
-from orchestrator.checkpoints import Pins, checkpoint_of
+from lib.project.lock import InstanceLock, remove_pid, state_lock, write_pid
+from lib.project.paths import Project
+from lib.project.registry import RegistryEntry, record
+from lib.store.rundb import RunDB, StoreError
 from orchestrator.diagnostics import Diagnostics
-from orchestrator.fold import Run
-from orchestrator.handover import LOCK_WAIT_S, Handover
-from orchestrator.hold import Hold
-from orchestrator.home import REPOSITORY_GONE, make_home, sweep_home
-from orchestrator.jobs import masker_of
-from orchestrator.machine import decide, legal_actions, overdue
-from orchestrator.plugins import phase_handlers
+from orchestrator.engine.decide import decide, legal_actions, overdue
+from orchestrator.engine.decision import Decision, Seen
+from orchestrator.engine.run import Run
+from orchestrator.handlers import phase_handlers
+from orchestrator.jobs.supervisor import Workers
+from orchestrator.persistence.checkpoints import Pins, checkpoint_of
+from orchestrator.persistence.outage import Outage
+from orchestrator.persistence.project_folders import REPOSITORY_GONE, make_home, sweep_home
+from orchestrator.persistence.run_store import restore, save
+from orchestrator.persistence.state_sync import LOCK_WAIT_S, Handover
 from orchestrator.pool import Pool
-from orchestrator.record import restore, save
-from orchestrator.turn import Decision, Seen
 from orchestrator.wake import Wake
-from orchestrator.workers import Workers
+from orchestrator.work import masker_of
 from phases.design import DESIGN_FILE
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
@@ -70,11 +70,11 @@ class Daemon:
         self.workers = Workers(project, self.pool, wake, self.log)
         self.pins = Pins(project, wake, self.log)
         self.handover = Handover(project, db, run)
-        self.hold = Hold(project)
+        self.hold = Outage(project)
         self.sinks = Sinks(project, masker, newest_seq=db.last_seq())
         self.identity = _own_identity()
         self.pending: list[Event] = []
-        self.registered: Entry | None = None
+        self.registered: RegistryEntry | None = None
         self.stop_reason = ""
         self.wake_at_mono_s: float | None = None
         self.busy_since_mono_s: float | None = None
@@ -240,7 +240,7 @@ class Daemon:
         except StoreError as error:  # the next decision's look finds these events, too
             unwritten = error.message
         self.log.standing("a log is not written", unwritten)
-        entry = Entry.of(self.project, self.run.state, self.identity)
+        entry = RegistryEntry.of(self.project, self.run.state, self.identity)
         if replace(entry, updated_at=self.registered.updated_at if self.registered else "") != self.registered:
             self.log.standing("the run is not listed", record(entry))
             self.registered = entry

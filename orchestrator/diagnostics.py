@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from lib.config import LogLevel
+from lib.config.model import LogLevel
 from lib.display import escaped
 from lib.lean import load_structlog
 

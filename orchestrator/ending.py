@@ -17,7 +17,7 @@ from lib.errors import EXIT_BUG, EXIT_FAILED, EXIT_OK, RelayError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from orchestrator.whereabouts import Place
+    from orchestrator.status.whereabouts import Place
 
 INTERRUPTED: Final = 130  # 128 + SIGINT, as shells report it
 #: What the machine refuses, and no program of ours could have known: each with what to type about it.
@@ -67,7 +67,7 @@ def _open_streams() -> None:
 
 
 def _told(message: str, remedy: str, code: int) -> int:
-    from orchestrator.screen import error_block
+    from orchestrator.status.screen import error_block
 
     with suppress(RelayError):  # in no project, paths are as they are
         place = _place()
@@ -78,8 +78,8 @@ def _told(message: str, remedy: str, code: int) -> int:
 
 def _place() -> Place:
     """The place that the command was typed in. Raises `RelayError`."""
-    from lib.paths import find_project, working_folder
-    from orchestrator.whereabouts import Place
+    from lib.project.paths import find_project, working_folder
+    from orchestrator.status.whereabouts import Place
 
     return Place.of(find_project(working_folder(), _instance(sys.argv)))
 

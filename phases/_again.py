@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from lib.attempts import FATAL, backoff_s
 from lib.contracts import PhaseView, Proceed, Wait
 from lib.jobs import Job
+from lib.scheduling.retries import FATAL, backoff_s
 
 
 def again(view: PhaseView, job: Job) -> Proceed | Wait | None:

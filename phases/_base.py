@@ -11,11 +11,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
 
-from lib.attempts import failure_digest
 from lib.contracts import Outcome, PhaseView, Proceed, Wait
 from lib.effects import CheckoutBase, DropBase
 from lib.jobs import Command, Job, JobSpec, effect
-from lib.paths import BASE_WORKTREE
+from lib.project.paths import BASE_WORKTREE
+from lib.scheduling.retries import failure_digest
 
 AS_BEFORE: Final = "fails just as it did before anything was built"
 _WHAT: Final = {"setup": "setup fails", "verify": "the tests fail"}

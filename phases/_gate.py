@@ -6,9 +6,9 @@ Each function gives clauses of one sentence; another fact to tell is one more li
 from __future__ import annotations
 
 from lib.contracts import PhaseView
+from lib.design.scope import asks, sentence
+from lib.design.verification import warning
 from lib.effects import MergeResult
-from lib.scope import asks, sentence
-from lib.verification import warning
 from phases._resolve import SHOWN, by_own_account
 
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lib.answer import questions_of
-from lib.attempts import INTERRUPTED
-from lib.config import Scope
+from lib.config.model import Scope
 from lib.contracts import PhaseView
+from lib.design.dependencies import ancestors
+from lib.design.final_json import questions_of
+from lib.design.reports import reports_of
+from lib.design.verification import of_builder
 from lib.jobs import Job
-from lib.lineage import ancestors
 from lib.model import Step
-from lib.reports import reports_of
-from lib.verification import of_builder
+from lib.scheduling.retries import INTERRUPTED
 from phases._base import red
 
 #: The rule that a builder's prompt has for files outside its component's.

@@ -10,9 +10,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from lib.chain import Choice, choose, nobody, program
-from lib.config import Conflicts, Role
+from lib.config.model import Conflicts, Role
+from lib.conflicts.account import RESOLVABLE, read_account
 from lib.contracts import AskCi, Fail, Outcome, PhaseView, Proceed, Wait
+from lib.design.failures import problem_of
+from lib.design.reports import report_of
+from lib.design.verification import of_merged
 from lib.effects import (
     BriefResolver,
     BriefResolverResult,
@@ -24,14 +27,11 @@ from lib.effects import (
     NotedConflict,
     ReopenConflict,
 )
-from lib.failures import problem_of
 from lib.jobs import AssistantTurn, Command, Effect, Job, effect
 from lib.model import Problem, Step
-from lib.paths import MERGED_WORKTREE
+from lib.project.paths import MERGED_WORKTREE
 from lib.question import Answer
-from lib.reports import report_of
-from lib.resolution import RESOLVABLE, read_account
-from lib.verification import of_merged
+from lib.scheduling.assistant_choice import Choice, choose, nobody, program
 from phases._again import again as repeat
 from phases._again import left_failed
 from phases._base import as_before

@@ -10,17 +10,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from lib.answer import last_object
-from lib.attempts import FATAL, UNJUDGED, failed
-from lib.chain import choose
-from lib.config import Role
+from lib.config.model import Role
 from lib.contracts import PhaseView
+from lib.design.final_json import last_object
+from lib.design.reports import report_of
+from lib.design.verification import of_builder
 from lib.effects import GatherDiff, GatherDiffResult, SettleReview, SettleReviewResult
 from lib.jobs import AssistantTurn, Job, JobResult, JobSpec, effect
 from lib.model import Step, StepChange
-from lib.reports import report_of
+from lib.scheduling.assistant_choice import choose
+from lib.scheduling.retries import FATAL, UNJUDGED, failed
 from lib.steps import StepStatus
-from lib.verification import of_builder
 
 Moved = tuple[StepChange, JobSpec | None]
 

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from lib.answer import questions_of
-from lib.chain import ANSWER, choose, nobody, to_answer
-from lib.config import Gate
+from lib.config.model import Gate
 from lib.contracts import Advance, AskCi, Fail, Outcome, PhaseView, Proceed, Wait
-from lib.design import DESIGN_INVALID, as_json, as_markdown, check, parse_design
+from lib.design.document import DESIGN_INVALID, as_json, as_markdown, check, parse_design
+from lib.design.failures import problem_of
+from lib.design.final_json import questions_of
+from lib.design.verification import warning
 from lib.display import counted
 from lib.effects import Survey, SurveyResult, WriteFiles
 from lib.errors import RelayError
-from lib.failures import problem_of
 from lib.jobs import AssistantTurn, Job, JobResult, JobSpec, effect
 from lib.model import Design, Problem
-from lib.paths import MERGED_WORKTREE
+from lib.project.paths import MERGED_WORKTREE
 from lib.question import HINT, REDESIGN, Answer
-from lib.verification import warning
+from lib.scheduling.assistant_choice import ANSWER, choose, nobody, to_answer
 from phases._again import again, left_failed
 from phases._base import beside, is_known, red
 

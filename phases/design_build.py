@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 
 from lib.contracts import Advance, Fail, Outcome, PhaseView, Proceed, Wait
-from lib.design import DESIGN_INVALID, check, parse_design
+from lib.design.document import DESIGN_INVALID, check, parse_design
 from lib.effects import WriteFiles
 from lib.errors import RelayError
 from lib.model import Component, Problem, Step

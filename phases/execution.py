@@ -6,8 +6,20 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
 
-from lib.answer import questions_of
-from lib.attempts import (
+from lib.contracts import Advance, AskCi, Change, Outcome, PhaseView, Proceed, Wait
+from lib.design.dependencies import ancestors, tips
+from lib.design.final_json import questions_of
+from lib.design.reports import plain
+from lib.design.scope import is_refused, sentence
+from lib.design.verification import of_builder
+from lib.effects import Collect, CollectResult, Prepare, PrepareResult
+from lib.jobs import AssistantTurn, Command, Job, JobResult, JobSpec, effect
+from lib.model import Problem, Reach, Step, StepChange
+from lib.question import CANCEL, HINT, Answer
+from lib.scheduling.assistant_choice import ANSWERING, Choice, choose, nobody, to_answer
+from lib.scheduling.budget import builder_budget
+from lib.scheduling.passing_failures import DISK_FULL
+from lib.scheduling.retries import (
     LOST,
     OF_THE_WORK,
     QUESTION,
@@ -19,19 +31,7 @@ from lib.attempts import (
     gave_up,
     retry_is_due,
 )
-from lib.budget import builder_budget
-from lib.chain import ANSWERING, Choice, choose, nobody, to_answer
-from lib.contracts import Advance, AskCi, Change, Outcome, PhaseView, Proceed, Wait
-from lib.effects import Collect, CollectResult, Prepare, PrepareResult
-from lib.jobs import AssistantTurn, Command, Job, JobResult, JobSpec, effect
-from lib.lineage import ancestors, tips
-from lib.model import Problem, Reach, Step, StepChange
-from lib.passing import DISK_FULL
-from lib.question import CANCEL, HINT, Answer
-from lib.reports import plain
-from lib.scope import is_refused, sentence
 from lib.steps import AT_WORK, BUILT, BuilderStatus, Stage, StepStatus
-from lib.verification import of_builder
 from phases import _review
 from phases._base import AS_BEFORE, as_before
 from phases._prompt import builder_prompt

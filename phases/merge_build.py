@@ -8,18 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from lib.attempts import reading
-from lib.config import Land as LandMode
+from lib.config.model import Land as LandMode
 from lib.contracts import AskCi, Change, Fail, Finish, Outcome, PhaseView, Proceed, Wait
+from lib.design.dependencies import tips
+from lib.design.failures import problem_of
+from lib.design.verification import HINT, of_merged, unverified, verdict
 from lib.effects import BranchTaken, CheckoutMerged, Clean, Land, Merge, MergeResult, Survey, Vacate
-from lib.failures import problem_of
 from lib.jobs import Command, Effect, Job, JobResult, JobSpec, effect
-from lib.lineage import tips
 from lib.model import Component, Problem, RunOutcome, Step
-from lib.paths import MERGED_WORKTREE
+from lib.project.paths import MERGED_WORKTREE
 from lib.question import CANCEL, RETRY, Answer
+from lib.scheduling.retries import reading
 from lib.steps import StepStatus
-from lib.verification import HINT, of_merged, unverified, verdict
 from phases._base import AS_BEFORE, as_before
 from phases._gate import reasons, remarks
 from phases._resolve import is_news, resolve, unjudged

@@ -16,8 +16,8 @@ from conftest import run_git
 from eventually import WAIT_S
 
 from lib.assistants import safety
-from lib.paths import Project, find_project
 from lib.process import environment
+from lib.project.paths import Project, find_project
 from lib.sandbox import Places, drop_scratch, make_scratch, policy_of, programs_on, wrap
 
 RUN = "run"

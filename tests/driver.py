@@ -19,9 +19,9 @@ from eventually import WAIT_S, eventually
 from forking import Origin
 
 from lib.errors import EXIT_REFUSED
-from lib.paths import find_project
-from lib.rubbish import sweep
-from lib.rundb import RunDB
+from lib.files.rubbish import sweep
+from lib.project.paths import find_project
+from lib.store.rundb import RunDB
 
 #: Pauses that a test has no reason to wait for.
 QUICK = {"RELAY_RETRY_DELAY_S": "0.05", "RELAY_STOP_GRACE_S": "0.5"}

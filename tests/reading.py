@@ -15,9 +15,9 @@ from conftest import ROOT
 from driver import Relay
 from eventually import WAIT_S, eventually
 
-from lib.lock import holder
-from lib.paths import find_project
-from orchestrator.spelling import OF_INSTANCE, for_instance
+from lib.project.lock import holder
+from lib.project.paths import find_project
+from lib.spelling import OF_INSTANCE, for_instance
 
 BIN = Path(sys.executable).parent
 #: Named where no EDITOR is set; it says which file it was given, as no person is there to use a real one.

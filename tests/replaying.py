@@ -8,14 +8,14 @@ from datetime import UTC, datetime
 from driver import Relay
 from pydantic import TypeAdapter
 
-from lib.config import Config
+from lib.config.model import Config
 from lib.errors import RelayError
 from lib.events import Event, RunStarted
 from lib.model import Now
-from lib.paths import find_project
-from lib.rundb import RunDB
-from orchestrator.fold import Run, apply, begin
-from orchestrator.record import restore
+from lib.project.paths import find_project
+from lib.store.rundb import RunDB
+from orchestrator.engine.run import Run, apply, begin
+from orchestrator.persistence.run_store import restore
 
 EVENT: TypeAdapter[Event] = TypeAdapter(Event)
 #: What a write of state.json stamps on the run, and no event does.

@@ -7,24 +7,24 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
-from lib.atomic import replace_file
-from lib.config import Config
+from lib.config.model import Config
 from lib.effects import Clean
 from lib.events import Event
+from lib.files.replace import replace_file
 from lib.jobs import AssistantTurn, Command, Job, JobKind, JobSpec, ProcessIdentity, effect
 from lib.ledger import Ledger
 from lib.model import Base, Component, Owner, Problem, State, Step, Usage
-from lib.paths import Project
 from lib.process import now
-from lib.rundb import RunDB
-from lib.statefile import render
+from lib.project.paths import Project
+from lib.statefile.document import render
 from lib.steps import BuilderStatus
-from lib.upgrades import Kind, upgraded
-from orchestrator.fold import Engine, Run
-from orchestrator.home import make_home
-from orchestrator.presenting import present
-from orchestrator.record import save
-from orchestrator.view import View, status_view
+from lib.store.rundb import RunDB
+from lib.store.upgrades import Kind, upgraded
+from orchestrator.engine.run import Engine, Run
+from orchestrator.persistence.presenting import present
+from orchestrator.persistence.project_folders import make_home
+from orchestrator.persistence.run_store import save
+from orchestrator.status.view import View, status_view
 
 RUN = "20260101-120000-build-a-calculator-1a2b"
 PID = 4711

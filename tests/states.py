@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from lib.handback import Footprint, Known
 from lib.model import Base, BuilderLine, Owner, State
-from lib.statefile import render
+from lib.statefile.document import render
+from lib.statefile.edits import EarlierRevision, Known
 from lib.steps import BuilderStatus
 
 START = datetime(2026, 1, 2, 10, 0, tzinfo=UTC)
@@ -62,7 +62,7 @@ def known(
     return Known(
         written=render(newest),
         published=published,
-        earlier={old.rev: Footprint.of(old, render(old)) for old in earlier},
+        earlier={old.rev: EarlierRevision.of(old, render(old)) for old in earlier},
         actions=ACTIONS,
         builders=BUILDERS,
         wordless=wordless or {},

@@ -18,8 +18,8 @@ from typing import Any
 from conftest import run_git
 from driver import Relay
 
-from lib.paths import Project, find_project
 from lib.process import SpawnSpec, environment, mono_s, spawn
+from lib.project.paths import Project, find_project
 
 RECORDINGS = Path(__file__).resolve().parent / "upgrades"
 ROOT_MARK, ABOVE_MARK = "@ROOT@", "@ABOVE@"

@@ -10,16 +10,16 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from lib.config import Config
+from lib.config.model import Config
 from lib.effects import BriefResolver, Collect, JudgeResolution, Merge, Prepare, Survey, WriteFiles
 from lib.events import Event, JobEnded, JobSpawned, StateEdited
 from lib.jobs import Effect, Job, JobResult, ProcessIdentity
 from lib.model import Base, Edit, Now, Owner, State
 from lib.names import to_json
-from lib.paths import BASE_WORKTREE
-from orchestrator.fold import Run, apply
-from orchestrator.machine import decide
-from orchestrator.turn import Decision, Output, Seen
+from lib.project.paths import BASE_WORKTREE
+from orchestrator.engine.decide import decide
+from orchestrator.engine.decision import Decision, Output, Seen
+from orchestrator.engine.run import Run, apply
 from phases import design, design_build, execution, merge_build
 
 EVENT: TypeAdapter[Event] = TypeAdapter(Event)

@@ -18,8 +18,8 @@ from lib.assistants._outcome import last_line as last_line
 from lib.assistants._stream import LineReader as LineReader
 from lib.assistants._stream import side_lines as side_lines
 from lib.contracts import Assistant, Safety
-from lib.discover import Source, load, sources
 from lib.errors import RelayError, UsageError
+from lib.project.plugins import Source, load, sources
 
 if TYPE_CHECKING:
     from lib.assistants._program import Probe
@@ -131,9 +131,9 @@ def resolve(spec: str, settings: Settings) -> Assistant:
     own = settings.get(name, {})
     if name not in found:
         if COMMAND in own:
-            from lib.assistants.command import Command
+            from lib.assistants.command import CommandAssistant
 
-            return Command(name).configured(own)
+            return CommandAssistant(name).configured(own)
         found = _all()  # reading entry points takes longer than all else here
     if name not in found:
         near = difflib.get_close_matches(name, found, n=1)

@@ -10,11 +10,11 @@ from typing import Any
 
 from lib.assistants._kinds import kind_of_notice
 from lib.assistants._limits import delay_of, lifted_at, moment_of
-from lib.attempts import LOST
 from lib.contracts import AssistantEvent, Exit
 from lib.errors import UsageError
 from lib.jobs import JobResult
 from lib.model import Usage
+from lib.scheduling.retries import LOST
 
 MAX_MESSAGE = 300
 #: Exit status of a POSIX shell that did not find the command.

@@ -20,9 +20,9 @@ from lib.assistants._outcome import (
     telling,
     usage_of,
 )
-from lib.attempts import LOST, REFUSED, SPENT
 from lib.contracts import AssistantEvent, Exit
 from lib.jobs import JobResult
+from lib.scheduling.retries import LOST, REFUSED, SPENT
 
 _ANSWERS = WORK | {"text", "usage"}
 _WITHOUT_ANSWER = frozenset({"exit_nonzero", "no_result"})

@@ -40,7 +40,7 @@ KNOWN: Mapping[str, type | tuple[type, ...]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Command:
+class CommandAssistant:
     """The line of the turn's role, else the one called `command`.
 
     `stream` is the program whose events it prints, if any; `resumes` says that its line can go on with a session.
@@ -131,4 +131,4 @@ def _stream_of(parser: str, name: str, settings: Mapping[str, Any]) -> Program |
     return replace(program.configured(prices), name=name, remedies=remedies)
 
 
-assistant = Command()
+assistant = CommandAssistant()

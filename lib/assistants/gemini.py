@@ -13,7 +13,7 @@ from lib.assistants._outcome import last_line
 from lib.assistants._program import Program, further, model_of, resumed_or_named
 from lib.assistants._reading import about, by_type, mapping, usage, words
 from lib.contracts import AssistantEvent, Safety, Turn
-from lib.templates import shipped
+from lib.project.templates import shipped
 
 
 def arguments(turn: Turn, session: str) -> Sequence[str]:

@@ -15,14 +15,14 @@ from lib.assistants._outcome import plain_events, plain_verdict
 from lib.contracts import AssistantEvent, Exit, Launch, Turn
 from lib.jobs import JobResult
 from lib.model import Usage
-from lib.playbook import Playbook, find, matching, plan, shipped_names, steps_for
-from lib.playbook_file import read_playbook
+from lib.playbook.book import Playbook, find, matching, plan, shipped_names, steps_for
+from lib.playbook.reader import read_playbook
 
-PLAYER = Path(__file__).resolve().parent.parent / "player.py"
+PLAYER = Path(__file__).resolve().parent.parent / "playbook" / "player.py"
 
 
 class Scripted:
-    """Settles at the launch of a turn what it does, and hands that to `lib.player`, after the prompt."""
+    """Settles at the launch of a turn what it does, and hands that to `lib.playbook.player`, after the prompt."""
 
     name = "scripted"
     install = "relay --version"

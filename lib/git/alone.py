@@ -12,8 +12,8 @@ from typing import Final
 
 from lib.errors import RelayError
 from lib.git.run import CHECKOUT_TIMEOUT_S, Repo
-from lib.lock import LockError
 from lib.names import quote
+from lib.project.lock import LockError
 
 #: For as long as a landing may take, and a few that wait before this one.
 PATIENCE_S: Final = 4 * CHECKOUT_TIMEOUT_S

@@ -10,7 +10,7 @@ from enum import Enum
 from pathlib import Path
 
 from lib.git.run import Repo, git
-from lib.git.trees import Entry, entries
+from lib.git.trees import TreeEntry, entries
 
 
 class Is(Enum):
@@ -23,7 +23,7 @@ class Is(Enum):
     FOREIGN = "foreign"
 
 
-def judge(repo: Repo, root: Path, path: str, old: Entry | None, new: Entry | None) -> Is:
+def judge(repo: Repo, root: Path, path: str, old: TreeEntry | None, new: TreeEntry | None) -> Is:
     """Judges the file at `path` of the work tree `root`.
 
     TORN is the beginning of the new content, or all of it with the old permission: git was killed while it wrote.
@@ -54,7 +54,7 @@ def judge(repo: Repo, root: Path, path: str, old: Entry | None, new: Entry | Non
 
 
 def foreign(
-    repo: Repo, root: Path, tree: str, known: Sequence[str], besides: Mapping[str, Entry | None] | None = None
+    repo: Repo, root: Path, tree: str, known: Sequence[str], besides: Mapping[str, TreeEntry | None] | None = None
 ) -> bool:
     """True if `tree`, taken from the work tree `root`, holds what a cut-short checkout of `known` would not leave.
 
@@ -68,7 +68,7 @@ def foreign(
     return False
 
 
-def _same(repo: Repo, root: Path, path: str, data: bytes, entry: Entry) -> bool:
+def _same(repo: Repo, root: Path, path: str, data: bytes, entry: TreeEntry) -> bool:
     """True if `data` would be stored as that object, also after end-of-line conversion and filters."""
     algorithm = hashlib.sha1 if len(entry.oid) == 40 else hashlib.sha256  # noqa: PLR2004 - git's object formats
     if algorithm(b"blob %d\0" % len(data) + data).hexdigest() == entry.oid:
@@ -78,7 +78,7 @@ def _same(repo: Repo, root: Path, path: str, data: bytes, entry: Entry) -> bool:
     return git(repo, "hash-object", f"--path={path}", "--stdin", input=data, work_tree=root).text == entry.oid
 
 
-def _content(repo: Repo, root: Path, path: str, entry: Entry) -> bytes:
+def _content(repo: Repo, root: Path, path: str, entry: TreeEntry) -> bytes:
     """The bytes that a checkout writes for that object."""
     filters = () if entry.mode == "120000" else ("--filters", f"--path={path}")
     kind = () if filters else ("blob",)

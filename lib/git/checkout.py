@@ -12,15 +12,15 @@ from itertools import count
 from pathlib import Path
 from typing import Final
 
-from lib.atomic import replace_file
+from lib.files.remove import remove_whole
+from lib.files.replace import replace_file
+from lib.files.rubbish import set_aside
+from lib.files.syncing import sync_file
 from lib.git.indexfile import SIGNATURE
 from lib.git.inspect import resolve
-from lib.git.records import record_about, records
 from lib.git.reflog import begin_log
 from lib.git.run import Repo
-from lib.removal import remove_whole
-from lib.rubbish import set_aside
-from lib.syncing import sync_file
+from lib.git.worktree_records import record_about, records
 
 #: What git keeps in its record while a merge, rebase or pick is not ended.
 _BEGUN: Final = (

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from lib.errors import GitError, RelayError
+from lib.files.rubbish import PREFIX, set_aside
 from lib.git.checkout import Checkout, discard, head_of, recorded
 from lib.git.dropped import keep_dropped
 from lib.git.ignored import keep_ignored
@@ -20,8 +21,7 @@ from lib.git.objects import at, commit_tree, delete_refs, refs_below, value
 from lib.git.run import Repo, git, identity_env
 from lib.git.snapshot import filled, take
 from lib.git.trees import tree_of, with_entries
-from lib.paths import Project
-from lib.rubbish import PREFIX, set_aside
+from lib.project.paths import Project
 
 #: Begins the reason of what could not be judged.
 UNCLEAR: Final = "it can't be cleaned"
@@ -42,7 +42,7 @@ class Cleaned:
 def clean_run(repo: Repo, project: Project, run: str, target: str) -> Cleaned:
     """Removes the worktrees and branches of `run` whose work is in the branch `target`, and keeps the others.
 
-    The folders become rubbish in `project.worktrees` (lib.rubbish).
+    The folders become rubbish in `project.worktrees` (lib.files.rubbish).
     """
     done = Cleaned()
     goal = value(repo, f"refs/heads/{target}")

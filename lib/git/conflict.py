@@ -16,10 +16,10 @@ from lib.git.damage import revive
 from lib.git.inspect import is_ancestor, resolve
 from lib.git.leftovers import without
 from lib.git.merge import Conflict, combine, merge
-from lib.git.objects import commit_tree, lasting, move_ref, value
+from lib.git.objects import commit_tree, gc_safe, move_ref, value
 from lib.git.run import CHECKOUT_TIMEOUT_S, Repo, git, identity_env
 from lib.git.snapshot import take
-from lib.git.trees import Entry, blob, entries, tree_of
+from lib.git.trees import TreeEntry, blob, entries, tree_of
 from lib.git.whole import believe, believed
 from lib.git.worktrees import bring, show
 
@@ -111,7 +111,7 @@ def accept(repo: Repo, path: Path, run_ref: str, head: str, theirs: str, message
             raise GitError(f"{run_ref} was moved by somebody else just now")
         return commit
 
-    commit = lasting(repo, run_ref, head, once)
+    commit = gc_safe(repo, run_ref, head, once)
     mend(repo, checkout, commit)
     return commit
 
@@ -145,7 +145,7 @@ def adopt(repo: Repo, path: Path, run_ref: str, message: str) -> str | Conflict:
             raise GitError(f"{run_ref} was moved by somebody else just now")
         return merged
 
-    merged = lasting(repo, run_ref, tip, once)
+    merged = gc_safe(repo, run_ref, tip, once)
     if isinstance(merged, str):
         bring(repo, checkout, merged)
     return merged
@@ -158,7 +158,7 @@ def _there(repo: Repo, checkout: Checkout) -> Repo:
     return Repo(checkout.path, record, repo.common_dir)
 
 
-def _markers(repo: Repo, file: Path, sides: list[Entry], written: Entry | None) -> Iterator[tuple[int, str]]:
+def _markers(repo: Repo, file: Path, sides: list[TreeEntry], written: TreeEntry | None) -> Iterator[tuple[int, str]]:
     """The conflict markers in a file, with their line numbers; lines that a side had of its own are none.
 
     `written` is the file as git leaves it, with its markers.
@@ -177,11 +177,11 @@ def _markers(repo: Repo, file: Path, sides: list[Entry], written: Entry | None) 
             yield number, os.fsdecode(line)
 
 
-def _lines(repo: Repo, entry: Entry) -> list[bytes]:
+def _lines(repo: Repo, entry: TreeEntry) -> list[bytes]:
     return [line.rstrip(b"\r") for line in blob(repo, entry.oid).split(b"\n")]
 
 
-def _untouched(there: Repo, name: str, left: Entry | None) -> bool:
+def _untouched(there: Repo, name: str, left: TreeEntry | None) -> bool:
     """True if the file is as git left it."""
     state = judge(there, there.root, name, left, None)
     return state is (Is.OLD if left else Is.MISSING)

@@ -12,9 +12,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from lib.files.syncing import hollow
 from lib.git import rescue
 from lib.git.checkout import Checkout
-from lib.git.collector import held_off
+from lib.git.gc_guard import held_off
 from lib.git.inspect import ignored
 from lib.git.objects import UNWRITTEN_S, commit_tree, move_ref, value
 from lib.git.reflog import read_log
@@ -22,7 +23,6 @@ from lib.git.run import CHECKOUT_TIMEOUT_S, Repo, git, identity_env
 from lib.git.snapshot import take
 from lib.git.trees import complete, entries, tree_of
 from lib.git.whole import believe, whole_until
-from lib.syncing import hollow
 
 
 @dataclass(frozen=True, slots=True)

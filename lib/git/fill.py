@@ -11,12 +11,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from lib.atomic import replace_file
+from lib.files.remove import remove_whole
+from lib.files.replace import replace_file
 from lib.git.checkout import Checkout, record_of
-from lib.git.records import records
 from lib.git.run import CHECKOUT_TIMEOUT_S, Repo, git
 from lib.git.submodules import GITLINK, declared, has_commit, plain_name
-from lib.removal import remove_whole
+from lib.git.worktree_records import records
 
 #: Where it comes from, and which submodules of its own are in use: without a job would have to write that.
 _COPIED: Final = r"^(remote\.origin\.url|submodule\..*\.(url|active))$"

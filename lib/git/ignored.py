@@ -14,7 +14,7 @@ from itertools import chain, islice
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from lib.atomic import replace_file
+from lib.files.replace import replace_file
 from lib.git.checkout import Checkout
 
 #: What programs make again by themselves.

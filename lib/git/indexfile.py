@@ -14,7 +14,7 @@ _HEADER: Final = struct.Struct(">4sII")
 _EXTENSION: Final = struct.Struct(">4sI")
 _NAME_MAX: Final = 0xFFF
 _EXTENDED: Final = 0x4000
-#: Extended, as those are that git was told to skip; assumed to be unchanged; or a stage of a merge.
+#: Extended, as those are that git skips by order; assumed to be unchanged; or a stage of a merge.
 _SPECIAL: Final = 0xF000
 _OLDEST, _COMPRESSED = 2, 4
 _SUBMODULE: Final = 0o160000
@@ -25,7 +25,7 @@ _ROOT: Final = re.compile(rb"\0\d+ \d+\n")
 class Index(NamedTuple):
     """`tree` is what the index holds, None if git has not noted it since it was changed.
 
-    `plain` if it lists files and links only, none that git was told not to look at, and no unresolved ones;
+    `plain` if it lists files and links only, none that git does not look at by order, and no unresolved ones;
     `submodules` if there are some.
     """
 

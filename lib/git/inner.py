@@ -6,10 +6,10 @@ from lib.git import rescue
 from lib.git.checkout import Checkout, discard, head_of
 from lib.git.objects import commit_tree, dated
 from lib.git.pins import holders
-from lib.git.records import records
 from lib.git.run import Repo
 from lib.git.snapshot import take
 from lib.git.trees import tree_of
+from lib.git.worktree_records import records
 
 
 def end_inner(repo: Repo, checkout: Checkout) -> None:

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 from contextlib import suppress
 
-from lib.atomic import replace_file
+from lib.files.replace import replace_file
 from lib.git import rescue
 from lib.git.checkout import Checkout, record_of
 from lib.git.objects import at, commit_tree

@@ -15,11 +15,11 @@ from typing import Final
 
 from lib.errors import RelayError
 from lib.git.reading import Commit, UnreadError, find, read_commit
-from lib.git.records import records
 from lib.git.run import Repo, git
 from lib.git.stored import OBJECT, stored_ref
 from lib.git.suitable import accepted, fit_to_start
 from lib.git.trees import differing, status_of
+from lib.git.worktree_records import records
 from lib.model import Base
 
 #: The first git with `merge-tree --write-tree`.

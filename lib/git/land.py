@@ -9,19 +9,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lib.atomic import replace_file
+from lib.files.replace import replace_file
+from lib.files.safe_read import read_plain
+from lib.files.syncing import mounted, sync_filesystems
 from lib.git.alone import alone
 from lib.git.blobs import Is, judge
 from lib.git.inspect import Worktree, in_progress, is_ancestor, unseen_branch, worktrees
+from lib.git.landing_blockers import Blocked, busy, in_the_way
 from lib.git.locks import remove_if_stale, wait_for_others
+from lib.git.moved_refs import left_behind
 from lib.git.objects import move_ref, value
 from lib.git.run import CHECKOUT_TIMEOUT_S, Repo, explained, git
-from lib.git.strays import left_behind
-from lib.git.trees import Entry, entries
-from lib.git.way import Blocked, busy, in_the_way
+from lib.git.trees import TreeEntry, entries
 from lib.names import quote
-from lib.plainfile import read_plain
-from lib.syncing import mounted, sync_filesystems
 
 _MARKER_MAX_BYTES = 65_536
 
@@ -178,7 +178,7 @@ def _finish(there: Repo) -> None:
     marker.unlink()
 
 
-def _write_again(there: Repo, before: Mapping[str, Entry], after: Mapping[str, Entry]) -> None:
+def _write_again(there: Repo, before: Mapping[str, TreeEntry], after: Mapping[str, TreeEntry]) -> None:
     """Writes files that landed before a power cut; those that the user has changed or staged since are left alone."""
     staged, gone = _staged(there), _missing(there)
 
@@ -191,17 +191,17 @@ def _write_again(there: Repo, before: Mapping[str, Entry], after: Mapping[str, E
         _check_out(there, again)
 
 
-def _staged(there: Repo) -> dict[str, Entry]:
+def _staged(there: Repo) -> dict[str, TreeEntry]:
     lines = (line.partition("\t") for line in git(there, "ls-files", "--stage", "-z").fields())
-    return {path: Entry(*meta.split(" ")[:2]) for meta, _, path in lines}
+    return {path: TreeEntry(*meta.split(" ")[:2]) for meta, _, path in lines}
 
 
 def _take_back(
     there: Repo,
     paths: list[str],
-    before: Mapping[str, Entry],
-    after: Mapping[str, Entry],
-    staged: Mapping[str, Entry],
+    before: Mapping[str, TreeEntry],
+    after: Mapping[str, TreeEntry],
+    staged: Mapping[str, TreeEntry],
 ) -> None:
     """Gives the files that git had begun to write or had removed their old content again."""
     paths = [path for path in paths if staged.get(path) == before.get(path)]

@@ -11,12 +11,12 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import PurePosixPath
 
-from lib.atomic import replace_file
+from lib.files.replace import replace_file
 from lib.git.checkout import Checkout
 from lib.git.run import Repo
-from lib.git.trees import Entry, Sides, entries, with_entries
+from lib.git.trees import Sides, TreeEntry, entries, with_entries
 
-Left = Mapping[str, Entry | None]
+Left = Mapping[str, TreeEntry | None]
 
 
 def note(checkout: Checkout, sides: Sides) -> None:
@@ -82,11 +82,11 @@ class _Places:
         self._files = files
         self._folders = {str(parent) for file in files for parent in PurePosixPath(file).parents}
 
-    def free(self, path: str, entry: Entry | None) -> bool:
+    def free(self, path: str, entry: TreeEntry | None) -> bool:
         """True if `entry` can be put at `path` beside them."""
         parents = {str(parent) for parent in PurePosixPath(path).parents}
         return entry is None or not (path in self._folders or parents & self._files)
 
 
-def _entry(row: list[str] | None) -> Entry | None:
-    return Entry(*row) if row else None
+def _entry(row: list[str] | None) -> TreeEntry | None:
+    return TreeEntry(*row) if row else None

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from lib.git.records import records
+from lib.git.worktree_records import records
 
 _PROC: Final = Path("/proc")
 #: A git that only reads: editors, and Relay itself, keep one open for as long as they work.

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from lib.errors import GitError
 from lib.git.checkout import Checkout, copy_index, head_of, in_merge
-from lib.git.collector import held_off
+from lib.git.gc_guard import held_off
 from lib.git.ignored import note_known
 from lib.git.inside import note_inside
 from lib.git.leftovers import note, note_work, without_work

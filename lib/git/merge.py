@@ -11,7 +11,7 @@ from typing import Final
 
 from lib.errors import GitError
 from lib.git.inspect import is_ancestor
-from lib.git.objects import at, commit_tree, dated, lasting, move_ref, stamp_of, value
+from lib.git.objects import at, commit_tree, dated, gc_safe, move_ref, stamp_of, value
 from lib.git.run import Repo, git, identity_env
 
 #: Merges between two moves of the ref: a kill repeats at most so many, each of which gives the same commit again.
@@ -166,7 +166,7 @@ def absorb(repo: Repo, run_ref: str, base_tip: str, message: str) -> str | Confl
             raise GitError(f"{run_ref} was moved by somebody else while {base_tip} was merged into it")
         return merged
 
-    return lasting(repo, run_ref, base_tip, once)
+    return gc_safe(repo, run_ref, base_tip, once)
 
 
 @dataclass(slots=True)
@@ -211,7 +211,7 @@ def merge_builders(
         def batch(_attempt: int, rest: Sequence[tuple[str, str, str]] = rest) -> Merged:
             return _merge_some(repo, run_ref, base, rest, trailer, who)
 
-        made = lasting(repo, run_ref, base, batch)
+        made = gc_safe(repo, run_ref, base, batch)
         done += made.merged
         if made.conflict:
             return Merged(made.head, done, made.conflict)

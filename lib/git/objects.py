@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from lib.errors import GitError
-from lib.git.collector import COMMANDS, held_off
+from lib.files.syncing import hollow
+from lib.git.gc_guard import COMMANDS, held_off
 from lib.git.locks import wait_for_others
 from lib.git.reading import UnreadError, read_commit
 from lib.git.run import GitTimeoutError, Repo, git, given_identity, identity_env
 from lib.git.stored import stored_ref
 from lib.git.trees import complete
 from lib.names import shown
-from lib.syncing import hollow
 
 #: A file that was changed so long ago is written out: vm.dirty_expire_centisecs is 30 s.
 UNWRITTEN_S: Final = 120.0
@@ -99,7 +99,7 @@ def value(repo: Repo, ref: str) -> str | None:
     return git(repo, "rev-parse", "--verify", "--quiet", ref, ok=(0, 1, 128)).text or None
 
 
-def lasting(repo: Repo, ref: str, known: str, make: Callable[[int], T]) -> T:
+def gc_safe(repo: Repo, ref: str, known: str, make: Callable[[int], T]) -> T:
     """Calls `make`, which writes objects and moves `ref` to them, and gives its result.
 
     No ref names a new object at first, and a `git gc --prune=now` that the user runs just then removes it. So once the

@@ -253,7 +253,7 @@ def close_unused() -> None:
 
 
 def find(repo: Repo, name: str) -> str | None:
-    """The object that `name` stands for: a full object name, or a commit's with `:PATH` or `^{commit}` behind it.
+    """The object that `name` means: a full object name, or a commit's with `:PATH` or `^{commit}` behind it.
 
     None if there is none. Raises `UnreadError`.
     """

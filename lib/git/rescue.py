@@ -23,7 +23,7 @@ _FORMAT: Final = "%(refname)%00%(*objectname)%00%(taggerdate:iso-strict)%00%(con
 
 
 @dataclass(frozen=True, slots=True)
-class Rescued:
+class RescuedCommit:
     """Something that was kept. `when` is ISO 8601; `files` counts what the commit changes."""
 
     ref: str
@@ -45,10 +45,11 @@ def keep(repo: Repo, run: str, name: str, commit: str, reason: str) -> str:
     return next(ref for number in count(1) if move_ref(repo, ref := f"{folder}{number}", tag, None, "rescue"))
 
 
-def rescued(repo: Repo) -> list[Rescued]:
+def rescued(repo: Repo) -> list[RescuedCommit]:
     """All that is kept, the newest first."""
     found = [
-        Rescued(ref, commit, when, reason, _files(repo, commit)) for ref, commit, when, reason in _listed(repo, PREFIX)
+        RescuedCommit(ref, commit, when, reason, _files(repo, commit))
+        for ref, commit, when, reason in _listed(repo, PREFIX)
     ]
     return sorted(found, key=lambda item: item.when, reverse=True)
 

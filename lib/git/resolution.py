@@ -10,20 +10,20 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Final
 
+from lib.conflicts.account import Disputed, Judgement
 from lib.errors import GitError
 from lib.git.checkout import Checkout, head_of
-from lib.git.collector import held_off
 from lib.git.conflict import stage, unresolved
 from lib.git.damage import damage
+from lib.git.gc_guard import held_off
 from lib.git.inspect import is_ancestor
 from lib.git.merge import Conflict, ConflictPath, merge
-from lib.git.objects import commit_tree, lasting, move_ref, value
+from lib.git.objects import commit_tree, gc_safe, move_ref, value
 from lib.git.run import CHECKOUT_TIMEOUT_S, Repo, git, identity_env
 from lib.git.snapshot import take
-from lib.git.trees import Entry, blob, entries
+from lib.git.trees import TreeEntry, blob, entries
 from lib.git.whole import believe, believed
 from lib.git.worktrees import bring, held, rescued_content, show
-from lib.resolution import Disputed, Judgement
 
 _FILES: Final = ("100644", "100755")
 _ABSENT: Final = "0" * 6
@@ -52,7 +52,7 @@ def judge(
             move_ref(repo, ref, commit, value(repo, ref), "resolved")
         return judgement
 
-    return lasting(repo, ref, head, once)
+    return gc_safe(repo, ref, head, once)
 
 
 def put_right(repo: Repo, path: Path, head: str, theirs: str) -> None:
@@ -95,14 +95,14 @@ def _predicted(repo: Repo, head: str, theirs: str) -> Conflict:
     return predicted
 
 
-def _strays(repo: Repo, predicted: Conflict, found: dict[str, Entry]) -> list[str]:
+def _strays(repo: Repo, predicted: Conflict, found: dict[str, TreeEntry]) -> list[str]:
     wanted = entries(repo, predicted.tree)
     disputed = {each.path for each in predicted.paths}
     names = sorted(name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name))
     return [f"{name} is not in conflict, and must stay as it is" for name in names if name not in disputed]
 
 
-def _disputed(repo: Repo, each: ConflictPath, result: Entry | None) -> Disputed:
+def _disputed(repo: Repo, each: ConflictPath, result: TreeEntry | None) -> Disputed:
     base, ours, theirs = (_text(repo, oid) for oid in each.blobs)
     modes = {*each.modes} - {_ABSENT} or set(_FILES)
     allowed = result is None or result.mode in modes
@@ -122,7 +122,7 @@ def _with_disputed_of(repo: Repo, checkout: Checkout, tree: str, predicted: Conf
     for each in predicted.paths:
         if each.path in lost:
             continue
-        entry = found.get(each.path) or Entry("0", "0" * len(tree))
+        entry = found.get(each.path) or TreeEntry("0", "0" * len(tree))
         lines.append(f"{entry.mode} {entry.oid}\t{each.path}")
     try:
         git(repo, "read-tree", predicted.tree, index=index)

@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from lib.errors import GitError, RelayError
+from lib.files.disk_space import is_full
 from lib.git.locks import remove_if_stale, remove_leftovers
 from lib.names import quote
-from lib.passing import DISK_FULL, is_full
-from lib.paths import OWN, Project
 from lib.process.environ import GIT_IDENTITY
+from lib.project.paths import OWN, Project
+from lib.scheduling.passing_failures import DISK_FULL
 
 TIMEOUT_S: Final = 120.0
 #: For commands that write a whole work tree.

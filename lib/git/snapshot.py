@@ -9,19 +9,19 @@ from pathlib import Path
 from typing import Final
 
 from lib.errors import GitError, RelayError
+from lib.files.syncing import sync_filesystems
 from lib.git import rescue
 from lib.git.checkout import Checkout, head_of, mend
 from lib.git.indexfile import read_index
 from lib.git.inspect import is_ancestor
 from lib.git.leftovers import Left, keep_noted, without
 from lib.git.listing import Listing, holds, listed
-from lib.git.objects import at, commit_as_user, commit_tree, drop_hollow_objects, lasting, move_ref, value
-from lib.git.records import records
+from lib.git.objects import at, commit_as_user, commit_tree, drop_hollow_objects, gc_safe, move_ref, value
 from lib.git.run import CHECKOUT_TIMEOUT_S, Repo, git, identity_env
 from lib.git.submodules import declared, out_of_reach, put_aside
-from lib.git.trees import Entry, differing, entries, tree_of, with_entries
+from lib.git.trees import TreeEntry, differing, entries, tree_of, with_entries
 from lib.git.whole import believed, sound_index, whole_until
-from lib.syncing import sync_filesystems
+from lib.git.worktree_records import records
 
 NOREPLY: Final = "noreply@relay.invalid"
 _GITLINK: Final = b"160000 "
@@ -82,7 +82,7 @@ def snapshot(
             checkout.index.unlink(missing_ok=True)
         return _commit(repo, checkout, ref, base, message, author)
 
-    taken = lasting(repo, ref, base, once)
+    taken = gc_safe(repo, ref, base, once)
     intact = mend(repo, checkout, ref)
     keep_noted(checkout, taken.left)
     return Snapshot(
@@ -130,7 +130,7 @@ def _commit(repo: Repo, checkout: Checkout, ref: str, base: str, message: str, a
     return _Taken(commit, tree, list(changed), content.nested, list(own), taken_out, kept, content.ignored, left)
 
 
-def filled(repo: Repo, checkout: Checkout, tree: str, hollow: list[str], parent: str) -> dict[str, Entry | None]:
+def filled(repo: Repo, checkout: Checkout, tree: str, hollow: list[str], parent: str) -> dict[str, TreeEntry | None]:
     """The entries that restore, as in `parent`, the submodules whose folder was filled with plain files.
 
     The files are rescued, as a commit of nothing but them, which is the same one each time.

@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 from typing import Final
 
-from lib.plainfile import NotPlainError, read_plain
+from lib.files.safe_read import NotPlainError, read_plain
 
 OBJECT: Final = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _REF_MAX_BYTES: Final = 1000

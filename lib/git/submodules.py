@@ -12,7 +12,7 @@ from typing import Final
 
 from lib.git.checkout import Checkout, record_of
 from lib.git.run import Repo, git
-from lib.git.trees import Entry, Sides
+from lib.git.trees import Sides, TreeEntry
 
 GITLINK: Final = "160000"
 #: A repository that was cloned in part would fetch what it is asked for.
@@ -29,7 +29,7 @@ def declared(repo: Repo, path: Path) -> dict[str, str]:
     return {folder: key.removeprefix("submodule.").removesuffix(".path") for key, _, folder in pairs}
 
 
-def out_of_reach(repo: Repo, checkout: Checkout, changed: Sides) -> dict[str, Entry | None]:
+def out_of_reach(repo: Repo, checkout: Checkout, changed: Sides) -> dict[str, TreeEntry | None]:
     """Of the `changed` paths the submodules that name a commit which only this worktree has, as they were before."""
     links = {path: sides for path, sides in changed.items() if sides[1] and sides[1].mode == GITLINK}
     if not links:
@@ -41,10 +41,10 @@ def out_of_reach(repo: Repo, checkout: Checkout, changed: Sides) -> dict[str, En
 
 
 def put_aside(
-    found: Mapping[str, Entry], before: Mapping[str, Entry], hollow: Collection[str]
-) -> dict[str, Entry | None]:
+    found: Mapping[str, TreeEntry], before: Mapping[str, TreeEntry], hollow: Collection[str]
+) -> dict[str, TreeEntry | None]:
     """Entries that make the submodules `hollow`, whose folder was filled with plain files, what they were `before`."""
-    wanted: dict[str, Entry | None] = {}
+    wanted: dict[str, TreeEntry | None] = {}
     for name in hollow:
         link = before.get(name)
         if link and link.mode == GITLINK and name not in found:
@@ -62,7 +62,7 @@ def has_commit(module: Path, oid: str) -> bool:
     return _asked(module, "cat-file", "-e", f"{oid}^{{commit}}") is not None
 
 
-def _reachable(repo: Repo, checkout: Checkout, name: str | None, entry: Entry) -> bool:
+def _reachable(repo: Repo, checkout: Checkout, name: str | None, entry: TreeEntry) -> bool:
     """True if the project has the commit, or a remote has, by what the worktree's own copy has last seen of it."""
     if not name or not plain_name(name):
         return False

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Final
 
 from lib.errors import RelayError
-from lib.git.records import records
 from lib.git.run import Repo, environment, git
+from lib.git.worktree_records import records
 from lib.names import quote
 
 #: Refs of Relay's are below it, and a ref is a file or a folder.

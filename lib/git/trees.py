@@ -23,7 +23,7 @@ _FOLDER: Final = "040000"
 _SUBMODULE: Final = "160000"
 
 
-class Entry(NamedTuple):
+class TreeEntry(NamedTuple):
     """A file as a tree has it: git's mode (`100644`, `100755`, `120000`, `160000`) and the object's name."""
 
     mode: str
@@ -31,7 +31,7 @@ class Entry(NamedTuple):
 
 
 #: Paths that differ between two trees, as the one and the other has them; None where there is none.
-Sides = Mapping[str, tuple[Entry | None, Entry | None]]
+Sides = Mapping[str, tuple[TreeEntry | None, TreeEntry | None]]
 
 
 def tree_of(repo: Repo, commit: str) -> str:
@@ -50,13 +50,13 @@ def blob(repo: Repo, name: str) -> bytes:
     return git(repo, "cat-file", "blob", name).out
 
 
-def entries(repo: Repo, tree: str) -> dict[str, Entry]:
+def entries(repo: Repo, tree: str) -> dict[str, TreeEntry]:
     """All files of a tree or a commit."""
     found = {}
     for line in git(repo, "ls-tree", "-r", "-z", "--full-tree", tree).fields():
         meta, _, path = line.partition("\t")
         mode, _, oid = meta.split(" ")
-        found[path] = Entry(mode, oid)
+        found[path] = TreeEntry(mode, oid)
     return found
 
 
@@ -68,18 +68,18 @@ def differing(repo: Repo, old: str, new: str) -> Sides:
     found = {}
     for meta, path in zip(fields[::2], fields[1::2], strict=True):
         was, now, was_oid, now_oid, _ = meta.removeprefix(":").split(" ")
-        found[path] = Entry(was, was_oid) if int(was) else None, Entry(now, now_oid) if int(now) else None
+        found[path] = TreeEntry(was, was_oid) if int(was) else None, TreeEntry(now, now_oid) if int(now) else None
     return found
 
 
-def status_of(was: Entry | None, now: Entry | None) -> str:
+def status_of(was: TreeEntry | None, now: TreeEntry | None) -> str:
     """The letter of git-diff-tree(1) for a file that differs: A, D, T where its type does too, else M."""
     if was is None or now is None:
         return "D" if was else "A"
     return "M" if was.mode[:3] == now.mode[:3] else "T"
 
 
-def with_entries(repo: Repo, root: Path, index: Path, tree: str, wanted: Mapping[str, Entry | None]) -> str:
+def with_entries(repo: Repo, root: Path, index: Path, tree: str, wanted: Mapping[str, TreeEntry | None]) -> str:
     """The tree that `index` holds, `tree` until now, with these files, and none where it is None; so has the index."""
     gone = [f"0 {'0' * len(tree)}\t{path}" for path, entry in wanted.items() if entry is None]
     there = [f"{entry.mode} {entry.oid}\t{path}" for path, entry in wanted.items() if entry is not None]
@@ -128,7 +128,7 @@ class _Comparison:
 
     def _below(
         self, folder: bytes, old: str | None, new: str | None
-    ) -> Iterator[tuple[bytes, Entry | None, Entry | None]]:
+    ) -> Iterator[tuple[bytes, TreeEntry | None, TreeEntry | None]]:
         before, after = self._listed(old), self._listed(new)
         for name in before.keys() | after.keys():
             if before.get(name) == after.get(name):
@@ -157,7 +157,7 @@ class _Comparison:
         return {found[2]: found[1] + found[3] for found in listed}
 
 
-def _entry(stored: bytes | None) -> Entry | None:
+def _entry(stored: bytes | None) -> TreeEntry | None:
     """As git reads it: old trees have more permissions, of which only the owner's right to execute counts."""
     if stored is None:
         return None
@@ -165,4 +165,4 @@ def _entry(stored: bytes | None) -> Entry | None:
     mode = int(octal, 8)
     if stat.S_ISREG(mode):
         mode = stat.S_IFREG | (0o755 if mode & stat.S_IXUSR else 0o644)
-    return Entry(f"{mode:06o}", oid.hex())
+    return TreeEntry(f"{mode:06o}", oid.hex())

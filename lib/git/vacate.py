@@ -8,12 +8,12 @@ from lib.git.checkout import Checkout, head_of, in_merge, intact, mend, record_o
 from lib.git.dropped import keep_dropped
 from lib.git.ignored import keep_ignored
 from lib.git.inside import keep_inside
+from lib.git.landing_blockers import some
 from lib.git.listing import holds, listed
 from lib.git.objects import delete_ref, refs_below, value
 from lib.git.rescue import PREFIX
 from lib.git.run import Repo, git
 from lib.git.trees import tree_of
-from lib.git.way import some
 from lib.git.whole import believed, sound_index
 from lib.git.worktrees import remove
 

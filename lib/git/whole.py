@@ -12,9 +12,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from lib.files.syncing import mounted, sync_filesystems
 from lib.git.checkout import Checkout
 from lib.git.indexfile import SIGNATURE
-from lib.syncing import mounted, sync_filesystems
 
 #: Of git's two object formats, with their size in bytes.
 _CHECKSUMS: Final = ((hashlib.sha1, 20), (hashlib.sha256, 32))

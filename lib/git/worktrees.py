@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from lib.errors import GitError, RelayError
+from lib.files.safe_read import NotPlainError, read_own
 from lib.git import rescue
 from lib.git.blobs import foreign
 from lib.git.checkout import Checkout, begin, copy_index, drop, end_of_making, head_of, intact, mend, record_of
@@ -21,14 +22,13 @@ from lib.git.inspect import ignored
 from lib.git.leftovers import note, noted
 from lib.git.listing import listed
 from lib.git.locks import wait_for_others
-from lib.git.objects import commit_tree, delete_ref, drop_hollow_objects, lasting, move_ref, value
+from lib.git.objects import commit_tree, delete_ref, drop_hollow_objects, gc_safe, move_ref, value
 from lib.git.pins import holders
 from lib.git.run import CHECKOUT_TIMEOUT_S, Repo, git, identity_env
 from lib.git.snapshot import Content, Snapshot, snapshot, take
 from lib.git.trees import tree_of
 from lib.git.whole import believe, believed, forget, sound_index, whole_until
 from lib.names import quote
-from lib.plainfile import NotPlainError, read_own
 
 __all__ = ["Prepared", "Snapshot", "held", "prepare", "remove", "restore", "show", "snapshot"]
 
@@ -150,7 +150,7 @@ def remove(repo: Repo, path: Path, branch: str | None = None, *, keep_index: Pat
 
 
 def _make(repo: Repo, checkout: Checkout, commit: str, head: str, include_from: Path | None) -> list[str]:
-    """Makes the worktree anew, with `head`, a branch's full ref or the commit itself; submodules that nobody has."""
+    """Makes the worktree again, with `head`, a branch's full ref or the commit itself; submodules that nobody has."""
     words = {f"--work-tree={checkout.path}", str(checkout.path)}
     wait_for_others(repo.common_dir, words, roots=[repo.root])
     checkout.index.unlink(missing_ok=True)
@@ -204,7 +204,7 @@ def rescued_content(repo: Repo, checkout: Checkout, head: str, known: list[str],
             move_ref(repo, ref, commit, value(repo, ref), reason)
         return content
 
-    content = lasting(repo, ref, head, once)
+    content = gc_safe(repo, ref, head, once)
     if commit := value(repo, ref):
         rescue.keep(repo, checkout.run, checkout.name, commit, f"{checkout.name}: {reason}")
         delete_ref(repo, ref, commit)

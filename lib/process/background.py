@@ -9,7 +9,7 @@ import signal
 import sys
 from pathlib import Path
 
-from lib.plainfile import open_plain
+from lib.files.safe_read import open_plain
 from lib.process.shim import inherited_descriptors
 
 STDERR_FD = 2

@@ -1,4 +1,4 @@
-"""Output of a job, on its way to its files: through a process that masks secrets (`lib.scribe`).
+"""Output of a job, on its way to its files: through a process that masks secrets (`lib.secrets.scribe`).
 
 It belongs to nobody: no child of ours, and no process of the job's, so that it outlives both for as long as there is
 something to write.
@@ -17,15 +17,15 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from lib.masking import SECRET_NAME, Masker
-from lib.plainfile import NotPlainError, open_plain
+from lib.files.safe_read import NotPlainError, open_plain
 from lib.process.identity import mono_s
-from lib.scribe import ANSWER, ENDED, ERR, ERR_FILE, OUT, OUT_FILE, SECRETS, told
+from lib.secrets.masking import SECRET_NAME, Masker
+from lib.secrets.scribe import ANSWER, ENDED, ERR, ERR_FILE, OUT, OUT_FILE, SECRETS, told
 
 OUTPUT: Final = ("output.log", "stderr.log")
 #: Descriptors from here on are none that are given to the scribe or to a shim.
 _HIGH: Final = 16
-_MAIN: Final = "import sys; sys.path.insert(0, sys.argv[1]); from lib.scribe import main; main()"
+_MAIN: Final = "import sys; sys.path.insert(0, sys.argv[1]); from lib.secrets.scribe import main; main()"
 _ROOT: Final = str(Path(__file__).parents[2])
 #: Starts a program that is nobody's child, and that signals only end by force.
 _ORPHAN: Final = ("/bin/sh", "-c", 'trap "" HUP INT QUIT TERM; "$@" &', "relay-scribe")

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from lib.plainfile import NotPlainError, read_plain
+from lib.files.safe_read import NotPlainError, read_plain
 from lib.process.table import parse_stat
 
 if TYPE_CHECKING:

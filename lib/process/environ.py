@@ -9,7 +9,7 @@ from fnmatch import translate
 from pathlib import Path
 from typing import Final
 
-from lib.masking import SECRET_NAME
+from lib.secrets.masking import SECRET_NAME
 
 #: Of git's variables those that say how to reach another repository; all others can choose the wrong one.
 GIT_TRANSPORT: Final = frozenset(

@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from lib.errors import RelayError
-from lib.plainfile import NotPlainError, read_plain
+from lib.files.disk_space import reserve
+from lib.files.safe_read import NotPlainError, read_plain
 from lib.process.capture import OUTPUT, captured
 from lib.process.claim import CLAIM, claimed
 from lib.process.identity import boot_id, identify
-from lib.reserve import reserve
 
 if TYPE_CHECKING:
     from lib.jobs import ProcessIdentity

@@ -4,7 +4,7 @@
 works on this machine, and `make_scratch` gives a job its private folder for temporary files.
 """
 
-from lib.sandbox.bubblewrap import Probe, probe, wrap
+from lib.sandbox.bubblewrap import SandboxProbe, probe, wrap
 from lib.sandbox.policy import Access, Places, Policy, granted_paths, policy_of, programs_on
 from lib.sandbox.scratch import drop_scratch, make_scratch, scratch_of
 
@@ -12,7 +12,7 @@ __all__ = [
     "Access",
     "Places",
     "Policy",
-    "Probe",
+    "SandboxProbe",
     "drop_scratch",
     "granted_paths",
     "make_scratch",

@@ -50,7 +50,7 @@ _FORBIDDING: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class Probe:
+class SandboxProbe:
     """Result of a check that jobs can be contained here: `version`, or why not and what to type."""
 
     works: bool
@@ -88,22 +88,22 @@ def _mount(path: str, access: Access, policy: Policy) -> tuple[str, ...]:
 
 
 @cache
-def probe() -> Probe:
+def probe() -> SandboxProbe:
     """Starts it once, as it is started for jobs. The answer is kept: a job must not change it for those after it."""
     if not sys.platform.startswith("linux"):
-        return Probe(works=False, reason="bubblewrap needs Linux", remedy="relay config set sandbox off")
+        return SandboxProbe(works=False, reason="bubblewrap needs Linux", remedy="relay config set sandbox off")
     if shutil.which(PROGRAM) is None:
-        return Probe(works=False, reason="bubblewrap is not installed", remedy="sudo apt-get install bubblewrap")
+        return SandboxProbe(works=False, reason="bubblewrap is not installed", remedy="sudo apt-get install bubblewrap")
     try:
         said = _answer("--version")
         tried = _answer(*_NAMESPACES, "--perms", "0555", "--tmpfs", "/run", "--", "/bin/sh", "-c", ":")
     except (OSError, subprocess.TimeoutExpired) as error:
-        return Probe(works=False, reason=f"bubblewrap could not be started: {error}", remedy="bwrap --version")
+        return SandboxProbe(works=False, reason=f"bubblewrap could not be started: {error}", remedy="bwrap --version")
     version = said.stdout.strip()
     if tried.returncode == 0:
-        return Probe(works=True, version=version)
+        return SandboxProbe(works=True, version=version)
     why = (tried.stderr.strip().splitlines() or ["it said nothing"])[-1]
-    return Probe(works=False, version=version, reason=f"{version} does not work here: {why}", remedy=_remedy())
+    return SandboxProbe(works=False, version=version, reason=f"{version} does not work here: {why}", remedy=_remedy())
 
 
 def _answer(*args: str) -> subprocess.CompletedProcess[str]:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from lib.errors import UsageError
-from lib.paths import Project, user_state_dir
+from lib.project.paths import Project, user_state_dir
 
 
 class Access(Enum):

@@ -11,11 +11,11 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-from lib.atomic import replace_file
 from lib.errors import RelayError
+from lib.files.remove import remove_whole
+from lib.files.replace import replace_file
+from lib.files.safe_read import NotPlainError, read_plain
 from lib.names import quote
-from lib.plainfile import NotPlainError, read_plain
-from lib.removal import remove_whole
 
 #: The file in a job's folder of records that tells where its scratch folder is.
 RECORD: Final = "scratch"

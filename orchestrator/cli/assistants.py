@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lib.paths import working_folder
+from lib.project.paths import working_folder
 from orchestrator.cli.formats import Format, Json, Output, for_machines, print_json, tell
 
 if TYPE_CHECKING:
-    from orchestrator.probing import Found, Trial
+    from orchestrator.commands.assistant_check import Found, Trial
 
 
 def register(app: typer.Typer) -> None:
@@ -26,7 +26,7 @@ def assistants(
     as_json: Json = False,
 ) -> None:
     """List the assistants of this machine, with version and login."""
-    from orchestrator.probing import configuration, survey
+    from orchestrator.commands.assistant_check import configuration, survey
 
     config = configuration(working_folder())
     found = survey(config, names or ())
@@ -45,7 +45,7 @@ def _is_tried(row: Found) -> bool:
 
 
 def _show(found: list[Found]) -> None:
-    from orchestrator.screen import table, terminal_width
+    from orchestrator.status.screen import table, terminal_width
 
     logins = {True: "logged in", False: "not logged in", None: ""}
     rows = [
@@ -64,7 +64,7 @@ def _show(found: list[Found]) -> None:
 
 def _check(rows: list[Found], timeout_s: float, as_json: bool) -> int:
     """The exit code: 0 if all turns went well. Each line is printed as soon as it is known."""
-    from orchestrator.probing import configuration, try_out
+    from orchestrator.commands.assistant_check import configuration, try_out
 
     config = configuration(working_folder())
     trials: list[Trial] = []
@@ -81,7 +81,7 @@ def _check(rows: list[Found], timeout_s: float, as_json: bool) -> int:
 
 def _line(trial: Trial) -> str:
     from lib.display import escaped
-    from orchestrator.screen import paint
+    from orchestrator.status.screen import paint
 
     result, used = trial.result, trial.result.usage
     mark = paint("ok", "green") if result.ok else paint("!!", "red")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from lib.paths import working_folder
+from lib.project.paths import working_folder
 from orchestrator.cli.formats import Format, Json, Output, for_machines, print_json, tell
 from orchestrator.cli.project import Instance, project_of, tell_of_folder
 
@@ -24,9 +24,9 @@ def init(
     from contextlib import suppress
 
     from lib.errors import RelayError
-    from lib.templates import shipped
-    from orchestrator import setting_up
-    from orchestrator.proposing import proposals, with_proposals
+    from lib.project.templates import shipped
+    from orchestrator.commands import project_setup
+    from orchestrator.commands.verify_proposals import proposals, with_proposals
 
     text = (shipped("project") / "config.yaml").read_text()
     if print_only:
@@ -38,7 +38,7 @@ def init(
     project = project_of("default")
     found = proposals(project.root)
     tell_of_folder(project)
-    file = setting_up.write_config(project, project.named(with_proposals(text, found)))
+    file = project_setup.write_config(project, project.named(with_proposals(text, found)))
     typer.echo(f"Wrote {file}. Every line of it is a default; change what you like.")
     if found:
         typer.echo(f"It proposes `verify: {found[0].command}` (from {found[0].source}). Nothing is verified until you "
@@ -49,14 +49,14 @@ def init(
 
 def doctor(output: Output = Format.TABLE, as_json: Json = False, instance: Instance = "default") -> None:
     """Check git, assistants, sandbox, locks and worktrees, each with its fix."""
-    from orchestrator.doctor import examine
+    from orchestrator.commands.doctor import examine
 
     findings = examine(working_folder(), instance)
     if for_machines(output, as_json):
         print_json([finding.as_dict() for finding in findings])
     else:
         from lib.display import escaped
-        from orchestrator.screen import paint
+        from orchestrator.status.screen import paint
 
         for finding in findings:
             bad = paint("--", "dim") if finding.optional else paint("!!", "red")
@@ -105,7 +105,7 @@ def clean(
 ) -> None:
     """Remove worktrees, branches and refs of checkpoints whose work has landed, and only those."""
     from lib.display import escaped
-    from orchestrator.setting_up import clean_runs
+    from orchestrator.commands.project_setup import clean_runs
 
     for line in clean_runs(project_of("default"), run):
         typer.echo(escaped(line))
@@ -116,6 +116,6 @@ def demo(
     keep_going: Annotated[bool, typer.Option("--gate/--no-gate", help="Stop at the gate, as a real run does.")] = False,
 ) -> None:
     """Build a calculator with scripted assistants in a scratch repository: a whole run, without AI."""
-    from orchestrator.demo import run_demo
+    from orchestrator.cli.demo import run_demo
 
     raise typer.Exit(run_demo(folder, gate=keep_going))

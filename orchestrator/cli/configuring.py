@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lib.paths import Project
+from lib.project.paths import Project
 from orchestrator.cli.formats import Format, Json, Output, for_machines, print_json, tell
 from orchestrator.cli.project import project_of
 
 if TYPE_CHECKING:
-    from lib.config import Config, Settings
+    from lib.config.model import Config, Settings
 
 Key = Annotated[str, typer.Argument(help="A setting, or a part of one: parallel, gates.design, env.NAME.")]
 
@@ -31,7 +31,7 @@ def configured(project: Project, flags: Mapping[str, Any]) -> Config:
 
 
 def _settings(project: Project, flags: Mapping[str, Any]) -> Settings:
-    from lib.config import read_settings
+    from lib.config.model import read_settings
     from lib.display import escaped
 
     settings = read_settings(project.config_file, flags)
@@ -48,7 +48,7 @@ def config(context: typer.Context, output: Output = Format.TABLE, as_json: Json 
 
 def get(key: Key = "", output: Output = Format.TABLE, as_json: Json = False) -> None:
     """Show the value of a setting, or all that differ from their defaults."""
-    from orchestrator import configuration
+    from orchestrator.commands import configuration
 
     settings = _settings(project_of("default"), {})
     if key:
@@ -73,7 +73,7 @@ def get(key: Key = "", output: Output = Format.TABLE, as_json: Json = False) -> 
 
 def explain(key: Key = "", output: Output = Format.TABLE, as_json: Json = False) -> None:
     """Show the value of a setting, where it comes from, its default, and what it does; of all of them without KEY."""
-    from orchestrator import configuration
+    from orchestrator.commands import configuration
 
     settings = _settings(project_of("default"), {})
     found = [configuration.entry(settings, key)] if key else configuration.entries(settings)
@@ -91,7 +91,7 @@ def explain(key: Key = "", output: Output = Format.TABLE, as_json: Json = False)
 def set_(key: Key, value: Annotated[str, typer.Argument(help="Lists as A,B or [A, B]; '' for none.")]) -> None:
     """Set a value in the project's config.yaml; comments stay, and nothing is written that would not be valid."""
     from lib.display import escaped
-    from orchestrator import configuration
+    from orchestrator.commands import configuration
 
     project = project_of("default")
     configuration.change(project, key, value)
@@ -102,6 +102,6 @@ def set_(key: Key, value: Annotated[str, typer.Argument(help="Lists as A,B or [A
 
 
 def _print_table(headers: list[str], rows: list[list[str]]) -> None:
-    from orchestrator.screen import table, terminal_width
+    from orchestrator.status.screen import table, terminal_width
 
     typer.echo(table(headers, rows, terminal_width()))

@@ -25,20 +25,20 @@ def diff(
     """Show what a run changed, or one builder, before it lands and after; files outside a component are marked."""
     import sys
 
-    from lib.masking import Masker
-    from orchestrator import differing, diffpage
+    from lib.secrets.masking import Masker
     from orchestrator.cli.history import stored_run
-    from orchestrator.screen import Look, say
+    from orchestrator.commands import diff_page, run_diff
+    from orchestrator.status.screen import Look, say
 
     project = project_of(instance)
     stored = stored_run(project, run)
-    found = differing.compare(project, stored, builder)
+    found = run_diff.compare(project, stored, builder)
     masker = Masker.from_environ(stored.options.get("env", {}))
     if for_machines(output, as_json):
         print_json(masker.masked_data(found.as_dict()))
         return
     look = Look.of(sys.stdout)
-    say(masker.masked(diffpage.head(found)))
-    lines = diffpage.table(found, look) if stat else diffpage.patch(differing.patch(project, found), look)
+    say(masker.masked(diff_page.head(found)))
+    lines = diff_page.table(found, look) if stat else diff_page.patch(run_diff.patch(project, found), look)
     for line in lines:
         say(masker.masked(line))

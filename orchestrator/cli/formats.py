@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from lib.paths import DEFAULT_INSTANCE
+from lib.project.paths import DEFAULT_INSTANCE
 
 
 class Format(StrEnum):
@@ -31,7 +31,7 @@ def print_json(data: Any) -> None:  # noqa: ANN401 - JSON can be anything
 
 def tell(words: str, command: str = "", instance: str = DEFAULT_INSTANCE) -> None:
     """Prints words, and a command for that instance as it can be typed here."""
-    from orchestrator.screen import Look
-    from orchestrator.spelling import for_instance
+    from lib.spelling import for_instance
+    from orchestrator.status.screen import Look
 
     typer.echo(Look.of(sys.stdout).spelled(for_instance(words + command, instance)))

@@ -6,7 +6,7 @@ from typing import Annotated, Final
 
 import typer
 
-from lib.paths import Project
+from lib.project.paths import Project
 from orchestrator.cli.formats import tell
 from orchestrator.cli.project import Instance, project_of
 
@@ -30,11 +30,11 @@ _APPROVED: Final = {
 
 def approve(words: Words = None, instance: Instance = "default") -> None:
     """Say yes to what you are asked; the run goes on."""
-    from orchestrator import control
+    from orchestrator.commands import run_control
 
     project = project_of(instance)
-    question = control.current(project).action_needed
-    control.hand_back(project, feedback=words)
+    question = run_control.current(project).action_needed
+    run_control.hand_back(project, feedback=words)
     _told(project, _APPROVED.get(question, "Relay goes on."))
 
 
@@ -42,20 +42,20 @@ def reject(
     words: Annotated[str, typer.Argument(help="What to do differently.")], instance: Instance = "default"
 ) -> None:
     """Ask for another design, one that follows your words."""
-    from orchestrator import control
+    from orchestrator.commands import run_control
 
     project = project_of(instance)
-    control.hand_back(project, only="approve_design", action="design", feedback=words)
+    run_control.hand_back(project, only="approve_design", action="design", feedback=words)
     _told(project, "Rejected. Another design is made, with your words.")
 
 
 def answer(words: Annotated[str, typer.Argument(help="The answer.")], instance: Instance = "default") -> None:
     """Answer what an assistant asks; it goes on with your words."""
-    from lib.chain import ANSWER
-    from orchestrator import control
+    from lib.scheduling.assistant_choice import ANSWER
+    from orchestrator.commands import run_control
 
     project = project_of(instance)
-    state = control.hand_back(project, only=ANSWER, feedback=words)
+    state = run_control.hand_back(project, only=ANSWER, feedback=words)
     _told(project, f"Answered: {state.next_action} goes on.")
 
 
@@ -67,12 +67,12 @@ def retry(
     instance: Instance = "default",
 ) -> None:
     """Retry what failed, with a hint if you have one; lift what holds an assistant."""
-    from orchestrator import control
+    from orchestrator.commands import run_control
 
     project = project_of(instance)
-    names, hint = control.named(project, words) if words else ([], None)
+    names, hint = run_control.named(project, words) if words else ([], None)
     chosen = [*(builder or ()), *names]
-    control.retry(project, chosen, hint)
+    run_control.retry(project, chosen, hint)
     _told(project, f"Retrying {', '.join(chosen)}." if chosen else "Retrying.")
 
 
@@ -80,10 +80,10 @@ def skip(
     builder: Annotated[list[str], typer.Argument(help="Builders to go on without.")], instance: Instance = "default"
 ) -> None:
     """Go on without a builder; what it did is kept."""
-    from orchestrator import control
+    from orchestrator.commands import run_control
 
     project = project_of(instance)
-    control.verb(project, "skip", builder)
+    run_control.verb(project, "skip", builder)
     _told(project, f"Going on without {', '.join(builder)}.")
 
 
@@ -92,10 +92,10 @@ def pause(
     instance: Instance = "default",
 ) -> None:
     """Start nothing new; what runs goes on, or with --now is frozen until `relay resume`."""
-    from orchestrator import control
+    from orchestrator.commands import run_control
 
     project = project_of(instance)
-    control.pause(project, freeze_builders=now)
+    run_control.pause(project, freeze_builders=now)
     tell("Paused. Go on with: ", "relay resume", instance)
 
 
@@ -106,27 +106,27 @@ def resume(
     instance: Instance = "default",
 ) -> None:
     """Go on: end a pause, and start the orchestrator if none is running."""
-    from orchestrator import control
+    from orchestrator.commands import run_control
 
     project = project_of(instance)
-    for line in control.resume(project, discard_edit=discard_edit):
+    for line in run_control.resume(project, discard_edit=discard_edit):
         tell(line, instance=instance)
 
 
 def cancel(instance: Instance = "default") -> None:
     """End the run: builders are stopped; branches, worktrees and checkpoints are kept."""
-    from orchestrator import control
+    from orchestrator.commands import run_control
 
     project = project_of(instance)
-    landing = control.cancel(project)
+    landing = run_control.cancel(project)
     late = "Cancelling. A landing has begun: it is stopped unless your branch has moved. See: relay status"
     _told(project, late if landing else "Cancelling; branches and worktrees are kept.")
 
 
 def _told(project: Project, line: str) -> None:
-    from orchestrator import control
+    from orchestrator.commands import run_control
 
-    started = control.ensure_daemon(project)
+    started = run_control.ensure_daemon(project)
     typer.echo(line)
     if started:
         typer.echo("The orchestrator was not running: started.")

@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from lib.paths import Project
-from lib.records import RunRow, Stored
-from lib.rundb import RunDB
+from lib.project.paths import Project
+from lib.store.rows import RunRow, Stored
+from lib.store.rundb import RunDB
 from orchestrator.cli.formats import Format, Json, Output, for_machines, print_json, tell
 from orchestrator.cli.project import Instance, project_of
 
@@ -36,8 +36,8 @@ def runs(
     if not found:
         tell('No runs. Start one with: relay start "what you want built"')
         return
-    from orchestrator.screen import table, terminal_width
-    from orchestrator.view import stage
+    from orchestrator.status.screen import table, terminal_width
+    from orchestrator.status.view import stage
 
     rows = [[row.id, stage(row.outcome, row.phase, row.owner), row.created_at[:16].replace("T", " "),
              " ".join(row.requirement.split())] for row in found]  # fmt: skip
@@ -78,9 +78,9 @@ def show(
     from dataclasses import replace
 
     from lib.display import escaped
-    from lib.wording import is_story, sentence
-    from orchestrator.screen import Look
-    from orchestrator.whereabouts import Place
+    from lib.logs.sentences import is_story, sentence
+    from orchestrator.status.screen import Look
+    from orchestrator.status.whereabouts import Place
 
     row, look = stored.row, Look.of(sys.stdout)
     place = Place.of(replace(project, instance=row.instance))
@@ -134,7 +134,7 @@ def logs(
     instance: Instance = "default",
 ) -> None:  # fmt: skip
     """Show the log of the run, or what a builder or another assistant printed."""
-    from orchestrator.logs import Choice, show_events, show_jobs
+    from orchestrator.commands.logs import Choice, show_events, show_jobs
 
     project = project_of(instance)
     if not name:

@@ -11,7 +11,7 @@ import typer
 from orchestrator.cli.formats import Format, Json, Output, for_machines, print_json, tell
 
 if TYPE_CHECKING:
-    from lib.registry import Entry
+    from lib.project.registry import RegistryEntry
 
 OVER: Final = "over"
 GONE: Final = "gone"
@@ -29,7 +29,7 @@ def list_(
     as_json: Json = False,
 ) -> None:
     """List the newest run of each project and instance on this machine, the last changed first."""
-    from lib.registry import entries, forget
+    from lib.project.registry import entries, forget
 
     found, notes = entries()
     rows = [(entry, _drive(entry)) for entry in found]
@@ -46,7 +46,7 @@ def list_(
     _show(rows)
 
 
-def _drive(entry: Entry) -> str:
+def _drive(entry: RegistryEntry) -> str:
     """Says if an orchestrator drives the run, or why none does."""
     from lib.jobs import ProcessIdentity
     from lib.process import alive
@@ -59,10 +59,10 @@ def _drive(entry: Entry) -> str:
     return DRIVEN if driven else STOPPED
 
 
-def _show(rows: list[tuple[Entry, str]]) -> None:
+def _show(rows: list[tuple[RegistryEntry, str]]) -> None:
     from lib.names import quote
-    from orchestrator.screen import table, terminal_width
-    from orchestrator.view import stage
+    from orchestrator.status.screen import table, terminal_width
+    from orchestrator.status.view import stage
 
     if not rows:
         tell('No runs on this machine. Start one with: relay start "what you want built"')

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from lib.paths import BESIDE, OWN, Project, find_project, working_folder
+from lib.project.paths import BESIDE, OWN, Project, find_project, working_folder
 
 Instance = Annotated[str, typer.Option("--instance", help="Name of the instance of Relay in this project.")]
 

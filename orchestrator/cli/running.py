@@ -9,7 +9,7 @@ import typer
 
 from lib.errors import RelayError
 from lib.names import quote
-from lib.paths import working_folder
+from lib.project.paths import working_folder
 from orchestrator.cli.formats import Format, Json, Output, for_machines, tell
 from orchestrator.cli.project import Instance, project_of, tell_of_folder
 
@@ -61,7 +61,7 @@ def _started(
     as_json: bool,
 ) -> int:
     """The exit code. Raises `RelayError`."""
-    from lib.lock import refuse_links
+    from lib.project.lock import refuse_links
     from orchestrator.cli.configuring import configured
     from orchestrator.cli.starting import begin, plan, refuse_home, show_plan
 
@@ -83,7 +83,7 @@ def _started(
 
 def status(context: typer.Context) -> None:
     """Show how far the run is, who acts next, and how. (Options: relay status --help.)"""
-    from orchestrator.status import main
+    from orchestrator.commands.status import main
 
     raise typer.Exit(main(context.args))
 
@@ -95,9 +95,9 @@ def stop(
     instance: Instance = "default",
 ) -> None:
     """Stop the orchestrator; builders go on unless --builders. `relay resume` continues the run."""
-    from orchestrator import control
+    from orchestrator.commands import run_control
 
-    pid = control.stop(project_of(instance), builders=builders)
+    pid = run_control.stop(project_of(instance), builders=builders)
     what = f"orchestrator {pid} stopped" if pid else "no orchestrator was running"
     typer.echo(what + ("; builders stopped" if builders else ""))
     tell("Go on with: ", "relay resume", instance)

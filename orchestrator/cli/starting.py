@@ -10,21 +10,21 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from lib.config import Config
+from lib.config.model import Config
 from lib.errors import RelayError
-from lib.lock import InstanceLock
 from lib.names import quote
-from lib.paths import Project
+from lib.project.lock import InstanceLock
+from lib.project.paths import Project
 from orchestrator.cli.formats import tell
 
 if TYPE_CHECKING:
-    from orchestrator.fold import Run
+    from orchestrator.engine.run import Run
 
 
 def begin(project: Project, requirement: str, config: Config, *, wait: bool, foreground: bool, as_json: bool) -> int:
     """Makes the run and its orchestrator; the exit code. Raises `RelayError` before anything is made."""
     from orchestrator.background import start_detached
-    from orchestrator.start import create_run
+    from orchestrator.commands.create_run import create_run
 
     lock = InstanceLock(project)
     lock.acquire()
@@ -46,7 +46,7 @@ def begin(project: Project, requirement: str, config: Config, *, wait: bool, for
     start_detached(project, name, lock)
     _announce(project, run, as_json=as_json, wait=wait)
     if wait:
-        from orchestrator.live import follow
+        from orchestrator.status.watch import follow
 
         return follow(project, name)
     return 0
@@ -63,7 +63,7 @@ def refuse_home(project: Project, folder: Path) -> None:
 
 def _announce(project: Project, run: Run, *, as_json: bool, wait: bool) -> None:
     from lib.display import escaped
-    from orchestrator.whereabouts import Place
+    from orchestrator.status.whereabouts import Place
 
     name = run.state.run
     if as_json:
@@ -106,8 +106,8 @@ def plan(project: Project, requirement: str, config: Config) -> dict[str, Any]:
     """The plan of `start`, with everything checked that can be without making anything. Raises `RelayError`."""
     from lib.git.inspect import starting_point
     from lib.git.run import Repo
-    from lib.trust import require
-    from orchestrator.start import with_assistants
+    from lib.project.trust import require
+    from orchestrator.commands.create_run import with_assistants
 
     require(project)
     config = with_assistants(config, requirement)

@@ -13,8 +13,8 @@ from orchestrator.cli.formats import Format, Json, Output, for_machines, print_j
 from orchestrator.cli.project import project_of
 
 if TYPE_CHECKING:
-    from lib.paths import Project
-    from lib.trust import Pending
+    from lib.project.paths import Project
+    from lib.project.trust import Pending
 
 _SHOWN_LINES: Final = 200
 
@@ -30,7 +30,7 @@ def trust(
     as_json: Json = False,
 ) -> None:
     """Allow this project's own handlers, commands, prompts and skills to be used, as they are now."""
-    from lib import trust as trusting
+    from lib.project import trust as trusting
 
     project = project_of("default")
     waiting = trusting.pending(project)
@@ -53,7 +53,7 @@ def trust(
 
 def ask_for_trust(project: Project) -> None:
     """Shows what is not trusted, and takes the answer of the person at the terminal. Raises `RelayError`."""
-    from lib import trust as trusting
+    from lib.project import trust as trusting
 
     waiting = trusting.pending(project)
     if waiting and all(item.state != "refused" for item in waiting):
@@ -97,7 +97,7 @@ def _changes(item: Pending) -> Iterator[str]:
 
 def _without_comments(path: str, text: str) -> list[str]:
     """The lines of a text; those of a configuration without its comments, if it says the same without them."""
-    from lib.yamltext import Document, NotYamlError
+    from lib.files.located import Document, NotYamlError
 
     lines = text.splitlines()
     if not path.endswith(".yaml"):
@@ -112,7 +112,7 @@ def _without_comments(path: str, text: str) -> list[str]:
 
 def _painted(line: str) -> str:
     from lib.display import escaped
-    from orchestrator.screen import paint
+    from orchestrator.status.screen import paint
 
     style = {"+": "green", "-": "red", "@": "cyan"}.get(line[:1], "")
     return paint(escaped(line), style)

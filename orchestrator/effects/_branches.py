@@ -7,15 +7,15 @@ from contextlib import suppress
 from typing import Final
 
 from lib.assistants import safety
+from lib.design.sensitive_files import ATTRIBUTES, flagged, runs_programs
 from lib.effects import BranchTaken, Flagged, Merge
-from lib.flagged import ATTRIBUTES, flagged, runs_programs
-from lib.git import strays
+from lib.files.safe_read import NotPlainError, read_plain
+from lib.git import moved_refs
 from lib.git.inspect import changed_paths
 from lib.git.run import Repo, git
 from lib.jobs import JobResult
-from lib.plainfile import NotPlainError, read_plain
 from orchestrator.effects._runner import HEADS
-from orchestrator.jobs import Work
+from orchestrator.work import Work
 
 NOTED = 200
 #: What a landing is about to do, beside the record of its job.
@@ -27,8 +27,8 @@ def branches_as_left(work: Work, args: Merge) -> list[str]:
     """The run's branches are where Relay left them: sentences about those that were not."""
     repo, tips = Repo.of(work.project), {tip.id: tip.tip for tip in args.tips}
     return [
-        *strays.put_back_builders(repo, work.run, tips),
-        *strays.put_back_own(repo, work.run, HEADS + args.branch),
+        *moved_refs.put_back_builders(repo, work.run, tips),
+        *moved_refs.put_back_own(repo, work.run, HEADS + args.branch),
     ]
 
 
@@ -37,7 +37,7 @@ def base_taken(work: Work, args: Merge) -> JobResult | None:
     if args.landed:
         return None
     repo, branch, tips = Repo.of(work.project), args.base_branch, [tip.tip for tip in args.tips]
-    found = strays.taken(repo, work.run, branch, args.base, tips, _landings(work))
+    found = moved_refs.taken(repo, work.run, branch, args.base, tips, _landings(work))
     if found is None or found.tip in args.believed:
         return None
     message = f"{branch} has {found.count} commits of this run's builders, which Relay did not land there"

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from lib.atomic import replace_file
 from lib.effects import ConflictPath, NotedConflict
 from lib.errors import RelayError
+from lib.files.replace import replace_file
+from lib.files.safe_read import NotPlainError, read_plain
 from lib.git import conflict, merge, resolution, worktrees
 from lib.git.run import Repo
 from lib.names import from_json, quote, to_json
-from lib.plainfile import NotPlainError, read_plain
-from orchestrator.jobs import Work
+from orchestrator.work import Work
 
 PATHS_NOTED = 1000
 NOTE_MAX_BYTES = 10_000_000

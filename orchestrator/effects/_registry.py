@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from functools import cache
 
-from lib.discover import Source, load, sources
 from lib.events import Event, JobEnded
 from lib.git.run import again
+from lib.project.plugins import Source, load, sources
 from orchestrator import effects
 from orchestrator.effects._runner import Runs
-from orchestrator.jobs import Work
+from orchestrator.work import Work
 
 ATTRIBUTE = "effect"
 

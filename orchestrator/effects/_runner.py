@@ -8,7 +8,7 @@ from typing import Generic, Protocol, TypeVar, runtime_checkable
 
 from lib.effects import EffectArgs, EffectResult, Tip
 from lib.jobs import JobResult
-from orchestrator.jobs import Work
+from orchestrator.work import Work
 
 HEADS = "refs/heads/"
 #: Where the merges are kept that dependent builders start from.

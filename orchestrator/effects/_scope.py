@@ -1,21 +1,21 @@
-"""A builder's change held against its component: the part that asks git. The rules are in `lib.scope`."""
+"""A builder's change held against its component: the part that asks git. The rules are in `lib.design.scope`."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-from lib.attempts import TREE_EMPTIED
+from lib.design.globs import matcher
+from lib.design.scope import is_emptied, judge
 from lib.effects import Collect
 from lib.git import rescue, worktrees
 from lib.git.diff import changes, count_files
 from lib.git.objects import move_ref, value
 from lib.git.run import Repo, git
-from lib.globs import matcher
 from lib.jobs import JobResult
 from lib.model import Reach
-from lib.scope import is_emptied, judge
+from lib.scheduling.retries import TREE_EMPTIED
 from orchestrator.effects._runner import HEADS
-from orchestrator.jobs import Work
+from orchestrator.work import Work
 
 _COMMITS = 50
 _ADVICE = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lib.git import worktrees
 from lib.git.run import Repo
-from orchestrator.jobs import Work
+from orchestrator.work import Work
 
 
 def prepared(work: Work, branch: str, start: str) -> worktrees.Prepared:

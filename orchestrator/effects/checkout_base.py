@@ -6,7 +6,7 @@ from lib.effects import CheckoutBase
 from lib.jobs import JobResult
 from orchestrator.effects._runner import Runner, done
 from orchestrator.effects._worktree import shown
-from orchestrator.jobs import Work
+from orchestrator.work import Work
 
 
 def run(work: Work, args: CheckoutBase) -> JobResult:

@@ -8,7 +8,7 @@ from lib.git.run import Repo
 from lib.jobs import JobResult
 from orchestrator.effects._runner import HEADS, Runner, done
 from orchestrator.effects._worktree import shown
-from orchestrator.jobs import Work
+from orchestrator.work import Work
 
 
 def run(work: Work, args: CheckoutMerged) -> JobResult:

@@ -6,15 +6,15 @@ import shutil
 
 from lib.effects import Clean
 from lib.errors import RelayError
+from lib.files.rubbish import sweep_quietly
 from lib.git import worktrees
 from lib.git.clean import UNCLEAR, clean_run
 from lib.git.objects import delete_refs, refs_below, value
 from lib.git.run import Repo
 from lib.jobs import JobResult
-from lib.rubbish import sweep_quietly
-from orchestrator.checkpoints import pin_waiting
 from orchestrator.effects._runner import RESOLVED, STARTS, Runner, done
-from orchestrator.jobs import Work
+from orchestrator.persistence.checkpoints import pin_waiting
+from orchestrator.work import Work
 
 
 def run(work: Work, args: Clean) -> JobResult:

@@ -5,25 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lib.effects import Collect, CollectResult
-from lib.git import strays, worktrees
+from lib.git import moved_refs, worktrees
 from lib.git.checkout import Checkout
 from lib.git.dropped import keep_dropped, keep_stashes
 from lib.git.ignored import in_words, note_built
 from lib.git.inside import keep_inside
+from lib.git.landing_blockers import some
 from lib.git.run import Repo
 from lib.git.snapshot import Snapshot
-from lib.git.way import some
 from lib.jobs import JobResult
 from orchestrator.effects import _scope
 from orchestrator.effects._runner import HEADS, Runner, done, trailer
-from orchestrator.jobs import Work, masker_of
+from orchestrator.work import Work, masker_of
 
 
 def run(work: Work, args: Collect) -> JobResult:
     repo, who = Repo.of(work.project), work.job.spec.step
     if not work.worktree.exists():
         return _scope.emptied(work, args, None)
-    warnings = strays.put_back_own(repo, work.run, HEADS + args.branch, work.worktree)
+    warnings = moved_refs.put_back_own(repo, work.run, HEADS + args.branch, work.worktree)
     taken = worktrees.snapshot(
         repo, work.worktree, args.branch, args.base, author_name=f"{who} (relay builder)", message=_message(work, args)
     )

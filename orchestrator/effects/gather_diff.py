@@ -8,7 +8,7 @@ from lib.git.diff import difference
 from lib.git.run import Repo
 from lib.jobs import JobResult
 from orchestrator.effects._runner import Runner, done
-from orchestrator.jobs import Work
+from orchestrator.work import Work
 
 
 def run(work: Work, args: GatherDiff) -> JobResult:

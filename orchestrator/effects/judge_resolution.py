@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from lib.conflicts.account import Account, Disputed, Judgement, bounded, judge
 from lib.effects import JudgeResolution, JudgeResolutionResult
 from lib.git import resolution
 from lib.git.objects import value
 from lib.git.run import Repo
 from lib.jobs import JobResult
-from lib.resolution import Account, Disputed, Judgement, bounded, judge
 from orchestrator.effects._conflict import Note
 from orchestrator.effects._runner import RESOLVED, Runner, done
-from orchestrator.jobs import Work
+from orchestrator.work import Work
 
 
 def run(work: Work, args: JudgeResolution) -> JobResult:

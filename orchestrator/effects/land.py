@@ -6,16 +6,16 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from lib.atomic import replace_file
 from lib.effects import Land
 from lib.errors import RelayError
+from lib.files.replace import replace_file
 from lib.git.land import Landed, MovedOn, land
 from lib.git.run import Repo
 from lib.jobs import JobResult
-from lib.rundb import RunDB
+from lib.store.rundb import RunDB
 from orchestrator.effects._branches import JOURNAL
 from orchestrator.effects._runner import Runner, done
-from orchestrator.jobs import Work
+from orchestrator.work import Work
 
 
 def run(work: Work, args: Land) -> JobResult:

@@ -16,7 +16,7 @@ from orchestrator.effects._branches import base_taken, branches_as_left, steerin
 from orchestrator.effects._conflict import Note, leave, stage, take_back
 from orchestrator.effects._runner import HEADS, RESOLVED, Runner, done, trailer, triples
 from orchestrator.effects._worktree import shown
-from orchestrator.jobs import Work
+from orchestrator.work import Work
 
 
 def run(work: Work, args: Merge) -> JobResult:

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lib.config import Sandbox
+from lib.config.model import Sandbox
 from lib.display import escaped
 from lib.effects import Prepare, PrepareResult
-from lib.git import merge, strays
+from lib.git import merge, moved_refs
+from lib.git.landing_blockers import some
 from lib.git.look import look_before
 from lib.git.run import Repo
-from lib.git.way import some
 from lib.jobs import JobResult
 from lib.names import quote
 from orchestrator.effects._runner import HEADS, STARTS, Runner, done, trailer, triples
 from orchestrator.effects._worktree import prepared
-from orchestrator.jobs import Work
+from orchestrator.work import Work
 
 
 def run(work: Work, args: Prepare) -> JobResult:
@@ -28,7 +28,7 @@ def run(work: Work, args: Prepare) -> JobResult:
         start = merged.head
     made, warnings = not work.worktree.exists(), []
     if work.step is not None and not work.step.base_commit:  # it has never been prepared
-        told = strays.put_back(repo, work.run, HEADS + args.branch, start)
+        told = moved_refs.put_back(repo, work.run, HEADS + args.branch, start)
         warnings += [told] if told else []
     ready = prepared(work, args.branch, start)
     if not made and not args.set_up:  # what a person mended there is no doing of setup's

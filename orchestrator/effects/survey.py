@@ -7,7 +7,7 @@ from lib.git.run import Repo
 from lib.jobs import JobResult
 from orchestrator.effects._runner import Runner, done
 from orchestrator.effects._worktree import prepared
-from orchestrator.jobs import Work
+from orchestrator.work import Work
 
 
 def run(work: Work, args: Survey) -> JobResult:

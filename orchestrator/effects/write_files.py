@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from lib.atomic import replace_file
 from lib.effects import WriteFiles
+from lib.files.replace import replace_file
 from lib.jobs import JobResult
 from lib.names import shown
 from orchestrator.effects._runner import Runner, done
-from orchestrator.jobs import Work, masker_of
+from orchestrator.work import Work, masker_of
 
 
 def run(work: Work, args: WriteFiles) -> JobResult:

@@ -12,17 +12,17 @@ from conftest import run_git
 from eventually import WAIT_S
 from situations import RUN, state, store
 
-from lib.config import LogLevel
+from lib.config.model import LogLevel
 from lib.errors import RelayError
 from lib.events import Event, Noted
 from lib.git.pins import PREFIX, pin
 from lib.git.run import Repo
-from lib.migrations import MIGRATIONS
 from lib.model import Now
-from lib.paths import Project, find_project
-from lib.rundb import Checkpoint, RunDB
-from orchestrator.checkpoints import Pins, pin_waiting
+from lib.project.paths import Project, find_project
+from lib.store.migrations import MIGRATIONS
+from lib.store.rundb import Checkpoint, RunDB
 from orchestrator.diagnostics import Diagnostics
+from orchestrator.persistence.checkpoints import Pins, pin_waiting
 from orchestrator.wake import Wake
 
 AT = "2026-01-02T10:02:11Z"
@@ -135,7 +135,7 @@ def test_checkpoints_of_version_0_1_stay_readable_and_pin_nothing(repo: Path) ->
         old.executescript(";".join([*MIGRATIONS[0], "PRAGMA user_version = 1"]))
         old.execute(
             "INSERT INTO checkpoints (run, event_seq, label, at, header, builders, commits)"
-            """ VALUES ('a', 1, 'landed', 'then', '{"rev": 3}', '[["x", "{}"]]', '{"relay/a/x": "c1"}')"""
+            """ VALUES ('a', 1, 'landed', 'then', '{"rev": 3, "engine": {}}', '[["x", "{}"]]', '{"relay/a/x": "c1"}')"""
         )
         old.commit()
     reader = RunDB.open_readonly(project.database)
@@ -143,7 +143,7 @@ def test_checkpoints_of_version_0_1_stay_readable_and_pin_nothing(repo: Path) ->
     before = reader.checkpoints("a")
     with RunDB.open(project) as db:
         assert db.checkpoints("a") == before
-    assert (before[0].header, [row.id for row in before[0].steps]) == ({"rev": 3}, ["x"])
+    assert (before[0].header, [row.id for row in before[0].steps]) == ({"rev": 3, "engine": {}}, ["x"])
     assert (before[0].commits, before[0].config, before[0].design) == ({"x": "c1"}, None, None)
     assert pin_waiting(project) == []
     assert pins(project) == []

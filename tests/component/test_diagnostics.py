@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from driver import Relay
 
-from lib.config import LogLevel
+from lib.config.model import LogLevel
 from orchestrator.diagnostics import Diagnostics
 
 

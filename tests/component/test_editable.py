@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from lib.editable import editable
-from lib.verification import runs_python
+from lib.design.verification import runs_python
+from lib.project.editable_installs import editable
 
 PACKAGES = "lib/python3.11/site-packages"
 

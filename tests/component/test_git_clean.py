@@ -14,7 +14,7 @@ from lib.git.landed import is_landed
 from lib.git.rescue import rescued
 from lib.git.run import Repo
 from lib.git.worktrees import prepare, show, snapshot
-from lib.paths import Project, find_project
+from lib.project.paths import Project, find_project
 
 Git = Callable[..., str]
 

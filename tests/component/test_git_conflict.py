@@ -12,7 +12,7 @@ from lib.git.merge import Conflict
 from lib.git.rescue import rescued
 from lib.git.run import Repo
 from lib.git.worktrees import show
-from lib.paths import find_project
+from lib.project.paths import find_project
 
 Git = Callable[..., str]
 RUN = "refs/heads/relay/run/merged"

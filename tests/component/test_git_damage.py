@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from lib.files.syncing import hollow, mounted
 from lib.git.inspect import resolve
 from lib.git.reflog import read_log
 from lib.git.rescue import rescued
 from lib.git.run import Repo
 from lib.git.whole import believed, sound_index
 from lib.git.worktrees import Checkout, prepare, snapshot
-from lib.paths import find_project
-from lib.syncing import hollow, mounted
+from lib.project.paths import find_project
 
 Git = Callable[..., str]
 BRANCH = "relay/run/api"

@@ -9,7 +9,7 @@ from conftest import run_git
 
 from lib.git.diff import FileChange, changes, count_files, listed, patches
 from lib.git.run import Repo
-from lib.paths import find_project
+from lib.project.paths import find_project
 
 STRANGE = ["a\nb", ":x", '"q"', "-d", "tab\there", os.fsdecode(b"latin-\xe9"), "diff --git a"]
 

@@ -15,7 +15,7 @@ from lib.git.listing import listed
 from lib.git.look import look
 from lib.git.run import Repo
 from lib.git.worktrees import prepare
-from lib.paths import find_project
+from lib.project.paths import find_project
 
 Git = Callable[..., str]
 

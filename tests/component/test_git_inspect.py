@@ -12,7 +12,7 @@ import pytest
 from lib.errors import RelayError
 from lib.git.inspect import changed_paths, in_progress, is_ancestor, resolve, starting_point, worktrees
 from lib.git.run import Repo
-from lib.paths import find_project
+from lib.project.paths import find_project
 
 Git = Callable[..., str]
 

@@ -17,7 +17,7 @@ from lib.errors import RelayError
 from lib.git.alone import alone
 from lib.git.land import Blocked, Landed, MovedOn, land
 from lib.git.run import Repo
-from lib.paths import find_project
+from lib.project.paths import find_project
 
 Git = Callable[..., str]
 

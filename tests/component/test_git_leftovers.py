@@ -14,7 +14,7 @@ from lib.git.look import look, look_before
 from lib.git.rescue import rescued
 from lib.git.run import Repo
 from lib.git.worktrees import Snapshot, prepare, remove, show, snapshot
-from lib.paths import find_project
+from lib.project.paths import find_project
 
 Git = Callable[..., str]
 BRANCH = "relay/run/api"

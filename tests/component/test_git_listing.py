@@ -14,7 +14,7 @@ from lib.git.indexfile import Index, read_index
 from lib.git.listing import Listing, holds, listed
 from lib.git.run import Repo
 from lib.git.run import git as run
-from lib.paths import find_project
+from lib.project.paths import find_project
 
 Git = Callable[..., str]
 

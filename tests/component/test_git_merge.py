@@ -10,7 +10,7 @@ import pytest
 from lib.errors import GitError
 from lib.git.merge import Clean, Conflict, absorb, combine, merge, merge_builders
 from lib.git.run import Repo
-from lib.paths import find_project
+from lib.project.paths import find_project
 
 Git = Callable[..., str]
 RUN = "refs/heads/relay/run/merged"

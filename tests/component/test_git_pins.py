@@ -15,7 +15,7 @@ from lib.git.pins import PREFIX, drop_landed, pin
 from lib.git.rescue import rescued
 from lib.git.run import Repo
 from lib.git.worktrees import prepare, remove, snapshot
-from lib.paths import find_project
+from lib.project.paths import find_project
 
 Git = Callable[..., str]
 

@@ -14,7 +14,7 @@ from lib.git.merge import merge_builders
 from lib.git.reading import reading
 from lib.git.run import Repo
 from lib.git.worktrees import prepare, snapshot
-from lib.paths import find_project
+from lib.project.paths import find_project
 
 Git = Callable[..., str]
 FEW, MANY = 2, 5

@@ -21,7 +21,7 @@ from lib.git.inspect import changed_paths, is_ancestor, resolve
 from lib.git.reading import UnreadError, close_unused, find, read, read_commit
 from lib.git.run import Repo
 from lib.git.trees import blob, complete, tree_of
-from lib.paths import find_project
+from lib.project.paths import find_project
 
 Git = Callable[..., str]
 REF = "refs/heads/some/branch"

@@ -10,7 +10,7 @@ import pytest
 from lib.errors import RelayError
 from lib.git.rescue import keep, rescued, restore
 from lib.git.run import Repo
-from lib.paths import find_project
+from lib.project.paths import find_project
 
 Git = Callable[..., str]
 

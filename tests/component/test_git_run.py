@@ -16,10 +16,10 @@ from lib.errors import GitError, RelayError
 from lib.git.inspect import worktrees
 from lib.git.locks import remove_if_stale
 from lib.git.objects import commit_as_user
-from lib.git.records import records
 from lib.git.run import GitTimeoutError, Repo, git, identity_env
+from lib.git.worktree_records import records
 from lib.git.worktrees import prepare, remove, snapshot
-from lib.paths import find_project
+from lib.project.paths import find_project
 
 Git = Callable[..., str]
 

@@ -12,7 +12,7 @@ from lib.git.inspect import not_in
 from lib.git.objects import value
 from lib.git.run import Repo
 from lib.git.stored import UnreadError, stored_ref
-from lib.paths import find_project
+from lib.project.paths import find_project
 
 Git = Callable[..., str]
 REF = "refs/heads/some/branch"

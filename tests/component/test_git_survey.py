@@ -10,7 +10,7 @@ import pytest
 from lib.git.outline import tree
 from lib.git.run import Repo
 from lib.git.survey import survey
-from lib.paths import find_project
+from lib.project.paths import find_project
 
 
 def test_a_repository_is_told_in_a_page(repo: Path, git: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:

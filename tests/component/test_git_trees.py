@@ -13,8 +13,8 @@ from lib.git.inspect import changed_paths
 from lib.git.reading import find
 from lib.git.run import Repo
 from lib.git.run import git as run
-from lib.git.trees import Entry, complete, differing, tree_of
-from lib.paths import find_project
+from lib.git.trees import TreeEntry, complete, differing, tree_of
+from lib.project.paths import find_project
 
 Git = Callable[..., str]
 
@@ -37,17 +37,17 @@ def commit_file(repo: Path, git: Git, name: str, content: str) -> str:
     return git(repo, "rev-parse", "HEAD")
 
 
-def by_git(handle: Repo, old: str, new: str) -> list[tuple[str, str, Entry | None, Entry | None]]:
+def by_git(handle: Repo, old: str, new: str) -> list[tuple[str, str, TreeEntry | None, TreeEntry | None]]:
     """Letter, path and both sides of each file, in git's order."""
     fields = run(handle, "diff-tree", "-r", "-z", "--no-renames", old, new).fields()
     rows = [(*said.lstrip(":").split(" "), path) for said, path in zip(fields[::2], fields[1::2], strict=True)]
     return [
-        (letter, path, Entry(was, was_oid) if int(was) else None, Entry(now, now_oid) if int(now) else None)
+        (letter, path, TreeEntry(was, was_oid) if int(was) else None, TreeEntry(now, now_oid) if int(now) else None)
         for was, now, was_oid, now_oid, letter, path in rows
     ]
 
 
-def by_relay(handle: Repo, old: str, new: str) -> list[tuple[str, str, Entry | None, Entry | None]]:
+def by_relay(handle: Repo, old: str, new: str) -> list[tuple[str, str, TreeEntry | None, TreeEntry | None]]:
     sides = differing(handle, old, new)
     return [(letter, path, *sides[path]) for letter, path in changed_paths(handle, old, new)]
 

@@ -12,7 +12,7 @@ from lib.git.rescue import rescued
 from lib.git.run import Repo
 from lib.git.vacate import vacate
 from lib.git.worktrees import prepare, show
-from lib.paths import find_project
+from lib.project.paths import find_project
 
 Git = Callable[..., str]
 BRANCH = "relay/run/architect"

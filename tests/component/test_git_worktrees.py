@@ -12,7 +12,7 @@ import pytest
 from lib.git.rescue import rescued
 from lib.git.run import Repo
 from lib.git.worktrees import Snapshot, prepare, remove, show, snapshot
-from lib.paths import find_project
+from lib.project.paths import find_project
 
 Git = Callable[..., str]
 BRANCH = "relay/run/api"

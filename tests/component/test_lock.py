@@ -16,8 +16,8 @@ from eventually import eventually
 
 from lib.errors import RelayError
 from lib.jobs import ProcessIdentity
-from lib.lock import InstanceLock, holder, refuse_links, remove_pid, state_lock, write_pid
-from lib.paths import Project, find_project
+from lib.project.lock import InstanceLock, holder, refuse_links, remove_pid, state_lock, write_pid
+from lib.project.paths import Project, find_project
 
 ROOT = Path(__file__).resolve().parents[2]
 needs_linux = pytest.mark.skipif(sys.platform != "linux", reason="abstract sockets and /proc are Linux's")
@@ -28,9 +28,9 @@ import os, signal, subprocess, sys
 sys.path.insert(0, sys.argv[1])
 from pathlib import Path
 from lib.errors import RelayError
-from lib.lock import InstanceLock, state_lock, write_pid
+from lib.project.lock import InstanceLock, state_lock, write_pid
 from lib.jobs import ProcessIdentity
-from lib.paths import find_project
+from lib.project.paths import find_project
 project = find_project(Path(sys.argv[2]))
 lock = InstanceLock(project)
 said = 0
@@ -198,7 +198,7 @@ def test_a_killed_orchestrator_leaves_the_lock_free(project: Project, killed: in
 
 LOOKING = """
 import threading
-from lib.lock import holder
+from lib.project.lock import holder
 def look():
     while True:
         holder(project)

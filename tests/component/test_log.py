@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from lib.log import Sinks
-from lib.masking import Masker
-from lib.paths import Project
-from lib.records import EventRow
+from lib.logs.sinks import Sinks
+from lib.project.paths import Project
+from lib.secrets.masking import Masker
+from lib.store.rows import EventRow
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -187,8 +187,8 @@ def test_nothing_is_imported_or_made_before_the_first_event(project: Project) ->
     program = """
 import sys
 from pathlib import Path
-from lib.log import Sinks
-from lib.paths import Project
+from lib.logs.sinks import Sinks
+from lib.project.paths import Project
 root = Path(sys.argv[1])
 sinks = Sinks(Project(root, root, root))
 sys.exit(any(name in sys.modules for name in ("structlog", "pydantic")) or any(root.iterdir()))

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from conftest import run_git
 
-from lib.paths import Project, find_project
-from lib.trust import pending
-from orchestrator.home import make_home
-from orchestrator.whereabouts import Place
+from lib.project.paths import Project, find_project
+from lib.project.trust import pending
+from orchestrator.persistence.project_folders import make_home
+from orchestrator.status.whereabouts import Place
 
 
 def eclipse(root: Path) -> None:

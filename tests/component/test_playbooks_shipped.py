@@ -10,10 +10,10 @@ import pytest
 
 from lib.assistants.scripted import assistant
 from lib.contracts import Exit, Turn
-from lib.design import order, parse_design
+from lib.design.document import order, parse_design
 from lib.jobs import JobResult
 from lib.model import Design
-from lib.playbook import shipped_names
+from lib.playbook.book import shipped_names
 
 SAMPLES = {"calculator": ("python3 -B -m calculator '2 * (3 - 0.5)'", "5\n"),
            "user_api": ("python3 -B -c 'import user_api.routes; print(7)'", "7\n")}  # fmt: skip

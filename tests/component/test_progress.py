@@ -11,7 +11,7 @@ import pytest
 from lib.assistants import resolve
 from lib.jobs import Condition, Progress
 from lib.model import Now
-from orchestrator.progress import BEHIND_BYTES, LOOK_LINES, READ_BYTES, TurnReader
+from orchestrator.jobs.output import BEHIND_BYTES, LOOK_LINES, READ_BYTES, TurnReader
 
 INSTANT = Now(wall=datetime(2026, 1, 1, tzinfo=UTC), mono_s=100.0, boot_id="b")
 LIMITED = {"type": "system", "subtype": "api_retry", "error_status": 429, "error": "rate_limit", "retry_delay_ms": 5000}

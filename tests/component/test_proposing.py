@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from lib.config import Config, load_config
-from lib.templates import shipped
-from orchestrator.proposing import proposals, with_proposals
+from lib.config.model import Config, load_config
+from lib.project.templates import shipped
+from orchestrator.commands.verify_proposals import proposals, with_proposals
 
 TEXT = (shipped("project") / "config.yaml").read_text()
 

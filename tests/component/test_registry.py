@@ -12,10 +12,10 @@ import pytest
 
 from lib.jobs import ProcessIdentity
 from lib.model import Base, Owner, State
-from lib.paths import Project, user_state_dir
-from lib.registry import Entry, entries, forget, record
+from lib.project.paths import Project, user_state_dir
+from lib.project.registry import RegistryEntry, entries, forget, record
 
-ENTRY = Entry(
+ENTRY = RegistryEntry(
     project="/home/ada/app",
     instance="default",
     run="r1",
@@ -43,7 +43,7 @@ def test_an_entry_says_where_a_run_stands(tmp_path: Path) -> None:
         updated_at=at,
     )
     project = Project(tmp_path, tmp_path, tmp_path, "second")
-    entry = Entry.of(project, state, ProcessIdentity(pid=7, start_ticks=8, boot_id="b"))
+    entry = RegistryEntry.of(project, state, ProcessIdentity(pid=7, start_ticks=8, boot_id="b"))
     assert (entry.project, entry.instance, entry.run) == (str(tmp_path), "second", "r")
     assert (entry.phase, entry.owner, entry.action, entry.outcome) == ("init", "code", "design", None)
     assert entry.requirement == "x" * 200

@@ -14,11 +14,16 @@ from eventually import WAIT_S, eventually
 from strace import output, python
 
 from lib.display import escaped
-from lib.rubbish import set_aside, sweep, sweep_quietly, waiting
+from lib.files.rubbish import set_aside, sweep, sweep_quietly, waiting
 
-SWEEP = "from pathlib import Path\nfrom lib.rubbish import sweep\nprint('\\n'.join(sweep(Path(sys.argv[1]))))"
-ASIDE = "from pathlib import Path\nfrom lib.rubbish import set_aside\nset_aside(Path(sys.argv[2]), Path(sys.argv[1]))\n"
-QUIETLY = "from pathlib import Path\nfrom lib.rubbish import sweep_quietly\nsweep_quietly(*map(Path, sys.argv[1:]))"
+SWEEP = "from pathlib import Path\nfrom lib.files.rubbish import sweep\nprint('\\n'.join(sweep(Path(sys.argv[1]))))"
+ASIDE = """from pathlib import Path
+from lib.files.rubbish import set_aside
+set_aside(Path(sys.argv[2]), Path(sys.argv[1]))
+"""
+QUIETLY = (
+    "from pathlib import Path\nfrom lib.files.rubbish import sweep_quietly\nsweep_quietly(*map(Path, sys.argv[1:]))"
+)
 
 
 @pytest.fixture

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from lib.errors import RelayError
-from lib.migrations import VERSION
-from lib.paths import Project
-from lib.rundb import REVISIONS_KEPT, Checkpoint, JobRow, Revision, RunDB, RunRow, StepRow, StoreError
+from lib.project.paths import Project
+from lib.store.migrations import VERSION
+from lib.store.rundb import REVISIONS_KEPT, Checkpoint, JobRow, Revision, RunDB, RunRow, StepRow, StoreError
 
 ROOT = Path(__file__).resolve().parents[2]
 AT = "2026-01-02T10:02:11Z"
@@ -25,8 +25,8 @@ PRELUDE = """
 import os, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
-from lib.paths import Project
-from lib.rundb import RunDB
+from lib.project.paths import Project
+from lib.store.rundb import RunDB
 root = Path(sys.argv[2])
 project = Project(root, root / ".git", root / ".git")
 """

@@ -149,7 +149,7 @@ def test_a_project_that_is_itself_a_linked_worktree(world: World, tmp_path: Path
 
     from conftest import run_git
 
-    from lib.paths import find_project
+    from lib.project.paths import find_project
 
     run_git(world.project.root, "worktree", "add", "-q", "-b", "side", str(tmp_path / "side"))
     project = find_project(tmp_path / "side")

@@ -14,9 +14,9 @@ import typer
 from conftest import ROOT
 from texts import literals
 
-from lib.origins import editing as opening
+from lib.config.origins import editing as opening
+from lib.spelling import OF_INSTANCE, for_instance, spelled
 from orchestrator.cli.app import app
-from orchestrator.spelling import OF_INSTANCE, for_instance, spelled
 
 #: A command in a text, up to where the text goes on.
 PRINTED = re.compile(r"(?<![\w./-])relay ([a-z]+)((?: -{1,2}[a-z-]+)*)")

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from lib.atomic import Changed, exchange, late_write, replace_file, sweep_temporaries
 from lib.errors import RelayError
-from lib.statefile import Missing, Raw, Refused, read_raw, set_aside
+from lib.files.replace import Changed, exchange, late_write, replace_file, sweep_temporaries
+from lib.statefile.document import Missing, Raw, Refused, read_raw, set_aside
 
 
 @pytest.fixture
@@ -92,7 +92,7 @@ def test_a_file_that_may_not_be_read_is_told(file: Path) -> None:
     file.chmod(0)
     script = (
         f"import os, sys; sys.path.insert(0, {str(Path(__file__).resolve().parents[2])!r}); from pathlib import Path\n"
-        "from lib.statefile import read_raw\nimport lib.model\n"
+        "from lib.statefile.document import read_raw\nimport lib.model\n"
         f"os.chdir({str(file.parent)!r})\n"
         "if os.geteuid() == 0: os.setuid(65534)\n"
         "print(read_raw(Path('state.json')).problem)"

@@ -13,13 +13,13 @@ import pytest
 from conftest import ROOT
 from situations import RUN, builder, job, state, store, waiting
 
-from lib.lock import InstanceLock, write_pid
 from lib.model import Problem
-from lib.paths import Project, find_project
 from lib.process import identify
+from lib.project.lock import InstanceLock, write_pid
+from lib.project.paths import Project, find_project
 from lib.steps import BuilderStatus
-from orchestrator.home import make_home
-from orchestrator.lastline import last_line
+from orchestrator.persistence.project_folders import make_home
+from orchestrator.status.last_output import last_line
 
 SCRIPT = ROOT / "status.py"
 QUESTION = waiting("approve_design", "Read design.md", phase="design", next_action="design_build")
@@ -180,7 +180,7 @@ def test_without_a_readable_database_state_json_is_shown_with_the_reason(project
 def test_nothing_heavy_is_loaded(project: Project) -> None:
     store(project, state(), [builder("a")], [job("build", "a")], prints="x\n")
     code = (
-        f"import sys; sys.path.insert(0, {str(ROOT)!r}); from orchestrator.status import main; "
+        f"import sys; sys.path.insert(0, {str(ROOT)!r}); from orchestrator.commands.status import main; "
         "main([]); sys.stderr.write(' '.join(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=project.root, capture_output=True, text=True, check=True)

@@ -21,19 +21,20 @@ from situations import RUN, builder, state, store, waiting
 
 from lib.events import Asked, Event, Finished, Noted
 from lib.model import RunOutcome, Step
-from lib.paths import Project, find_project
+from lib.project.paths import Project, find_project
 from lib.steps import BuilderStatus
 
 WATCH = (sys.executable, str(ROOT / "status.py"), "--watch")
 FOLLOWING = (
-    f"import sys; sys.path.insert(0, {str(ROOT)!r}); from pathlib import Path; from lib.paths import find_project; "
-    f"from orchestrator.live import follow; sys.exit(follow(find_project(Path.cwd()), {RUN!r}))"
+    f"import sys; sys.path.insert(0, {str(ROOT)!r}); from pathlib import Path; "
+    "from lib.project.paths import find_project; "
+    f"from orchestrator.status.watch import follow; sys.exit(follow(find_project(Path.cwd()), {RUN!r}))"
 )
 FOLLOW = (sys.executable, "-c", FOLLOWING)
 #: In the place of an orchestrator: it holds the lock until its standard input ends.
 HOLD = (
-    f"import os, sys; sys.path.insert(0, {str(ROOT)!r}); from pathlib import Path; from lib.lock import *; "
-    "from lib.paths import find_project; from lib.process import identify; project = find_project(Path.cwd()); "
+    f"import os, sys; sys.path.insert(0, {str(ROOT)!r}); from pathlib import Path; from lib.project.lock import *; "
+    "from lib.project.paths import find_project; from lib.process import identify; project = find_project(Path.cwd()); "
     "lock = InstanceLock(project); lock.acquire(); write_pid(project, identify(os.getpid())); "
     "print('held', flush=True); sys.stdin.read()"
 )

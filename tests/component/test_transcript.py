@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from lib.jobs import AssistantTurn, Command, Job, JobKind, JobResult
-from lib.masking import Masker
-from orchestrator.logs import Choice
-from orchestrator.transcript import Transcript
+from lib.secrets.masking import Masker
+from orchestrator.commands.logs import Choice
+from orchestrator.status.transcript import Transcript
 
 MASKER = Masker({"KEY": "hunter2-hunter2"})
 CLAUDE = [

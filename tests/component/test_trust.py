@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from lib.config import BOUND
+from lib.config.model import BOUND
 from lib.errors import RelayError
-from lib.paths import Project, user_state_dir
-from lib.trust import Pending, pending, require, trust, trust_file
+from lib.project.paths import Project, user_state_dir
+from lib.project.trust import Pending, pending, require, trust, trust_file
 
 BROUGHT = (
     ".project/config.yaml",

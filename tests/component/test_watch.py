@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from eventually import WAIT_S
 
-from lib.atomic import exchange, replace_file
-from lib.watch import Watch
+from lib.files.replace import exchange, replace_file
+from lib.files.watch import Watch
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="inotify is Linux's")
 

@@ -11,7 +11,7 @@ from conftest import run_git
 from driver import Relay
 from eventually import eventually
 
-from lib.playbook import shipped_names
+from lib.playbook.book import shipped_names
 
 
 @pytest.mark.parametrize("book", shipped_names())

@@ -13,8 +13,8 @@ from driver import Relay, playbook
 from eventually import eventually
 
 from lib.errors import EXIT_CI_NEEDED, EXIT_FAILED, EXIT_USAGE
-from lib.lock import holder
-from lib.paths import find_project
+from lib.project.lock import holder
+from lib.project.paths import find_project
 
 ONE = {"one": [{"say": "writing one"}, {"write": {"one.txt": "1\n"}}]}
 

@@ -21,7 +21,7 @@ from conftest import ROOT
 from driver import Relay, playbook
 
 from lib.assistants import resolve
-from lib.config import document_of, settings_of
+from lib.config.model import document_of, settings_of
 from lib.model import State
 from orchestrator.cli.app import app
 

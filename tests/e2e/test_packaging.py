@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 from eventually import WAIT_S
 
-from lib.checkout import EXIT_REFUSED, NEEDED
+from lib.project.bootstrap import EXIT_REFUSED, NEEDED
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PACKAGES = ("lib", "orchestrator", "phases", "templates")

@@ -11,8 +11,8 @@ from driver import Relay, playbook
 from eventually import eventually
 
 from lib.git.pins import PREFIX
-from lib.paths import find_project
-from lib.rundb import RunDB, StoredCheckpoint
+from lib.project.paths import find_project
+from lib.store.rundb import RunDB, StoredCheckpoint
 
 ONE = [{"write": {"one.txt": "1\n"}}]
 OBSTACLE = PREFIX.rstrip("/")

@@ -24,12 +24,12 @@ from small_disk import small_disk
 
 from lib.errors import EXIT_FAILED, EXIT_REFUSED, RelayError
 from lib.events import ProblemFound
-from lib.lock import state_lock
-from lib.paths import find_project
 from lib.process import now
-from lib.rundb import RunDB
-from orchestrator.handover import Handover
-from orchestrator.record import restore
+from lib.project.lock import state_lock
+from lib.project.paths import find_project
+from lib.store.rundb import RunDB
+from orchestrator.persistence.run_store import restore
+from orchestrator.persistence.state_sync import Handover
 
 ONE = {"one": [{"write": {"one.txt": "1\n"}}]}
 

@@ -16,7 +16,7 @@ from lib.git.land import Landed, land
 from lib.git.merge import merge_builders
 from lib.git.run import Repo
 from lib.git.worktrees import prepare, snapshot
-from lib.paths import find_project
+from lib.project.paths import find_project
 
 Git = Callable[..., str]
 BRANCH = "relay/run/api"

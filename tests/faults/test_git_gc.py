@@ -12,9 +12,9 @@ from eventually import eventually
 from lib.git import run as facade
 from lib.git.land import Landed, land
 from lib.git.merge import combine, merge_builders
-from lib.git.objects import commit_tree, lasting, move_ref
+from lib.git.objects import commit_tree, gc_safe, move_ref
 from lib.git.worktrees import prepare, remove, snapshot
-from lib.paths import find_project
+from lib.project.paths import find_project
 
 Git = Callable[..., str]
 ROUNDS = 4
@@ -93,7 +93,7 @@ def test_a_commit_whose_objects_were_collected_is_made_again(repo: Path, git: Gi
                 (repo / ".git" / "objects" / name[:2] / name[2:]).unlink()
         return commit
 
-    commit = lasting(handle, ref, base, make)
+    commit = gc_safe(handle, ref, base, make)
     assert tries == [0, 1]
     assert git(repo, "show", f"{commit}:new") == "new"
     git(repo, "fsck", "--strict")

@@ -23,7 +23,7 @@ from lib.git.rescue import rescued
 from lib.git.run import Repo, again
 from lib.git.vacate import vacate
 from lib.git.worktrees import prepare, remove, show, snapshot
-from lib.paths import find_project
+from lib.project.paths import find_project
 
 Git = Callable[..., str]
 
@@ -359,7 +359,7 @@ PREPARES = """
 from pathlib import Path
 from lib.git.run import Repo
 from lib.git.worktrees import prepare
-from lib.paths import find_project
+from lib.project.paths import find_project
 
 root = Path(sys.argv[1])
 prepare(Repo.of(find_project(root)), root / ".project" / "worktrees" / "run" / "api", "relay/run/api", sys.argv[2])
@@ -387,7 +387,7 @@ from pathlib import Path
 from lib.git.reading import reading
 from lib.git.run import Repo
 from lib.git.worktrees import prepare, remove, show, snapshot
-from lib.paths import find_project
+from lib.project.paths import find_project
 
 reading().__enter__()
 root, base = Path(sys.argv[1]), sys.argv[2]

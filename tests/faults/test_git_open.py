@@ -19,7 +19,7 @@ from lib.git.reading import UnreadError, find, read, read_commit
 from lib.git.run import Repo
 from lib.git.run import git as run
 from lib.git.trees import blob, complete, tree_of
-from lib.paths import find_project
+from lib.project.paths import find_project
 
 Git = Callable[..., str]
 

@@ -15,7 +15,7 @@ from containing import World
 from driver import Relay, playbook, running
 from eventually import eventually
 
-from lib.paths import find_project
+from lib.project.paths import find_project
 from lib.sandbox import probe
 
 SLEEP = "touch {told}; exec sleep 600"

@@ -14,7 +14,7 @@ from eventually import eventually
 
 from lib.git.alone import alone
 from lib.git.run import Repo
-from lib.paths import find_project
+from lib.project.paths import find_project
 
 #: Found before git on the path: ends each landing, leaves a lock as a killed git may, and then does as the test says.
 WRAPPER = """#!/bin/sh

@@ -8,9 +8,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from lib.log import Sinks
-from lib.paths import Project
-from lib.records import EventRow
+from lib.logs.sinks import Sinks
+from lib.project.paths import Project
+from lib.store.rows import EventRow
 
 ROOT = Path(__file__).resolve().parents[2]
 AT = "2026-01-02T10:02:11Z"
@@ -49,9 +49,9 @@ import sys
 from itertools import count
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
-from lib.log import Sinks
-from lib.paths import Project
-from lib.records import EventRow
+from lib.logs.sinks import Sinks
+from lib.project.paths import Project
+from lib.store.rows import EventRow
 root = Path(sys.argv[2])
 with Sinks(Project(root, root, root)) as sinks:
     for seq in count(sinks.last_seq + 1):

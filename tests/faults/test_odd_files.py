@@ -12,9 +12,9 @@ from conftest import run_git
 from driver import QUICK, Relay, playbook
 from eventually import eventually
 
-from lib.paths import find_project
-from lib.removal import remove_whole
-from orchestrator.judging import ends_of, lines_of
+from lib.files.remove import remove_whole
+from lib.project.paths import find_project
+from orchestrator.jobs.outcome import ends_of, lines_of
 
 BIG = 50_000_000
 ONE = {"one": [{"write": {"one.txt": "1\n"}}]}

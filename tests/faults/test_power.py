@@ -24,7 +24,7 @@ from lib.git.land import Landed, land
 from lib.git.rescue import rescued
 from lib.git.run import Repo
 from lib.git.worktrees import prepare, show, snapshot
-from lib.paths import find_project
+from lib.project.paths import find_project
 
 #: How many moments of a run are tried on each file system.
 CUTS = int(os.environ.get("POWER_CUTS", "1"))

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from small_disk import small_disk
 
-from lib.paths import Project
-from lib.rundb import JobRow, RunDB, StoreError
+from lib.project.paths import Project
+from lib.store.rundb import JobRow, RunDB, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -52,8 +52,8 @@ import sys
 from itertools import count
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
-from lib.paths import Project
-from lib.rundb import JobRow, RunDB
+from lib.project.paths import Project
+from lib.store.rundb import JobRow, RunDB
 AT = {AT!r}
 {inspect.getsource(commit)}
 root = Path(sys.argv[2])

@@ -15,11 +15,11 @@ from eventually import WAIT_S, eventually
 from states import known, state
 from strace import python
 
-from lib.atomic import Changed, exchange, late_write
-from lib.handback import Edited, Same, Settling, judge
+from lib.files.replace import Changed, exchange, late_write
+from lib.files.watch import Watch
 from lib.model import Edit, Owner
-from lib.statefile import Raw, read_raw, render
-from lib.watch import Watch
+from lib.statefile.document import Raw, read_raw, render
+from lib.statefile.edits import Edited, Same, Settling, judge
 
 STATE = state(message="x" * 3000)
 HANDED_BACK = Edited(Edit(action_owner=Owner.CODE))

@@ -14,7 +14,7 @@ import pytest
 from small_disk import small_disk
 from strace import Call, calls_between, output, python, traced
 
-from lib.atomic import WriteError, exchange, late_write, replace_file, sweep_temporaries
+from lib.files.replace import WriteError, exchange, late_write, replace_file, sweep_temporaries
 
 OLD, NEW = b"1" * 9000, b"2" * 9000
 #: What changes something on disk, or comes right after; a kill at any other call finds what the next of these does.
@@ -23,7 +23,7 @@ TELLING = frozenset({"openat", "write", "fchmod", "fsync", "renameat", "renameat
 WRITER = """
 import os
 from pathlib import Path
-from lib.atomic import Changed, WriteError, exchange, replace_file
+from lib.files.replace import Changed, WriteError, exchange, replace_file
 file = Path(sys.argv[1])
 OLD, NEW = b"1" * 9000, b"2" * 9000
 replace_file(file, OLD)
@@ -346,7 +346,7 @@ def test_a_save_into_our_own_file_while_an_edit_is_put_back_is_found(file: Path)
 
 WATCHER = """
 from pathlib import Path
-from lib.watch import Watch
+from lib.files.watch import Watch
 watch = Watch(Path(sys.argv[1]))
 print(watch.fd, watch.reason, watch.drain())
 """

@@ -18,12 +18,12 @@ from lib.contracts import AskCi, Outcome, PhaseView
 from lib.jobs import Job
 from lib.model import Owner, Usage
 from lib.question import QUESTIONS, Answer, told
-from lib.upgrades import Kind, upgraded
+from lib.store.upgrades import Kind, upgraded
 from orchestrator.cli.app import app
-from orchestrator.fold import Run
-from orchestrator.machine import ACTION, decide
-from orchestrator.presenting import present
-from orchestrator.turn import Seen
+from orchestrator.engine.decide import ACTION, decide
+from orchestrator.engine.decision import Seen
+from orchestrator.engine.run import Run
+from orchestrator.persistence.presenting import present
 
 COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 #: A command of Relay that hands something back.

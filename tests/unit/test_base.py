@@ -8,7 +8,7 @@ from world import World, bad, new_run, ok
 from lib.events import JobEnded, Noted
 from lib.jobs import JobResult
 from lib.model import Owner, RunOutcome
-from lib.paths import BASE_WORKTREE
+from lib.project.paths import BASE_WORKTREE
 
 RED = "the tests fail before anything is built: make check: exit status 1: 1 failed"
 

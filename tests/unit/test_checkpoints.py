@@ -6,8 +6,8 @@ import pytest
 from world import World, new_run, ok
 
 from lib.model import Owner
-from lib.rundb import Checkpoint
-from orchestrator.checkpoints import checkpoint_of
+from lib.store.rundb import Checkpoint
+from orchestrator.persistence.checkpoints import checkpoint_of
 
 BASE = "0" * 40
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from lib.config import BOUND, FREE, Config, Gate, Land, Sandbox, load_config, read_settings
+from lib.config.model import BOUND, FREE, Config, Gate, Land, Sandbox, load_config, read_settings
 from lib.errors import UsageError
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from lib.config_edit import NotEditableError, with_value
-from lib.yamltext import Document
+from lib.config.edit import NotEditableError, with_value
+from lib.files.located import Document
 
 TEMPLATE = "# top\n# parallel: 10    # builders at work at once\n# gates:\n#   design: person   # or none\n"
 FILE = """\

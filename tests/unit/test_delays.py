@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 from world import World, bad, new_run, ok
 
-from lib.atomic import WriteError
 from lib.errors import GitError, RelayError
 from lib.events import JobDelayed, JobSpawned
+from lib.files.replace import WriteError
 from lib.jobs import Delay, Job, ProcessIdentity
 from lib.model import Owner, Problem, RunOutcome
-from lib.passing import passing
-from orchestrator.presenting import present
+from lib.scheduling.passing_failures import passing
+from orchestrator.persistence.presenting import present
 
 FULL = Problem(code="disk_full", message="no room is left", remedy="df -h")
 EFFECTS = ("survey", "write_files", "prepare", "collect", "gather_diff", "settle_review", "vacate", "merge",

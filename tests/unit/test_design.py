@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib.design import as_json, as_markdown, check, order, parse_design
+from lib.design.document import as_json, as_markdown, check, order, parse_design
 from lib.errors import RelayError
 from lib.model import Component, Design
 

@@ -11,8 +11,8 @@ import pytest
 
 import phases
 from lib.contracts import PhaseHandler
-from lib.discover import Source, discover, executables, load, sources
 from lib.errors import RelayError
+from lib.project.plugins import Source, discover, executables, load, sources
 
 GOOD = """\
 from dataclasses import dataclass

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lib.assistants import safety
-from lib.flagged import flagged, kind_of, runs_programs
+from lib.design.sensitive_files import flagged, kind_of, runs_programs
 
 DECLARED = safety().steering
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib.globs import matcher, overlap
+from lib.design.globs import matcher, overlap
 
 
 @pytest.mark.parametrize(

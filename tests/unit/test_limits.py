@@ -7,11 +7,11 @@ from datetime import timedelta
 import pytest
 from world import START, World, bad, new_run, ok
 
-from lib.attempts import LOSSES
 from lib.events import AssistantFreed, AssistantHeld, JobEnded, JobProgressed
 from lib.jobs import Condition, Job, JobResult, Progress
 from lib.model import Owner, RunOutcome, Usage
-from orchestrator.turn import Output
+from lib.scheduling.retries import LOSSES
+from orchestrator.engine.decision import Output
 
 PARTS = {"components": [{"id": name, "title": name.title()} for name in ("one", "two", "three")]}
 LIMITED = bad("rate_limit", "429")
@@ -184,9 +184,9 @@ def test_a_turn_that_is_stuck_is_ended_with_the_reason(progress: Progress, reaso
     world.answers["build"] = None
     world.settle()
     job = builds(world)[0]
-    decision = world.tick(output={job.id: Output(0, 5, progress, stuck_s=19)})
+    decision = world.tick(output={job.id: Output(0, 5, progress, condition_s=19)})
     assert (decision.stop, decision.wake_at_mono_s) == ([], world.mono_s + 1)
-    decision = world.tick(output={job.id: Output(0, 5, progress, stuck_s=20)})
+    decision = world.tick(output={job.id: Output(0, 5, progress, condition_s=20)})
     assert [(stopped.id, stopped.stopping) for stopped in decision.stop] == [(job.id, reason)]
 
 

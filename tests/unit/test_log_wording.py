@@ -9,11 +9,11 @@ from typing import get_args
 import pytest
 
 from lib import events as said
-from lib.jobs import AssistantTurn, Condition, Delay, Hold, Job, JobResult, ProcessIdentity, Progress
+from lib.jobs import AssistantTurn, Condition, Cooldown, Delay, Job, JobResult, ProcessIdentity, Progress
+from lib.logs.sentences import sentence
 from lib.model import Base, Component, Edit, Owner, Problem, RunOutcome, Step, Usage
 from lib.question import APPROVE
 from lib.steps import Stage, StepStatus
-from lib.wording import sentence
 
 AT = datetime(2026, 1, 2, 10, 2, 11, tzinfo=UTC)
 BUILDER = Step(
@@ -88,14 +88,14 @@ CASES: list[tuple[said.Event, str | None]] = [
     ),
     (
         said.AssistantHeld(
-            assistant="codex", hold=Hold(code="auth", reason="logged out", since_mono_s=1.0, boot_id="b")
+            assistant="codex", hold=Cooldown(code="auth", reason="logged out", since_mono_s=1.0, boot_id="b")
         ),
         "codex is on hold: logged out",
     ),
     (
         said.AssistantHeld(
             assistant="codex",
-            hold=Hold(code="rate_limit", reason="rate limited", since_mono_s=1.0, boot_id="b", until=AT),
+            hold=Cooldown(code="rate_limit", reason="rate limited", since_mono_s=1.0, boot_id="b", until=AT),
         ),
         "codex is on hold: rate limited, until 2026-01-02T10:02:11Z",
     ),

@@ -10,10 +10,10 @@ from lib.effects import Tip
 from lib.events import Advanced, Asked, JobEnded, Noted, StepChanged
 from lib.model import Owner, RunOutcome
 from lib.steps import StepStatus
-from orchestrator.fold import IllegalTransitionError, apply
-from orchestrator.machine import decide, legal_actions
-from orchestrator.presenting import present
-from orchestrator.turn import Output, Seen
+from orchestrator.engine.decide import decide, legal_actions
+from orchestrator.engine.decision import Output, Seen
+from orchestrator.engine.run import IllegalTransitionError, apply
+from orchestrator.persistence.presenting import present
 
 
 def approved(**settings: object) -> World:

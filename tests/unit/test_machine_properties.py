@@ -13,7 +13,7 @@ from lib.events import JobEnded, JobSpawned, StateEdited
 from lib.jobs import Job, JobResult, ProcessIdentity
 from lib.model import Edit, Owner, RunOutcome
 from lib.steps import StepStatus
-from orchestrator.machine import legal_actions
+from orchestrator.engine.decide import legal_actions
 
 CODES = ("exit_nonzero", "timeout", "lost", "stopped", "not_started", "rebooted", "conflict", "system")
 IDS = ("a", "b", "c", "d")
@@ -35,7 +35,7 @@ def usual_or_bad(world: World, job: Job, code: str | None) -> JobResult:
 
 
 def edits(world: World) -> list[Edit]:
-    """The edits that `lib.handback.judge` lets through in the present state."""
+    """The edits that `lib.statefile.edits.judge` lets through in the present state."""
     state = world.run.state
     actions = [name for name in legal_actions(world.run, HANDLERS) if name not in {"retry", "skip"}]
     if state.action_owner is Owner.CI:

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib.masking import Masker
-from lib.maskstream import MaskStream
+from lib.secrets.masking import Masker
+from lib.secrets.stream import MaskStream
 
 KEY = "hunter2-is-not-a-good-one"
 TOKENS = [

@@ -16,7 +16,7 @@ from lib.events import JobEnded
 from lib.jobs import JobResult, Progress
 from lib.model import Base, Owner, State
 from lib.names import from_json, quote, shown, shown_data, to_json
-from lib.statefile import parse, render
+from lib.statefile.document import parse, render
 
 LATIN = os.fsdecode(b"caf\xe9.txt")
 AT = datetime(2026, 1, 1, tzinfo=UTC)

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from lib.design import check, parse_design
+from lib.design.document import check, parse_design
 from lib.errors import RelayError
-from lib.playbook import Playbook, find, matching, shipped_names, steps_for
-from lib.playbook_file import read_playbook
-from lib.templates import render_prompt
+from lib.playbook.book import Playbook, find, matching, shipped_names, steps_for
+from lib.playbook.reader import read_playbook
+from lib.project.templates import render_prompt
 
 BOOK = """\
 name: greeting

@@ -7,7 +7,7 @@ import json
 import pytest
 from world import World, bad, new_run, ok
 
-from lib.answer import questions_of
+from lib.design.final_json import questions_of
 from lib.events import JobEnded
 from lib.jobs import Job, JobResult
 from lib.model import Owner, RunOutcome

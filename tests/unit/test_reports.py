@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from world import World, new_run, ok
 
-from lib.reports import MAX_CHARS, plain
+from lib.design.reports import MAX_CHARS, plain
 
 
 def test_the_closing_words_go_into_the_commit_and_to_dependents() -> None:

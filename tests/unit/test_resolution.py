@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib.resolution import Disputed, Judgement, judge, read_account
+from lib.conflicts.account import Disputed, Judgement, judge, read_account
 
 BASE = "import os\n\ndef main():\n    return 1\n"
 OURS = "import os\nimport json\n\ndef main():\n    return 1\n"

@@ -10,8 +10,8 @@ import pytest
 from lib.assistants import Declaring, assistants, safety
 from lib.assistants._program import Program
 from lib.contracts import Safety, Turn
+from lib.design.sensitive_files import kind_of
 from lib.errors import RelayError
-from lib.flagged import kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from world import World, new_run, ok
 
-from lib.config import Scope
+from lib.config.model import Scope
+from lib.design.scope import FEW, NAMES, asks, is_emptied, is_refused, judge, sentence
 from lib.model import Reach
-from lib.scope import FEW, NAMES, asks, is_emptied, is_refused, judge, sentence
 
 OWN = ("b.txt",)
 DELETED = [("A", "b.txt"), ("D", "LICENSE"), *(("D", f"docs/{number}.md") for number in range(5))]

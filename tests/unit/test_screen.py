@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lib.display import width
-from orchestrator.screen import Look, ago, bar, columns, error_block, has_colour, paint, table, wrapped
+from orchestrator.status.screen import Look, ago, bar, columns, error_block, has_colour, paint, table, wrapped
 
 
 class Tty(io.StringIO):

@@ -10,9 +10,9 @@ from situations import REQUIREMENT, RUN, SPENT, builder, state, view_of, waiting
 from lib.display import escaped, width
 from lib.model import Problem
 from lib.steps import BuilderStatus
-from orchestrator.page import page
-from orchestrator.screen import Look
-from orchestrator.view import View
+from orchestrator.status.page import page
+from orchestrator.status.screen import Look
+from orchestrator.status.view import View
 
 WIDE = Look(columns=140)
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from lib.errors import UsageError
-from lib.skills import read_skills
-from lib.templates import shipped
+from lib.project.skills import read_skills
+from lib.project.templates import shipped
 
 
 def test_a_projects_own_comes_before_one_that_ships(tmp_path: Path) -> None:

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from states import edited, known, state
 
-from lib.handback import Bad, Behind, Edited, Same, Settling, judge
 from lib.model import Edit, Owner, RunOutcome
-from lib.statefile import render
+from lib.statefile.document import render
+from lib.statefile.edits import Bad, Behind, Edited, Same, Settling, judge
 
 WAITING = state()
 AT_WORK = state(action_owner=Owner.CODE, action_needed="execution", next_action="none", phase="execution")

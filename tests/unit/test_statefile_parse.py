@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from states import edited, state
 
-from lib.statefile import DISCARD, StateProblem, parse, render
+from lib.statefile.document import DISCARD, StateProblem, parse, render
 
 GOOD = render(state())
 TEXT = GOOD.decode()

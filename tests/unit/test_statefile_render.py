@@ -14,7 +14,7 @@ from states import edited, line, state
 
 from lib.model import EDITABLE, Problem, State
 from lib.question import Answer
-from lib.statefile import MAX_BUILDERS, MAX_STATE_BYTES, parse, render, schema
+from lib.statefile.document import MAX_BUILDERS, MAX_STATE_BYTES, parse, render, schema
 from lib.steps import BuilderStatus
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -102,7 +102,7 @@ def test_feedback_as_long_as_it_may_be_is_kept_whole() -> None:
 
 def test_the_shipped_schema_is_that_of_the_model() -> None:
     file = ROOT / "templates" / "state.schema.json"
-    command = "import json; from lib.statefile import schema; print(json.dumps(schema(), indent=2))"
+    command = "import json; from lib.statefile.document import schema; print(json.dumps(schema(), indent=2))"
     assert json.loads(file.read_text()) == schema(), f"python -c {command!r} > templates/{file.name}"
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from lib.errors import RelayError
-from lib.templates import render_prompt, shipped
+from lib.project.templates import render_prompt, shipped
 
 COMPONENT = {"id": "add", "title": "Addition", "purpose": "Adds.", "files": ["add.py"], "depends_on": ["base"],
              "interfaces": {"add": "(a, b) -> ü"}, "acceptance": ["It adds."], "verify": None}  # fmt: skip

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 from world import World, bad, new_run, ok
 
-from lib.attempts import LOSSES, backoff_s
-from lib.config import Config
+from lib.config.model import Config
 from lib.events import JobEnded, JobProgressed, StepChanged
 from lib.jobs import JobResult, Progress
 from lib.model import Owner, Usage
-from orchestrator.presenting import present
+from lib.scheduling.retries import LOSSES, backoff_s
+from orchestrator.persistence.presenting import present
 
 
 def gated(**settings: object) -> World:

@@ -7,9 +7,9 @@ import subprocess
 import pytest
 from world import World, new_run, ok
 
-from lib.config import Config
+from lib.config.model import Config
+from lib.design.verification import all_of, of_builder, of_merged, verdict, warning
 from lib.model import Component
-from lib.verification import all_of, of_builder, of_merged, verdict, warning
 
 CHECKED = Config(verify="make check")
 A, B = Component(id="a", verify="test a"), Component(id="b")

@@ -12,9 +12,9 @@ from lib.jobs import JobKind
 from lib.model import Problem, Reach, State
 from lib.process import now
 from lib.question import APPROVE, HINT, REDESIGN
-from lib.statefile import DISCARD
+from lib.statefile.document import DISCARD
 from lib.steps import BuilderStatus
-from orchestrator.view import View, as_data
+from orchestrator.status.view import View, as_data
 
 CONFLICT = Problem(code="conflict", message="a conflicts", remedy="cd merged && git status")
 

@@ -9,7 +9,7 @@ import pytest
 from world import World, bad, new_run
 
 from lib.model import Now, Owner
-from orchestrator.turn import Output
+from orchestrator.engine.decision import Output
 
 DAYS = (10, -10)
 

@@ -8,10 +8,10 @@ import pytest
 from states import edited, known, state
 from world import World, bad, new_run, ok
 
-from lib.handback import Bad, Edited, judge
 from lib.model import Edit, Owner
-from lib.statefile import render
-from orchestrator.words import refused, unread, wordless
+from lib.statefile.document import render
+from lib.statefile.edits import Bad, Edited, judge
+from orchestrator.engine.words import refused, unread, wordless
 
 CONFLICT = {
     "builder": "two",

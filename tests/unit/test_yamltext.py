@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lib.yamltext import Document, NotYamlError
+from lib.files.located import Document, NotYamlError
 
 
 @pytest.mark.parametrize(

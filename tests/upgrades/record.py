@@ -20,7 +20,7 @@ from conftest import run_git
 from driver import Relay
 from upgrading import RECORDINGS, record
 
-from lib.paths import find_project
+from lib.project.paths import find_project
 
 #: The assistant: `beta` waits for the file $HOLD to go; both write $SHARED if that is set.
 CI = """#!/bin/sh

@@ -1,0 +1,1 @@
+"""The configuration: its model, the places that settings come from, and changes by hand."""

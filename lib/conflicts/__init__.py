@@ -1,0 +1,1 @@
+"""Resolutions of conflicts, judged by what is in the files. Pure."""

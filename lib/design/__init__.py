@@ -1,0 +1,1 @@
+"""Designs and the work of builders, held against them. Pure."""

@@ -1,0 +1,1 @@
+"""The logs of a run, made from its events."""

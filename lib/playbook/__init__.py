@@ -1,0 +1,1 @@
+"""Playbooks of the scripted assistant: read, matched and played."""

@@ -1,0 +1,1 @@
+"""Secrets replaced by their names wherever text is kept or shown."""

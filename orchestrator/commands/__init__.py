@@ -1,0 +1,1 @@
+"""Implementations of commands: no typing and no printing, which are `orchestrator.cli`."""
