@@ -235,15 +235,15 @@ class Exit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Safety:
-    """What must be known of an assistant for safety. All assistants are protected by what any of them declares.
+    """Declarations of an assistant for safety. What any of them declares counts for all.
 
-    `logins` are files and folders in the home directory, `~` standing for it, that hold its logins and sessions: setup
-    and verify commands don't see them. `guarded` are names in its own folders (`Launch.folders`) of what says which
+    `logins` are files and folders that hold its logins and sessions, mostly in the home directory (`~`): setup and
+    verify commands don't see them. `guarded` are names in its own folders (`Launch.folders`) of what says which
     programs it starts the next time, perhaps without a sandbox: no assistant may write them. `starters` are such files
     that are made if they are missing, as what is not there can't be guarded, each with a text that says nothing.
     `steering` are patterns (`lib.design.sensitive_files`) of files in a repository that it takes instructions from: a
-    change of one is asked about before it lands. Raises `ValueError` for a login or starter that is not below the home
-    directory.
+    change of one is asked about before it lands. Raises `ValueError` for a login or starter that is no path like `~/.x`
+    or `/x`.
     """
 
     logins: tuple[str, ...] = ()
@@ -253,8 +253,9 @@ class Safety:
 
     def __post_init__(self) -> None:
         for name in (*self.logins, *self.starters):
-            if not name.startswith("~/") or {"", ".", ".."} & set(name.split("/")):
-                raise ValueError(f"{name!r} is no path below the home directory, like ~/.claude")
+            first, *below = name.split("/")
+            if first not in {"~", ""} or not below or {"", ".", ".."} & set(below):
+                raise ValueError(f"{name!r} is no path, like ~/.claude or /elsewhere")
 
     @classmethod
     def together(cls, several: Iterable[Safety]) -> Safety:

@@ -66,8 +66,8 @@ class Program:
     """An assistant program. `arguments` makes its command line, without the name, of a turn and its session's id.
 
     `login` is what to type when it is not logged in; `credentials` are variables and files (`~/…`) one of which is
-    there when it is. `safety` is what must be known of it to protect them. `tested` are the first and last version that
-    were tried. `env` is what makes it quiet and lets it run unasked, `env_as_root` what it needs beside as root.
+    there when it is. `declared` is what must be known of it to protect them. `tested` are the first and last version
+    that were tried. `env` is what makes it quiet and lets it run unasked, `env_as_root` what it needs beside as root.
     `folders` are those that it keeps, and `homes` too, each under the variable that moves it; `variables` what it needs
     of the environment, and `variables_if` what beside if another variable is set. `names_session` says that its caller
     chooses the id. `remedies` are commands by failure code, `exits` failure codes by exit status, for one that tells no
@@ -82,7 +82,7 @@ class Program:
     arguments: Callable[[Turn, str], Sequence[str]]
     parser: Parser
     credentials: tuple[str, ...]
-    safety: Safety
+    declared: Safety
     env: Mapping[str, str] = field(default_factory=dict)
     env_as_root: Mapping[str, str] = field(default_factory=dict)
     homes: Mapping[str, str] = field(default_factory=dict)
@@ -161,12 +161,27 @@ class Program:
         # There a keychain may hold it; and others have models that need no login.
         return None if sys.platform == "darwin" or not self.login else False
 
+    @property
+    def safety(self) -> Safety:
+        """The declarations of it; where a home was moved, for its login and what is made in it there, too."""
+        logins = [place for place in self._places() if place.startswith("/")]
+        starters = {self._moved(file): text for file, text in self.declared.starters.items()}
+        return replace(
+            self.declared,
+            logins=(*self.declared.logins, *logins),
+            starters={**self.declared.starters, **starters},
+        )
+
     def _places(self) -> list[str]:
-        moved = {folder: os.environ[variable] for variable, folder in self.homes.items() if os.environ.get(variable)}
-        return [
-            next((place.replace(old, new, 1) for old, new in moved.items() if place.startswith(f"{old}/")), place)
-            for place in self.credentials
-        ]
+        return [self._moved(place) for place in self.credentials]
+
+    def _moved(self, place: str) -> str:
+        """The same file where its home was moved to, if that has an absolute path; any other place as it is."""
+        for variable, home in self.homes.items():
+            moved = os.environ.get(variable, "")
+            if place.startswith(f"{home}/") and moved.startswith("/"):
+                return "/" + os.path.normpath(f"{moved}{place.removeprefix(home)}").lstrip("/")
+        return place
 
     def _conditional(self) -> list[str]:
         return [name for variable, names in self.variables_if.items() if os.environ.get(variable) for name in names]

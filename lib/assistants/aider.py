@@ -111,7 +111,7 @@ assistant = Program(
     parser=parse,
     credentials=("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "OPENROUTER_API_KEY", "GEMINI_API_KEY", "DEEPSEEK_API_KEY",
                  "~/.aider.conf.yml"),
-    safety=Safety(
+    declared=Safety(
         logins=("~/.aider", "~/.aider.conf.yml"),
         guarded=("oauth-keys.env",),  # variables that it starts with, AIDER_LINT_CMD among them
         starters={"~/.aider/oauth-keys.env": ""},

@@ -130,7 +130,7 @@ assistant = Program(
     parser=by_type({**READERS, "rate_limit_event": _read_limit}),
     credentials=("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN", "CLAUDE_CODE_USE_BEDROCK",
                  "CLAUDE_CODE_USE_VERTEX", "~/.claude/.credentials.json"),
-    safety=Safety(
+    declared=Safety(
         logins=("~/.claude", "~/.claude.json"),
         guarded=("settings.json", "settings.local.json", "hooks", "commands", "agents", "plugins", "skills", "rules",
                  "local", "CLAUDE.md"),

@@ -105,7 +105,7 @@ assistant = Program(
         }
     ),
     credentials=("OPENAI_API_KEY", "CODEX_API_KEY", "CODEX_ACCESS_TOKEN", "~/.codex/auth.json"),
-    safety=Safety(
+    declared=Safety(
         logins=("~/.codex",),
         guarded=("config.toml", "hooks.json", "plugins", "skills", "rules", "prompts", ".env", "AGENTS.md"),
         starters={"~/.codex/config.toml": ""},

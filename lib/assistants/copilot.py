@@ -104,7 +104,7 @@ assistant = Program(
         "COPILOT_PROVIDER_API_KEY",
         "~/.copilot/config.json",
     ),
-    safety=Safety(
+    declared=Safety(
         logins=("~/.copilot", "~/.config/github-copilot"),
         guarded=("mcp-config.json", "mcp.json", "hooks", "agents", "skills", "plugins"),
         starters={"~/.copilot/mcp-config.json": '{"mcpServers": {}}\n'},

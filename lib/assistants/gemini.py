@@ -67,7 +67,7 @@ assistant = Program(
         }
     ),
     credentials=("GEMINI_API_KEY", "GOOGLE_API_KEY", "GOOGLE_GENAI_USE_VERTEXAI", "~/.gemini/oauth_creds.json"),
-    safety=Safety(
+    declared=Safety(
         logins=("~/.gemini",),
         guarded=("settings.json", "hooks", "commands", "agents", "skills", "extensions", ".env", "GEMINI.md"),
         starters={"~/.gemini/settings.json": "{}\n", "~/.gemini/.env": ""},

@@ -115,7 +115,7 @@ assistant = Program(
         *("OPENCODE_CONFIG_CONTENT", "OPENCODE_API_KEY", "OPENAI_API_KEY", "ANTHROPIC_API_KEY", "OPENROUTER_API_KEY"),
         *("GEMINI_API_KEY", "~/.local/share/opencode/auth.json"),
     ),
-    safety=Safety(
+    declared=Safety(
         logins=("~/.local/share/opencode",),
         guarded=(
             *("opencode.json", "opencode.jsonc", "command", "commands", "agent", "agents", "plugin", "plugins"),

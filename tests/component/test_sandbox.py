@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 from containing import World
 
-from lib.assistants import safety
+from lib.assistants import Declaring, assistants, safety
 from lib.errors import UsageError
 from lib.sandbox import Policy, drop_scratch, granted_paths, make_scratch, policy_of, probe, scratch_of, wrap
 from lib.sandbox.scratch import RECORD
@@ -101,6 +101,19 @@ def test_an_assistant_may_write_its_own_folders_but_not_what_it_starts(world: Wo
 def test_variables_that_aider_would_start_with_can_not_be_planted(world: World) -> None:
     world.run("echo 'AIDER_LINT_CMD=evil' >~/.aider/oauth-keys.env", own=("~/.aider",))
     assert (Path.home() / ".aider" / "oauth-keys.env").read_text() == ""
+
+
+def test_what_protects_a_home_moves_with_it(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = Path.home() / "elsewhere"
+    home.mkdir()
+    (home / "auth.json").write_text("token\n")
+    monkeypatch.setenv("CODEX_HOME", str(home))
+    codex = assistants()["codex"]
+    assert isinstance(codex, Declaring)
+    world.run(f"echo evil >{home}/config.toml", own=(str(home),), starters=codex.safety.starters)
+    assert (home / "config.toml").read_text() == ""
+    assert world.run(f"cat {home}/auth.json").stdout == "token\n"
+    assert world.run(f"cat {home}/auth.json", hidden=codex.safety.logins).returncode != 0
 
 
 def test_settings_that_are_there_stay_as_they_are(world: World) -> None:

@@ -71,27 +71,41 @@ class TestProgram:
     """Every program that Relay drives, and so each new one on its arrival."""
 
     def test_one_with_a_login_declares_what_must_be_known_of_it(self, program: Program) -> None:
-        declared = program.safety
+        declared = program.declared
         assert declared.steering
         assert declared.logins
         assert declared.guarded or not program.login
 
     def test_its_credentials_are_among_its_logins(self, program: Program) -> None:
         files = [PurePosixPath(name) for name in program.credentials if name.startswith("~/")]
-        assert all(any(file.is_relative_to(login) for login in program.safety.logins) for file in files)
+        assert all(any(file.is_relative_to(login) for login in program.declared.logins) for file in files)
 
     def test_what_is_made_lies_in_its_own_folders_and_is_guarded_there(self, program: Program) -> None:
         own = program.launch(Turn(role="builder", prompt="", worktree="/w", scratch="/s")).folders
-        made = [PurePosixPath(name) for name in program.safety.starters]
+        made = [PurePosixPath(name) for name in program.declared.starters]
         assert {str(file.parent) for file in made} <= set(own)
-        assert {file.name for file in made} <= set(program.safety.guarded)
+        assert {file.name for file in made} <= set(program.declared.guarded)
 
 
-@pytest.mark.parametrize("name", ["~", "~/", "/etc/x", ".x", "~/../x", "~/./x", "~/x/"])
-def test_only_what_is_below_the_home_directory_can_be_declared(name: str) -> None:
-    with pytest.raises(ValueError, match="below the home directory"):
+@pytest.mark.parametrize("home", ["/elsewhere", "/elsewhere/", "//else/../elsewhere/."])
+def test_what_protects_a_home_moves_with_it(home: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CODEX_HOME", home)
+    codex = PROGRAMS["codex"]
+    assert set(codex.safety.logins) - set(codex.declared.logins) == {"/elsewhere/auth.json"}
+    assert codex.safety.starters == {"~/.codex/config.toml": "", "/elsewhere/config.toml": ""}
+
+
+@pytest.mark.parametrize("home", ["", "elsewhere"])
+def test_a_home_without_an_absolute_path_moves_nothing(home: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CODEX_HOME", home)
+    assert PROGRAMS["codex"].safety == PROGRAMS["codex"].declared
+
+
+@pytest.mark.parametrize("name", ["", "~", "~/", "/", ".x", "x/y", "~x/y", "~/../x", "~/./x", "~/x/", "//x"])
+def test_the_home_directory_as_a_whole_can_not_be_declared(name: str) -> None:
+    with pytest.raises(ValueError, match="is no path"):
         Safety(logins=(name,))
-    with pytest.raises(ValueError, match="below the home directory"):
+    with pytest.raises(ValueError, match="is no path"):
         Safety(starters={name: ""})
 
 
