@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 import shlex
 from collections.abc import Callable
@@ -15,14 +16,17 @@ from conftest import ROOT
 from world import HANDLERS, World, bad, new_run, ok
 
 from lib.contracts import AskCi, Outcome, PhaseView
+from lib.events import JobEnded
 from lib.jobs import Job
 from lib.model import Owner, Usage
+from lib.project.paths import find_project
 from lib.question import QUESTIONS, Answer, told
 from lib.store.upgrades import Kind, upgraded
 from orchestrator.cli.app import app
 from orchestrator.engine.decide import ACTION, decide
 from orchestrator.engine.decision import Seen
 from orchestrator.engine.run import Run
+from orchestrator.handlers import ProgramHandler
 from orchestrator.persistence.presenting import present
 
 COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
@@ -216,3 +220,24 @@ def test_a_message_is_told_with_what_to_type_then(message: str, whole: str) -> N
 def test_what_was_answered_before_answers_were_data_is_known_by_its_new_name() -> None:
     header = {"engine": {"answers": ["check_branch"], "dispatch": 2}}
     assert upgraded(Kind.HEADER, header, written=2) == {"engine": {"answered": ["check_branch"], "dispatch": 2}}
+
+
+@pytest.mark.parametrize(
+    ("answers", "typed"),
+    [
+        ([{"command": "relay approve", "does": "ships it"}], ["relay approve"]),
+        ([], ["relay approve"]),
+        ([{"command": "relay approve"}], ["$EDITOR ask", "relay retry"]),
+        (None, ["$EDITOR ask", "relay retry"]),
+    ],
+)
+def test_a_program_names_its_answers_and_ones_that_can_not_be_read_are_its_failure(
+    repo: Path, answers: object, typed: list[str]
+) -> None:
+    handlers = {**HANDLERS, "design": ProgramHandler("design", Path("ask"), find_project(repo))}
+    world = World(new_run())
+    started = decide(world.run, Seen(), handlers, world.now(), {}.get)
+    said = {"ask": {"action": "ship", "message": "Ship it?", "answers": answers}}
+    ended = JobEnded(job=started.start[0].id, result=ok(text=json.dumps(said)))
+    asked = decide(started.run, Seen((ended,)), handlers, world.now(), {}.get)
+    assert [answer.command for answer in asked.run.state.answers] == typed
