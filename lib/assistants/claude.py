@@ -153,7 +153,7 @@ assistant = Program(
     },
     settings={"max_budget_usd": NUMBER, "max_turns": int},
     remedies={
-        "budget": "raise assistants.claude.max_budget_usd or max_turns in .project/config.yaml, then: relay retry",
+        "budget": "$EDITOR .project/config.yaml  # assistants.claude.max_budget_usd, max_turns",
         "denied": "claude /permissions",
     },
     names_session=True,
