@@ -13,12 +13,16 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import apart
 import pytest
 from eventually import WAIT_S
 from hypothesis import settings
 
 if TYPE_CHECKING:
     from driver import Relay
+
+#: Fixtures that have a file of their own.
+pytest_plugins = ["small_disk"]
 
 #: The same examples each time, and none is too slow on a busy machine; to look further: --hypothesis-profile=default.
 settings.register_profile("repeatable", derandomize=True, deadline=None)
@@ -32,6 +36,11 @@ FORKED = f"forked-{os.getpid()}"
 #: How long a process that was just killed may take to be gone.
 GRACE_S = float(os.environ.get("TEST_GRACE_S", WAIT_S))
 GITCONFIG = "[user]\n\tname = Ada\n\temail = ada@example.org\n[init]\n\tdefaultBranch = main\n"
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    apart.moved(items)
 
 
 @pytest.fixture(autouse=True, scope="session")

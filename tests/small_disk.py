@@ -1,22 +1,27 @@
-"""File systems that are soon full. Mounting one takes root; as anybody else, the tests that need one are skipped."""
+"""File systems that are soon full; a user who may not mount one has the test run apart, see tests/apart.py."""
 
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
+#: Makes a tmpfs(5) with such options as `size=4m`.
+SmallDisk = Callable[[str], Path]
 
-@contextmanager
-def small_disk(folder: Path, options: str) -> Iterator[Path]:
-    """A new tmpfs(5) at `folder` with these `options`, such as `size=4m`."""
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)]
-    mounted = subprocess.run(mount, check=False, capture_output=True, text=True)
-    if mounted.returncode:
-        pytest.skip(f"a small file system can't be mounted here: {mounted.stderr.strip()}")
-    yield folder
-    subprocess.run(["umount", "--lazy", folder], check=True)
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[SmallDisk]:
+    with ExitStack() as stack:
+
+        def made(options: str) -> Path:
+            folder = tmp_path / "disk"
+            folder.mkdir()
+            subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", folder], check=True)
+            stack.callback(subprocess.run, ["umount", "--lazy", folder], check=True)
+            return folder
+
+        yield made

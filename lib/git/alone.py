@@ -19,8 +19,8 @@ from lib.project.lock import LockError
 PATIENCE_S: Final = 4 * CHECKOUT_TIMEOUT_S
 _PAUSE_S: Final = 0.02
 _LOOK_S: Final = 0.5
-#: A job in the sandbox, which can't write here, can't open it either: it never holds the lock.
-_MODE: Final = 0o200
+#: Nobody else can open it, so nobody else holds the lock. Its owner can, to copy a project.
+_MODE: Final = 0o600
 
 
 @contextmanager

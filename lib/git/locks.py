@@ -104,7 +104,7 @@ def _owned(lock: Path, seen: os.stat_result, roots: Collection[Path]) -> bool:
         with suppress(OSError):  # it has ended meanwhile
             started = int((_PROC / pid / "stat").read_text().rpartition(")")[2].split()[19])
             started_s = started / os.sysconf("SC_CLK_TCK") + offset_s
-            if started_s < seen.st_mtime + _SLACK_S and _works_in(pid, words, places):
+            if started_s < seen.st_mtime + _SLACK_S and _works_in(pid, words, places, seen.st_uid):
                 return True
     return any(_has_open(pid, lock) for pid in _pids())
 
@@ -119,13 +119,13 @@ def _places(git_dir: Path) -> set[Path]:
     return {git_dir, common, common.parent} | {tree for _, tree in records(common)}
 
 
-def _works_in(pid: str, words: list[str], places: set[Path]) -> bool:
-    """True if that git may work in one of `places`; one that can't be looked into might."""
+def _works_in(pid: str, words: list[str], places: set[Path], user: int | None = None) -> bool:
+    """True if that git may work in one of `places`; one that can't be looked into might, unless it is not `user`'s."""
     try:
         cwd = (_PROC / pid / "cwd").readlink()
         named = [entry for entry in (_PROC / pid / "environ").read_bytes().split(b"\0") if entry.startswith(b"GIT_")]
     except PermissionError:
-        return True
+        return user is None or (_PROC / pid).stat().st_uid == user
     except OSError:
         return False
     known = [*map(os.fsencode, words), *named]

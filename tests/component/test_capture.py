@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from eventually import eventually
-from small_disk import small_disk
+from small_disk import SmallDisk
 from spawning import Jobs, as_sh, jobs_in, runs, shells
 
 from lib.process import SpawnFailed, await_written, environment, reap, sweep
@@ -114,9 +114,11 @@ def test_signals_that_ask_it_to_end_do_not_end_the_scribe(jobs: Jobs) -> None:
     assert (job.wait(), job.output) == (0, "begun\nended\n")
 
 
-def test_output_beyond_a_full_disk_counts_as_lost_and_does_not_stop_the_program(tmp_path: Path) -> None:
-    with small_disk(tmp_path / "small", "size=200k") as small, jobs_in(tmp_path) as jobs:
-        job = jobs.sh("head -c 1000000 /dev/zero; touch through", output=small / "job")
+def test_output_beyond_a_full_disk_counts_as_lost_and_does_not_stop_the_program(
+    tmp_path: Path, small_disk: SmallDisk
+) -> None:
+    with jobs_in(tmp_path) as jobs:
+        job = jobs.sh("head -c 1000000 /dev/zero; touch through", output=small_disk("size=200k") / "job")
         assert job.wait() == LOST
         assert (tmp_path / "through").exists()
 

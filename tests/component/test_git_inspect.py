@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -65,11 +66,18 @@ def test_a_git_that_is_too_old_is_told(repo: Path, tmp_path: Path, monkeypatch: 
     assert refusal(repo).code == "git_too_old"
 
 
-def test_a_repository_of_another_user_is_refused_as_git_would(repo: Path) -> None:
-    if os.geteuid():
-        pytest.skip("giving a file away needs root")
-    for folder in (repo, repo / ".git"):
-        os.chown(folder, 12345, 12345)
+def test_a_repository_of_another_user_is_refused_as_git_would(
+    repo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if os.geteuid() == 0:
+        for folder in (repo, repo / ".git"):
+            os.chown(folder, 12345, 12345)
+    else:  # only root gives a file away: git itself takes every repository for somebody else's
+        program = tmp_path / "bin" / "git"
+        program.parent.mkdir()
+        program.write_text(f'#!/bin/sh\nGIT_TEST_ASSUME_DIFFERENT_OWNER=1 exec {shutil.which("git")} "$@"\n')
+        program.chmod(0o755)
+        monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
     error = refusal(repo)
     assert (error.code, error.remedy) == (
         "repository_refused",

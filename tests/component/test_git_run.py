@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from eventually import eventually
+from strace import output, python, traced
 
 from lib.errors import GitError, RelayError
 from lib.git.inspect import worktrees
@@ -298,3 +299,18 @@ def test_a_git_that_closed_its_lock_and_waits_still_holds_it(repo: Path, tmp_pat
         (tmp_path / "done").touch()
         assert commit.wait(60) == 0
     assert held == (True, False, True)
+
+
+@pytest.mark.parametrize("user", {os.geteuid(), os.geteuid() or 12345})  # only root gives a file away
+def test_a_git_that_can_not_be_looked_into_has_no_lock_of_another_user(repo: Path, user: int) -> None:
+    lock = repo / ".git" / "index.lock"
+    look = "from pathlib import Path\nfrom lib.git.locks import remove_if_stale\n"
+    look += "print(remove_if_stale(Path(sys.argv[1])))"
+    apart = ["unshare", "--user", "--map-root-user"]  # there, nothing that is outside can be looked into
+    with traced(["sh", "-c", "echo git >/proc/self/comm; echo ready; read line"]) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        lock.touch()
+        os.chown(lock, user, -1)
+        assert output([*apart, *python(look, lock)]) == f"{user != os.geteuid()}\n"
+        process.kill()

@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from conftest import run_git
 from driver import Relay, playbook
 from eventually import eventually
-from small_disk import small_disk
+from small_disk import SmallDisk
 
 #: More than the room that `LEAVES` leaves, so that it is written but can't be committed.
 BIG = "test -e data.bin || head -c 4000000 /dev/urandom > data.bin"
 
 
 @pytest.fixture
-def disk(tmp_path: Path) -> Iterator[Path]:
-    with small_disk(tmp_path / "disk", "size=24m") as folder:
-        yield folder
+def disk(small_disk: SmallDisk) -> Path:
+    return small_disk("size=24m")
 
 
 def test_a_finished_turn_is_not_repeated_when_the_disk_is_too_full_to_collect_it(

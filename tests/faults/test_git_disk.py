@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from small_disk import small_disk
+from small_disk import SmallDisk
 
 from lib.errors import RelayError
 from lib.git.land import Landed, land
@@ -23,17 +23,16 @@ BRANCH = "relay/run/api"
 
 
 @pytest.fixture
-def small(tmp_path: Path, git: Git) -> Iterator[Path]:
+def small(small_disk: SmallDisk, git: Git) -> Path:
     """A project on a file system of 4 MB."""
-    with small_disk(tmp_path / "disk", "size=4m") as disk:
-        root = disk / "project"
-        root.mkdir()
-        git(root, "init", "-q")
-        (root / ".git" / "info" / "exclude").write_text(".project/\nballast\n")
-        (root / "large").write_bytes(b"0123456789abcdef" * 10_000)
-        git(root, "add", "-A")
-        git(root, "commit", "-qm", "start")
-        yield root
+    root = small_disk("size=4m") / "project"
+    root.mkdir()
+    git(root, "init", "-q")
+    (root / ".git" / "info" / "exclude").write_text(".project/\nballast\n")
+    (root / "large").write_bytes(b"0123456789abcdef" * 10_000)
+    git(root, "add", "-A")
+    git(root, "commit", "-qm", "start")
+    return root
 
 
 def fill(root: Path, room: int) -> Path:

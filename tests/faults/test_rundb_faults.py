@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from small_disk import small_disk
+from small_disk import SmallDisk
 
 from lib.project.paths import Project
 from lib.store.rundb import JobRow, RunDB, StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
 ROOT = Path(__file__).resolve().parents[2]
 AT = "2026-01-02T10:02:11Z"
@@ -98,10 +98,9 @@ def test_every_acknowledged_commit_survives_kill_9_at_any_moment(tmp_path: Path)
 
 
 @pytest.fixture
-def disk(tmp_path: Path) -> Iterator[Path]:
+def disk(small_disk: SmallDisk) -> Path:
     """A file system of 1 MB."""
-    with small_disk(tmp_path / "disk", "size=1m") as folder:
-        yield folder
+    return small_disk("size=1m")
 
 
 def fill(folder: Path) -> Path:
@@ -143,7 +142,7 @@ def test_a_read_only_disk_is_told_and_can_still_be_read(disk: Path) -> None:
     project = Project(disk, disk, disk)
     with RunDB.open(project) as db:
         commit(db, 1)
-    subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
+    subprocess.run(["mount", "-o", "remount,bind,ro", disk], check=True)
     with pytest.raises(StoreError) as caught, RunDB.open(project) as db:
         commit(db, 2)
     assert caught.value.code == "store_readonly"

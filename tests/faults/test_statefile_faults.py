@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from small_disk import small_disk
+from small_disk import SmallDisk
 from strace import Call, calls_between, output, python, traced
 
 from lib.files.replace import WriteError, exchange, late_write, replace_file, sweep_temporaries
@@ -151,10 +151,9 @@ def test_after_a_failing_sync_of_the_folder_it_is_told_what_stands(file: Path, c
 
 
 @pytest.fixture
-def disk(tmp_path: Path) -> Iterator[Path]:
+def disk(small_disk: SmallDisk) -> Path:
     """The folder of a file system with 64 KB and 5 inodes."""
-    with small_disk(tmp_path / "disk", "size=64k,nr_inodes=5") as folder:
-        yield folder
+    return small_disk("size=64k,nr_inodes=5")
 
 
 def refused(file: Path, data: bytes, expected: bytes) -> str:
@@ -192,9 +191,9 @@ def test_a_disk_without_inodes_keeps_the_old_state_and_goes_on_when_mended(disk:
 def test_a_read_only_disk_keeps_the_old_state_and_goes_on_when_mended(disk: Path) -> None:
     file = disk / "state.json"
     exchange(file, b"1", None)
-    subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
+    subprocess.run(["mount", "-o", "remount,bind,ro", disk], check=True)
     assert refused(file, b"2", b"1") == "write_readonly"
-    subprocess.run(["mount", "-o", "remount,rw", disk], check=True)
+    subprocess.run(["mount", "-o", "remount,bind,rw", disk], check=True)
     exchange(file, b"2", b"1")
     assert hidden(file) == []
 
