@@ -13,7 +13,7 @@ from pydantic_core import ErrorDetails
 from lib.workflow import options
 from lib.workflow.definition import ALIASES, Step, Workflow
 from lib.workflow.faults import Fault, hint, shown
-from lib.workflow.located import Document, Place
+from lib.workflow.located import Document, Place, uncollected
 
 #: Each round leaves out what the one before refused, to see the rest; a fault may hide another that often.
 _ROUNDS: Final = 8
@@ -83,7 +83,9 @@ def check(document: Document, file: str) -> Checked:
         return Checked(None, (Fault(file, 1, 1, "a workflow has `name: value` lines"),), frozenset())
     for round_ in range(_ROUNDS):
         try:
-            return Checked(Workflow.model_validate(data), tuple(faults.values()), _ids(document.data) - _ids(data))
+            with uncollected():
+                workflow = Workflow.model_validate(data)
+            return Checked(workflow, tuple(faults.values()), _ids(document.data) - _ids(data))
         except ValidationError as error:
             details = _told(error.errors(include_url=False))
         if round_ == 0:

@@ -59,6 +59,7 @@ class Kind(StrEnum):
     GROUP = "group"
 
 
+_BY_NAME: Final = {kind.value: kind for kind in Kind}
 _EVERY: Final = frozenset({"id", "description", "needs", "when", "trigger_rule"})
 _OUTCOME: Final = frozenset({"on_failure", "optional"})
 _FAN_OUT: Final = frozenset({"foreach", "matrix"})
@@ -180,7 +181,7 @@ class Step(Settings):
 
     @property
     def kind(self) -> Kind:
-        return next(kind for kind in Kind if getattr(self, kind) is not None)
+        return next(kind for name, kind in _BY_NAME.items() if getattr(self, name) is not None)
 
     @model_validator(mode="before")
     @classmethod
@@ -189,7 +190,7 @@ class Step(Settings):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Step:
-        kinds = [kind.value for kind in Kind if getattr(self, kind) is not None]
+        kinds = [name for name in _BY_NAME if getattr(self, name) is not None]
         if not kinds:
             raise _unfit("id", f"needs one of {', '.join(Kind)}")
         if len(kinds) > 1:

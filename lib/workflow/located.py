@@ -178,7 +178,7 @@ def read(text: str, *, is_json: bool = False) -> Located:
         raise NotReadableError(f"it has {len(text):,} characters; the limit is {MAX_BYTES:,}")
     if is_json:
         return _read_json(text)
-    with _uncollected():
+    with uncollected():
         data, root = _Builder().build(text.removeprefix("\ufeff"))
     if root is None:
         raise NotReadableError("it is empty")
@@ -193,7 +193,7 @@ def _read_json(text: str) -> Located:
         raise NotReadableError(error.message, error.line, error.column) from error
     except (UnicodeEncodeError, RecursionError) as error:
         raise NotReadableError("a text in it is not Unicode, or it is nested too deeply") from error
-    with _uncollected():
+    with uncollected():
         try:
             data, root = _Builder().build(text)
         except NotReadableError as error:  # JSON's pairs of surrogates are no YAML; places are then unknown
@@ -204,7 +204,7 @@ def _read_json(text: str) -> Located:
 
 
 @contextmanager
-def _uncollected() -> Iterator[None]:
+def uncollected() -> Iterator[None]:
     """Makes many values without the collector looking through them each time: it takes most of the time otherwise."""
     was_on = gc.isenabled()
     gc.disable()

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from lib.workflow.definition import Kind, Step, Workflow
 from lib.workflow.expressions import Expression
-from lib.workflow.options import Input
+from lib.workflow.options import Input, Secret
 from lib.workflow.placeholders import Template
 from lib.workflow.shell import ShellLine
 
@@ -38,6 +38,7 @@ class Scope:
     within: str
     inputs: Mapping[str, Input]
     given: Mapping[str, Any]
+    env: Mapping[str, Template] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,7 @@ class Plan:
     nodes: Mapping[str, Node]
     scopes: Mapping[str, Scope]
     outputs: Mapping[str, Any]
-    env: Mapping[str, Template]
+    secrets: tuple[Secret, ...] = ()
 
     def within(self, box: str) -> Iterator[Node]:
         """The nodes of a box, of the file's own level for `TOP`."""

@@ -18,15 +18,15 @@ _WORDS: Final = {"array": "list", "string": "string", "integer": "integer", "num
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class Type:
     """The values that are possible: of these `kinds`, or of any if there are none.
 
     `fields` are the parts of an object, None if they are not known; `values` the only ones, if they are listed.
     """
 
     kinds: frozenset[str] = frozenset()
-    fields: Mapping[str, Kind] | None = None
-    items: Kind | None = None
+    fields: Mapping[str, Type] | None = None
+    items: Type | None = None
     values: tuple[Any, ...] = ()
 
     @property
@@ -41,55 +41,55 @@ class Kind:
         return " or ".join("true or false" if kind == "boolean" else kind for kind in sorted(self.kinds))
 
 
-ANY: Final = Kind()
-BOOLEAN: Final = Kind(frozenset({"boolean"}))
-STRING: Final = Kind(frozenset({"string"}))
-INTEGER: Final = Kind(frozenset({"integer"}))
+ANY: Final = Type()
+BOOLEAN: Final = Type(frozenset({"boolean"}))
+STRING: Final = Type(frozenset({"string"}))
+INTEGER: Final = Type(frozenset({"integer"}))
 
 
-def one_of(*values: str) -> Kind:
+def one_of(*values: str) -> Type:
     """One of these texts."""
-    return Kind(frozenset({"string"}), values=values)
+    return Type(frozenset({"string"}), values=values)
 
 
-def record(fields: Mapping[str, Kind]) -> Kind:
+def record(fields: Mapping[str, Type]) -> Type:
     """An object of exactly these parts."""
-    return Kind(frozenset({"object"}), fields=fields)
+    return Type(frozenset({"object"}), fields=fields)
 
 
-def list_of(items: Kind) -> Kind:
-    return Kind(frozenset({"list"}), items=items)
+def list_of(items: Type) -> Type:
+    return Type(frozenset({"list"}), items=items)
 
 
-def of_value(value: Any) -> Kind:  # noqa: ANN401 - any JSON value
+def of_value(value: Any) -> Type:  # noqa: ANN401 - any JSON value
     """The kind of a value that is written out."""
     match value:
         case None:
-            return Kind(frozenset({"null"}))
+            return Type(frozenset({"null"}))
         case bool():
             return BOOLEAN
         case int():
             return INTEGER
         case float():
-            return Kind(frozenset({"number"}))
+            return Type(frozenset({"number"}))
         case str():
-            return Kind(frozenset({"string"}), values=(value,))
+            return Type(frozenset({"string"}), values=(value,))
         case list() | tuple():
             first = of_value(value[0]) if value else ANY
             alike = all(of_value(each).kinds == first.kinds for each in value)
-            return list_of(Kind(first.kinds, first.fields) if alike else ANY)
+            return list_of(Type(first.kinds, first.fields) if alike else ANY)
         case Mapping():
-            return Kind(frozenset({"object"}), fields={str(key): of_value(each) for key, each in value.items()})
+            return Type(frozenset({"object"}), fields={str(key): of_value(each) for key, each in value.items()})
     return ANY
 
 
-def of_input(declared: Input) -> Kind:
+def of_input(declared: Input) -> Type:
     """The kind of a declared input."""
     values = declared.enum or ()
-    return Kind(frozenset({declared.type.value}), values=values)
+    return Type(frozenset({declared.type.value}), values=values)
 
 
-def of_schema(schema: Any, depth: int = 0) -> Kind:  # noqa: ANN401 - a JSON Schema may be true
+def of_schema(schema: Any, depth: int = 0) -> Type:  # noqa: ANN401 - a JSON Schema may be true
     """The kind that a JSON Schema allows, with what it says of types, properties, items and enum."""
     if not isinstance(schema, Mapping) or depth > _MAX_DEPTH:
         return ANY
@@ -102,10 +102,10 @@ def of_schema(schema: Any, depth: int = 0) -> Kind:  # noqa: ANN401 - a JSON Sch
     if isinstance(properties, Mapping) and schema.get("additionalProperties", False) is False:
         fields = {str(name): of_schema(part, depth + 1) for name, part in properties.items()}
     items = of_schema(schema["items"], depth + 1) if "items" in schema else None
-    return Kind(kinds or (frozenset({"object"}) if fields is not None else frozenset()), fields, items, values)
+    return Type(kinds or (frozenset({"object"}) if fields is not None else frozenset()), fields, items, values)
 
 
-def fits(value: Kind, wanted: Kind) -> bool:
+def fits(value: Type, wanted: Type) -> bool:
     """True if a value of one kind can be one of the other."""
     if not value.is_known or not wanted.is_known:
         return True
@@ -117,10 +117,10 @@ def fits(value: Kind, wanted: Kind) -> bool:
 #: Tells a problem at an offset of the expression.
 Tell = Callable[[str, int], None]
 #: The kind of a reference; tells what is wrong with it.
-Look = Callable[[Reference, bool], Kind]
+Look = Callable[[Reference, bool], Type]
 
 
-def infer(expression: Expression, look: Look, tell: Tell, *, may_lack: bool = False) -> Kind:
+def infer(expression: Expression, look: Look, tell: Tell, *, may_lack: bool = False) -> Type:
     """The kind of an expression's value, with all that can't be right about it told."""
     match expression:
         case Literal(value):
@@ -129,7 +129,7 @@ def infer(expression: Expression, look: Look, tell: Tell, *, may_lack: bool = Fa
             kinds = [infer(part, look, tell, may_lack=may_lack) for part in parts]
             alike = bool(kinds) and all(kind.kinds == kinds[0].kinds for kind in kinds)
             values = tuple(part.value for part in parts if isinstance(part, Literal))
-            return Kind(frozenset({"list"}), items=Kind(kinds[0].kinds) if alike else ANY,
+            return Type(frozenset({"list"}), items=Type(kinds[0].kinds) if alike else ANY,
                         values=values if len(values) == len(parts) else ())  # fmt: skip
         case Reference():
             return look(expression, may_lack)
@@ -146,14 +146,14 @@ def infer(expression: Expression, look: Look, tell: Tell, *, may_lack: bool = Fa
         case Binary("else", left, right):
             first = infer(left, look, tell, may_lack=True)
             second = infer(right, look, tell, may_lack=may_lack)
-            return Kind(first.kinds | second.kinds) if first.is_known and second.is_known else ANY
+            return Type(first.kinds | second.kinds) if first.is_known and second.is_known else ANY
         case Binary():
             left_kind = infer(expression.left, look, tell, may_lack=may_lack)
             _check(expression, left_kind, infer(expression.right, look, tell, may_lack=may_lack), tell)
             return BOOLEAN
 
 
-def want_flag(kind: Kind, offset: int, tell: Tell) -> None:
+def want_flag(kind: Type, offset: int, tell: Tell) -> None:
     """Tells where a value can be neither true nor false."""
     if not kind.may_be("boolean"):
         tell(f"it must be true or false, and is {kind.told}; compare it with something", offset)
@@ -163,7 +163,7 @@ def _want_flag(expression: Expression, look: Look, tell: Tell, *, may_lack: bool
     want_flag(infer(expression, look, tell, may_lack=may_lack), expression.offset, tell)
 
 
-def _check(expression: Binary, left: Kind, right: Kind, tell: Tell) -> None:
+def _check(expression: Binary, left: Type, right: Type, tell: Tell) -> None:
     operator, offset = expression.operator, expression.offset
     if operator in {"==", "!="}:
         if not (fits(left, right) or fits(right, left)):
@@ -187,7 +187,7 @@ def _check(expression: Binary, left: Kind, right: Kind, tell: Tell) -> None:
         )
 
 
-def _unlisted(value: Kind, wanted: Kind) -> str:
+def _unlisted(value: Type, wanted: Type) -> str:
     """The problem of a single value that is none of those that are listed."""
     if len(value.values) == 1 and len(wanted.values) > 1 and value.values[0] not in wanted.values:
         name = str(value.values[0])

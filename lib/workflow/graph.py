@@ -1,0 +1,272 @@
+"""Compiles a workflow into a plan, or tells everything that is wrong with it at once. Pure but for its library."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path as FilePath
+from typing import Any, Final
+
+from lib.workflow.definition import Kind
+from lib.workflow.evaluating import EvaluationError
+from lib.workflow.expanding import Draft, Library, Source, expand
+from lib.workflow.expressions import Expression, ExpressionError
+from lib.workflow.faults import Fault, WorkflowError, hint, shown
+from lib.workflow.inputs import input_problems
+from lib.workflow.located import Path, uncollected
+from lib.workflow.names import Names
+from lib.workflow.options import Continue, Foreach, Secret
+from lib.workflow.ordering import Order
+from lib.workflow.placeholders import Template, template
+from lib.workflow.plan import TOP, Instance, Node, Plan, Scope
+from lib.workflow.schemas import schema_problems
+from lib.workflow.texts import Texts, is_after, step_commands, step_texts
+from lib.workflow.value_types import fits, of_input, of_value
+
+MAX_INSTANCES: Final = 10_000
+
+
+def compile_plan(source: Source, library: Library, *, known: tuple[Fault, ...] = (), lost: frozenset[str] = frozenset(),
+                 file: FilePath | None = None) -> Plan:  # fmt: skip
+    """The plan of a workflow. `known` are faults that reading it found, `lost` ids of steps that could not be read.
+
+    Raises `WorkflowError` with all faults, for whoever edits `file`.
+    """
+    with uncollected():
+        compiler = _Compiler(source, library, lost)
+        plan = compiler.plan()
+    faults = (*known, *compiler.faults)
+    if faults:
+        raise WorkflowError(faults, file or FilePath(source.file))
+    return plan
+
+
+class _Compiler:
+    """One compilation; its methods add to `faults` and go on."""
+
+    def __init__(self, source: Source, library: Library, lost: frozenset[str]) -> None:
+        self._drafts = expand(source, library)
+        self._order = Order(self._drafts, lost)
+        self._lost = lost
+        self.faults = self._drafts.faults
+
+    def plan(self) -> Plan:
+        main = self._drafts.main
+        scopes = {TOP: self._scope(TOP, main)}
+        for draft in self._drafts.by_id.values():
+            if draft.step.kind is Kind.INCLUDE and draft.included is not None:
+                scopes[draft.id] = self._scope(draft.id, draft.included)
+        nodes = {name: self._node(self._drafts.by_id[name]) for name in self._sequence(TOP)}
+        self._check_phases()
+        outputs = self._outputs(TOP, main)
+        return Plan(main.workflow, main.file, nodes, scopes, outputs, self._secrets())
+
+    def _sequence(self, box: str) -> Iterator[str]:
+        """All ids, each after what it needs, a box before what it holds, `finally` at the end."""
+        members = self._order.sequence[box]
+        for name in sorted(members, key=lambda each: self._drafts.by_id[each].final):
+            yield name
+            if name in self._drafts.locals:
+                yield from self._sequence(name)
+
+    # --- the workflow as a whole ---
+
+    def _scope(self, name: str, source: Source) -> Scope:
+        texts = self._texts(None, name, source)
+        env = {key: texts.template(text, ("env", key))[0] for key, text in source.workflow.env.items()}
+        for path, message in input_problems(source.workflow.inputs):
+            self._fault(source, ("inputs", *path), message)
+        if name == TOP:
+            if source.workflow.concurrency is not None:
+                texts.template(source.workflow.concurrency.group, ("concurrency", "group"))
+            return Scope(name, TOP, source.workflow.inputs, {}, env)
+        draft = self._drafts.by_id[name]
+        return Scope(name, draft.scope, source.workflow.inputs, self._given(draft, source), env)
+
+    def _given(self, draft: Draft, target: Source) -> Mapping[str, Any]:
+        """The inputs that a step gives to the workflow that it includes or runs, checked against what is declared."""
+        texts, declared = self._texts(draft, draft.scope, draft.source), target.workflow.inputs
+        given: dict[str, Any] = {}
+        for name, value in draft.step.inputs.items():
+            path = (*draft.path, "inputs", name)
+            made, kind = texts.value(value, path)
+            given[name] = made
+            if name not in declared:
+                message = f"{target.workflow.name} has no input {name}{hint(name, declared)}"
+                self._fault(draft.source, path, message, at_key=True)
+                continue
+            is_text = isinstance(made, Template) and not made.is_one_value
+            kind = of_value(value) if is_text or not isinstance(made, Template) else kind
+            if not fits(kind, of_input(declared[name])):
+                message = f"the input {name} of {target.workflow.name} is {declared[name].type}, not {kind.told}"
+                self._fault(draft.source, path, message)
+        for name, wanted in declared.items():
+            if wanted.required and wanted.default is None and name not in given:
+                self._fault(draft.source, draft.path, f"{target.workflow.name} needs the input {name}")
+        return given
+
+    def _outputs(self, scope: str, source: Source) -> Mapping[str, Any]:
+        texts = self._texts(None, scope, source)
+        return {name: texts.value(value, ("outputs", name))[0] for name, value in source.workflow.outputs.items()}
+
+    def _secrets(self) -> tuple[Secret, ...]:
+        found: dict[str, Secret] = {}
+        included = [draft.included for draft in self._drafts.by_id.values() if draft.step.kind is Kind.INCLUDE]
+        for source in (self._drafts.main, *included):
+            for at, secret in enumerate(source.workflow.secrets if source else ()):
+                if source and found.setdefault(secret.name, secret) != secret:
+                    self._fault(source, ("secrets", at), f"{secret.name} comes from elsewhere in what includes this")
+        return tuple(found.values())
+
+    def _check_phases(self) -> None:
+        source, seen = self._drafts.main, dict[str, str]()
+        ids = self._drafts.locals[TOP]
+        for phase, steps in source.workflow.phases.items():
+            for at, name in enumerate(steps):
+                path = ("phases", phase, at)
+                if name not in ids and name not in self._lost:
+                    self._fault(source, path, f"there is no step {name}{hint(name, ids)}")
+                elif seen.setdefault(name, phase) != phase:
+                    self._fault(source, path, f"{name} is in the phase {seen[name]} already")
+
+    # --- one step ---
+
+    def _node(self, draft: Draft) -> Node:
+        step, source = draft.step, draft.source
+        texts = self._texts(draft, draft.scope, source)
+        place = source.document.place(draft.path)
+        self._check(draft)
+        included = draft.included
+        given: Mapping[str, Any] = {}
+        outputs: Mapping[str, Any] = {}
+        if included is not None and step.kind is Kind.WORKFLOW:
+            given = self._given(draft, included)
+        elif included is not None:
+            outputs = self._outputs(draft.id, included)
+        items, instances = self._fan_out(draft, texts)
+        until = step.loop.until if step.loop else None
+        return Node(
+            id=draft.id, kind=step.kind, step=step, needs=self._order.needs[draft.id], parent=draft.parent,
+            scope=draft.scope, file=source.file, line=place.line, column=place.column, final=draft.final,
+            children=tuple(self._order.sequence.get(draft.id, ())), when=self._condition(draft, texts, "when", step.when),
+            until=self._condition(draft, texts, "until", until),
+            templates={name: texts.template(text, path, inside=is_after(name))[0]
+                       for name, path, text in step_texts(draft)},
+            commands={name: texts.command(value, path, inside=is_after(name))
+                      for name, path, value in step_commands(draft)},
+            inputs=given, outputs=outputs, items=items, instances=instances,
+        )  # fmt: skip
+
+    def _condition(self, draft: Draft, texts: Texts, name: str, text: str | None) -> Expression | None:
+        if text is None:
+            return None
+        path = (*draft.path, "loop", name) if name == "until" else (*draft.path, name)
+        return texts.condition(text, path, inside=is_after(name))
+
+    def _check(self, draft: Draft) -> None:
+        step, source, path = draft.step, draft.source, draft.path
+        for key in ("output_schema", "gate"):
+            schema = step.output_schema if key == "output_schema" else step.gate.form if step.gate else None
+            below = (*path, key) if key == "output_schema" else (*path, key, "form")
+            for inner, message in schema_problems(schema) if schema is not None else ():
+                self._fault(source, (*below, *inner), message)
+        if isinstance(step.session, Continue):
+            self._check_upstream(draft, step.session.step, (*path, "session", "continue"), (Kind.PROMPT,))
+        if step.gate and step.gate.on_reject and step.gate.on_reject.back_to:
+            self._check_upstream(
+                draft, step.gate.on_reject.back_to, (*path, "gate", "on_reject", "back_to"), tuple(Kind)
+            )
+        if step.compete is not None and step.compete.pick == "verify" and step.verify is None:
+            self._fault(source, (*path, "compete"), "with `pick: verify` the step needs a verify command")
+
+    def _check_upstream(self, draft: Draft, name: str, path: Path, kinds: tuple[Kind, ...]) -> None:
+        for box in self._drafts.chain(draft.parent):
+            found = self._drafts.locals[box].get(name)
+            if found is None:
+                continue
+            if self._drafts.by_id[found].step.kind not in kinds:
+                self._fault(draft.source, path, f"{name} is no step with a {kinds[0].value}")
+            elif found != draft.id and not self._order.is_before(found, draft.id):
+                self._fault(draft.source, path, f"{name} does not come before this step; add it to its needs")
+            elif found == draft.id:
+                self._fault(draft.source, path, f"{name} is this step itself")
+            return
+        if name not in self._lost:
+            known = self._drafts.locals[draft.parent]
+            self._fault(draft.source, path, f"there is no step {name}{hint(name, known)}")
+
+    # --- fan-out ---
+
+    def _fan_out(self, draft: Draft, texts: Texts) -> tuple[Template | None, tuple[Instance, ...]]:
+        foreach, path = draft.step.foreach, (*draft.path, "foreach", "in")
+        if draft.step.matrix is not None:
+            return self._matrix(draft, texts)
+        if foreach is None or foreach.items is None:
+            return None, ()
+        if isinstance(foreach.items, str):
+            made, kind = texts.template(foreach.items, path)
+            if made.holes and not made.is_one_value:
+                self._fault(draft.source, path, "in is one {{ … }} that gives a list, with nothing around it")
+            elif not made.holes or not kind.may_be("list"):
+                self._fault(draft.source, path, f"in must be a list, not {kind.told or shown(foreach.items)}")
+            return made, ()
+        return None, self._instances(draft, list(foreach.items), foreach, path)
+
+    def _matrix(self, draft: Draft, texts: Texts) -> tuple[Template | None, tuple[Instance, ...]]:
+        axes, path = draft.step.matrix or {}, (*draft.path, "matrix")
+        items = None
+        for name, values in axes.items():
+            if isinstance(values, str):
+                made, kind = texts.template(values, (*path, name))
+                items = made
+                if not made.is_one_value or not kind.may_be("list"):
+                    self._fault(draft.source, (*path, name), f"{name} is a list, or one {{{{ … }}}} that gives one")
+        if items is not None:
+            return items, ()
+        count = 1
+        for values in axes.values():
+            count *= len(values)
+        if count > MAX_INSTANCES:
+            self._fault(draft.source, path, f"it makes {count:,} instances; the limit is {MAX_INSTANCES:,}")
+            return None, ()
+        product = [dict(zip(axes, each, strict=True)) for each in itertools.product(*axes.values())]
+        return None, self._instances(draft, product, draft.step.foreach, path)
+
+    def _instances(self, draft: Draft, items: list[Any], foreach: Foreach | None, path: Path) -> tuple[Instance, ...]:
+        """The instances of items that are written out. Their keys may need what only a run knows: then they have none."""
+        if not items or len(items) > MAX_INSTANCES:
+            self._fault(draft.source, path, f"it has {len(items):,} items; there are 1 to {MAX_INSTANCES:,}")
+            return ()
+        made: dict[str, Instance] = {}
+        for at, item in enumerate(items):
+            key = key_of(item, foreach)
+            if key is not None and key in made:
+                self._fault(draft.source, (*path, at), f"two items have the key {shown(key)}; give them a `key`")
+                return ()
+            key = f"#{at}" if key is None else key
+            made[key] = Instance(key, item)
+        return tuple(made.values())
+
+    # --- faults ---
+
+    def _texts(self, draft: Draft | None, scope: str, source: Source) -> Texts:
+        def tell(path: Path, message: str, offset: int) -> None:
+            self.faults.append(source.fault(path, message, offset=offset))
+
+        return Texts(Names(self._drafts, self._order, draft, scope, self._lost), tell)
+
+    def _fault(self, source: Source, path: Path, message: str, *, at_key: bool = False) -> None:
+        self.faults.append(source.fault(path, message, at_key=at_key))
+
+
+def key_of(item: Any, foreach: Foreach | None) -> str | None:  # noqa: ANN401 - any JSON value
+    """The key of an item: by the fan-out's `key`, or else the item's own text. None where only a run can tell."""
+    if foreach is not None and foreach.key is not None:
+        try:
+            return template(foreach.key).rendered({"item": item, foreach.name: item})
+        except (EvaluationError, ExpressionError):
+            return None
+    if isinstance(item, Mapping) and item and all(isinstance(each, str | int | float) for each in item.values()):
+        return "-".join(str(each) for each in item.values())
+    return str(item) if isinstance(item, str | int | float) else json.dumps(item, sort_keys=True, ensure_ascii=False)
