@@ -40,6 +40,9 @@ def shell_line(text: str, first: int = 1) -> ShellLine:
     made = template(text)
     if made.is_constant:
         return ShellLine(made.pieces[0])
+    if not made.pieces[0].strip():
+        raise ExpressionError("a value can't be the command itself: to run what it says, write [sh, -c, \"{{ … }}\"]",
+                              made.holes[0].begin)  # fmt: skip
     contexts = _contexts(made)
     parts = [made.pieces[0]]
     for number, (hole, context, piece) in enumerate(zip(made.holes, contexts, made.pieces[1:], strict=True), first):

@@ -1,0 +1,1 @@
+"""Pictures of a plan: text, Mermaid, SVG, and JSON. Pure."""
