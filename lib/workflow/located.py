@@ -347,6 +347,11 @@ def _typed(text: str) -> object:
     return text
 
 
+def reads_as_text(text: str) -> bool:
+    """True if a plain scalar of these characters would be that text, and no other value."""
+    return bool(text) and isinstance(_typed(text), str)
+
+
 def _check_tag(event: Any) -> None:  # noqa: ANN401
     if event.tag not in {None, "!", "tag:yaml.org,2002:str"}:
         raise _refused(event, f"the tag {event.tag} is not allowed")

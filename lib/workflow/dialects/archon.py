@@ -59,7 +59,8 @@ class Archon:
     def convert(self, document: Document, file: str, name: str) -> Converted:
         conversion = Conversion(document, file, name)
         top = conversion.fields(document.data, ())
-        top.take("name", "interactive")
+        for key in ("name", "interactive"):  # a gate says by itself that it asks
+            top.take(key)
         nodes = _nodes(top.take("nodes"))
         names = Names(conversion, nodes)
         inputs = {key: _input(value) for key, value in (top.take("inputs") or {}).items()}

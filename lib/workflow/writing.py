@@ -1,0 +1,54 @@
+"""Workflows as text: YAML that reads back as exactly the same data, with the line by which editors find the schema."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import yaml
+
+from lib.workflow.located import Written, reads_as_text
+
+SCHEMA_NAME: Final = "workflow.schema.json"
+#: The schema lies beside workflows under this name, hidden from those who list them.
+LOCAL_SCHEMA: Final = f".{SCHEMA_NAME}"
+_WIDTH: Final = 110
+
+
+def headed(text: str, schema: str = LOCAL_SCHEMA) -> str:
+    """The text with a first line that names the schema, relative to the file."""
+    return f"# yaml-language-server: $schema={schema}\n{text}"
+
+
+def as_yaml(data: Mapping[str, Any]) -> str:
+    """The data in YAML, in its own order."""
+    text: str = yaml.dump(dict(data), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=_WIDTH)
+    return text
+
+
+class _Dumper(yaml.SafeDumper):
+    """Quotes what would read back as something else, and writes several lines as several lines."""
+
+    def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002 - as PyYAML has it
+        return True
+
+
+def _text(dumper: _Dumper, value: str) -> yaml.ScalarNode:
+    style = '"' if not reads_as_text(value) else "|" if "\n" in value and not _is_awkward(value) else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
+
+
+def _is_awkward(value: str) -> bool:
+    """True of a text whose lines a block would not keep."""
+    return value != value.strip() + ("\n" if value.endswith("\n") else "") or any(
+        line != line.rstrip() or "\t" in line for line in value.split("\n")
+    )
+
+
+def _written(dumper: _Dumper, value: Written) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:float", value.text)
+
+
+_Dumper.add_representer(str, _text)
+_Dumper.add_representer(Written, _written)
+_Dumper.add_representer(tuple, lambda dumper, value: dumper.represent_list(value))
