@@ -1,4 +1,4 @@
-"""One file with a workflow and all that it needs to run elsewhere: workflows, prompts and skills. Pure but for reading."""
+"""One file with a workflow and all that it needs elsewhere: workflows, prompts and skills."""
 
 from __future__ import annotations
 

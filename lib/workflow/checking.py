@@ -132,7 +132,7 @@ def _path(detail: ErrorDetails, data: Any) -> tuple[int | str, ...]:  # noqa: AN
 
 def _leave_out(data: Any, path: Sequence[int | str]) -> None:  # noqa: ANN401
     """Removes a wrong value from the data, moving no other: a step makes room for one that does nothing."""
-    holders = [data]
+    holders: list[Any] = [data]
     for part in path:
         try:
             holders.append(holders[-1][part])
@@ -143,7 +143,7 @@ def _leave_out(data: Any, path: Sequence[int | str]) -> None:  # noqa: ANN401
         part = path[len(holders) - 1]
         if isinstance(holders[-1], list):
             if len(holders) > 1 and path[len(holders) - 2] in _STEPS:
-                holders[-1][part] = {"id": f"left-out-{len(holders)}-{part}", "run": "true"}
+                holders[-1][int(part)] = {"id": f"left-out-{len(holders)}-{part}", "run": "true"}
                 return
         elif isinstance(part, str) and part not in _NEEDED:
             del holders[-1][part]

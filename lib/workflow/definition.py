@@ -110,7 +110,7 @@ class Settings(Option):
     """read: beside others, with the worktree read-only."""
     session: Literal["fresh"] | Continue = "fresh"
     """fresh, or `continue: STEP`."""
-    env: Env = {}
+    env: Env = Field(default={})
     """Variables for the step's processes."""
     timeout_s: Seconds | None = None
     """The longest turn or command, in seconds."""
@@ -220,7 +220,7 @@ class Workflow(Option):
     """Words to find it by."""
     inputs: Mapping[Identifier, Input] = {}
     """The values that a run is started with. Also written vars."""
-    env: Env = {}
+    env: Env = Field(default={})
     """Variables for all steps."""
     secrets: tuple[Secret, ...] = ()
     """Secret variables for all steps."""

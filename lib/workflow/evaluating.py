@@ -1,13 +1,15 @@
-"""The value of an expression, by the values of its names. Strict: nothing is guessed, and nothing but data is reached."""
+"""The value of an expression, by the values of its names. Strict: nothing is guessed, only data is reached."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from lib.workflow.expressions import Binary, Defined, Expression, Items, Literal, Not, Reference
 from lib.workflow.faults import shown
+
+_MISSING: Final = object()
 
 
 class EvaluationError(Exception):
@@ -59,16 +61,22 @@ def as_text(value: Any) -> str:  # noqa: ANN401 - any JSON value
 def _reached(reference: Reference, names: Mapping[str, Any]) -> Any:  # noqa: ANN401
     value: Any = names
     for at, part in enumerate(reference.path):
-        key = int(part) if isinstance(value, list | tuple) and str(part).isdecimal() else part
-        if (isinstance(value, Mapping) and key in value) or (
-            isinstance(value, list | tuple) and isinstance(key, int) and key < len(value)
-        ):
-            value = value[key]
-        else:
+        found = _part(value, part)
+        if found is _MISSING:
             holder = Reference(reference.path[:at], reference.offset)
             where = f"{holder} is {shown(value)}, without" if at else "there is no"
             raise UndefinedError(f"{reference} is not there: {where} {part}", reference.offset)
+        value = found
     return value
+
+
+def _part(value: Any, part: str | int) -> Any:  # noqa: ANN401
+    """A part of a value by its name or place, or `_MISSING`."""
+    if isinstance(value, Mapping):
+        return value.get(str(part), _MISSING)
+    if _is_list(value) and str(part).isdecimal() and int(part) < len(value):
+        return value[int(part)]
+    return _MISSING
 
 
 def _is_there(reference: Reference, names: Mapping[str, Any]) -> bool:

@@ -40,8 +40,7 @@ _COMPARISONS: Final = frozenset({"==", "!=", "<", "<=", ">", ">=", "in"})
 _LITERALS: Final = {"true": True, "false": False, "null": None}
 WORDS: Final = frozenset({"and", "or", "not", "in", "else", "defined", *_LITERALS})
 #: Marks of other languages, with the words that mean the same here.
-_FOREIGN: Final = {"&&": "and", "||": "or", "!": "not", "=": "==", "??": "else", "|": "a command, for what is more than a "
-                   "comparison"}  # fmt: skip
+_FOREIGN: Final = {"&&": "and", "||": "or", "!": "not", "=": "==", "??": "else", "|": "a command for what is more"}
 
 
 class ExpressionError(Exception):
@@ -120,24 +119,6 @@ def parse(text: str) -> Expression:
     expression = parser.expression(0)
     parser.end()
     return expression
-
-
-def references(expression: Expression) -> Iterator[tuple[Reference, bool]]:
-    """The references in an expression, and for each if it may be undefined there."""
-    waiting: list[tuple[Expression, bool]] = [(expression, False)]
-    while waiting:
-        node, may_lack = waiting.pop()
-        match node:
-            case Reference():
-                yield node, may_lack
-            case Defined():
-                yield node.reference, True
-            case Not():
-                waiting.append((node.operand, may_lack))
-            case Items():
-                waiting += ((part, may_lack) for part in node.parts)
-            case Binary():
-                waiting += [(node.left, may_lack or node.operator == "else"), (node.right, may_lack)]
 
 
 class _Token(NamedTuple):

@@ -149,8 +149,8 @@ class _Compiler:
         return Node(
             id=draft.id, kind=step.kind, step=step, needs=self._order.needs[draft.id], parent=draft.parent,
             scope=draft.scope, file=source.file, line=place.line, column=place.column, final=draft.final,
-            children=tuple(self._order.sequence.get(draft.id, ())), when=self._condition(draft, texts, "when", step.when),
-            until=self._condition(draft, texts, "until", until),
+            children=tuple(self._order.sequence.get(draft.id, ())),
+            when=self._condition(draft, texts, "when", step.when), until=self._condition(draft, texts, "until", until),
             templates={name: texts.template(text, path, inside=is_after(name))[0]
                        for name, path, text in step_texts(draft)},
             commands={name: texts.command(value, path, inside=is_after(name))
@@ -234,7 +234,7 @@ class _Compiler:
         return None, self._instances(draft, product, draft.step.foreach, path)
 
     def _instances(self, draft: Draft, items: list[Any], foreach: Foreach | None, path: Path) -> tuple[Instance, ...]:
-        """The instances of items that are written out. Their keys may need what only a run knows: then they have none."""
+        """The instances of items that are written out. A key that only a run can tell is its place."""
         if not items or len(items) > MAX_INSTANCES:
             self._fault(draft.source, path, f"it has {len(items):,} items; there are 1 to {MAX_INSTANCES:,}")
             return ()

@@ -47,10 +47,10 @@ def value_problem(declared: Input, value: Any) -> str:  # noqa: ANN401 - any JSO
     if declared.enum is not None and value not in declared.enum:
         names = [str(each) for each in declared.enum]
         return f"must be one of {', '.join(names)}, not {shown(value)}"
-    if declared.pattern is not None and isinstance(value, str) and not _pattern_problem(declared.pattern):
-        if not re.fullmatch(declared.pattern, value):
-            return f"must match {declared.pattern}, and {shown(value)} does not"
-    return ""
+    pattern = declared.pattern
+    if pattern is None or not isinstance(value, str) or _pattern_problem(pattern) or re.fullmatch(pattern, value):
+        return ""
+    return f"must match {pattern}, and {shown(value)} does not"
 
 
 def given_inputs(declared: Mapping[str, Input], given: Mapping[str, Any], name: str) -> dict[str, Any]:

@@ -96,8 +96,8 @@ def user_folder(environ: Mapping[str, str] = os.environ) -> Path:
 def _files(folder: Path) -> list[Path]:
     """The workflows in a folder: no hidden files, no cases of `relay workflows test`."""
     try:
-        names = sorted(os.listdir(folder))[:_MAX_FILES]
+        files = sorted(folder.iterdir())[:_MAX_FILES]
     except OSError:
         return []
-    wanted = [name for name in names if name.endswith(SUFFIXES) and not name.startswith((".", "_"))]
-    return [folder / name for name in wanted if ".test." not in name]
+    wanted = [file for file in files if file.suffix in SUFFIXES and not file.name.startswith((".", "_"))]
+    return [file for file in wanted if ".test." not in file.name]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -26,7 +25,7 @@ _NOT_IN_NAME: Final = re.compile(r"[^a-z0-9_-]+")
 class Loaded:
     """A file that was read as far as can be: its workflow, if it has one, and what is wrong with its shape.
 
-    `dialect` is empty for this language; else `converted` is the file in this language, and `remarks` name what it lost.
+    `dialect` is empty for this language; else `remarks` name what has no counterpart in it.
     """
 
     file: Path
@@ -34,7 +33,6 @@ class Loaded:
     document: Document
     checked: Checked
     dialect: str = ""
-    converted: Mapping[str, object] | None = None
     remarks: tuple[Remark, ...] = ()
 
     def source(self) -> Source:
@@ -44,7 +42,7 @@ class Loaded:
         return Source(self.checked.workflow, self.document, self.file.name)
 
     def plan(self, library: Library | None = None) -> Plan:
-        """The plan of the workflow. Raises `WorkflowError` with all that is wrong, in the file and in what it includes."""
+        """The plan of the workflow. Raises `WorkflowError` with all that is wrong, also in what it includes."""
         if self.checked.workflow is None:
             raise WorkflowError(self.checked.faults, self.file)
         source = Source(self.checked.workflow, self.document, self.file.name)
@@ -83,7 +81,7 @@ def load_text(text: str, file: Path) -> Loaded:
         return Loaded(file, text, document, _named(check(document, file.name), document, file))
     converted: Converted = dialect.convert(document, file.name, name_of(file))
     checked = check(converted, file.name)
-    return Loaded(file, text, converted, checked, dialect.name, converted.data, converted.remarks)
+    return Loaded(file, text, converted, checked, dialect.name, converted.remarks)
 
 
 def name_of(file: Path) -> str:

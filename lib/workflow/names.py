@@ -36,24 +36,22 @@ class Names:
         self._inputs = source.workflow.inputs if source else {}
         self._box = scope if draft is None else draft.parent
 
-    def look(self, tell: Tell, *, inside: bool = False) -> Callable[[Reference, bool], Type]:
+    def look(self, tell: Tell, *, inside: bool = False) -> Callable[[Reference], Type]:
         """A function that gives the kind of a reference, and tells what is wrong with it.
 
         `inside` is for what is asked after the step has run, which sees the step itself and what it holds.
         """
 
-        def found(reference: Reference, may_lack: bool) -> Type:
+        def found(reference: Reference) -> Type:
             def tell_here(message: str) -> Type:
                 tell(message, reference.offset)
                 return ANY
 
-            return self._look(reference, tell_here, inside=inside, may_lack=may_lack)
+            return self._look(reference, tell_here, inside=inside)
 
         return found
 
-    def _look(
-        self, reference: Reference, tell: Callable[[str], Type], *, inside: bool, may_lack: bool
-    ) -> Type:  # fmt: skip
+    def _look(self, reference: Reference, tell: Callable[[str], Type], *, inside: bool) -> Type:
         root, *rest = reference.path
         match root:
             case "inputs" | "vars":

@@ -1,7 +1,6 @@
-"""Texts with `{{ … }}` and `${vars.x}` in them. Pure.
+r"""Texts with `{{ … }}` and `${vars.x}` in them. Pure.
 
-`\\{{` and `\\${vars.` stand for themselves. In a line for the shell a value never becomes part of the line: it is a variable
-of its environment, named where the template was.
+`\{{` and `\${vars.` stand for themselves.
 """
 
 from __future__ import annotations
@@ -62,7 +61,7 @@ class Template:
 def template(text: str) -> Template:
     """The template in a text. Raises `ExpressionError` with an offset in the text."""
     pieces, holes, at = [""], list[Hole](), 0
-    for found in iter(lambda: _OPENING.search(text, at), None):
+    while found := _OPENING.search(text, at):
         pieces[-1] += text[at : found.start()]
         if found[0].startswith("\\"):
             pieces[-1] += found[0][1:]

@@ -45,9 +45,9 @@ class Scope:
 class Node:
     """One step. Ids of steps in a group or an include have its id and a point before them.
 
-    `needs` are ids of the same box, or of steps that a box of an include beside it holds. `parent` is the box that it is in, `TOP` if in none,
-    `children` what a box holds, in an order in which each comes after what it needs. `step` has the workflow's defaults
-    in it. `templates` are texts by the option's name (`prompt`, `env.X`, `gate.message`), `commands` likewise.
+    `needs` are ids of the same box, or of steps in an include beside it. `parent` is the box that it is in, `TOP` if in
+    none, `children` the steps of a box, each after what it needs. `step` has the workflow's defaults in it. `templates`
+    are texts by the option's name (`prompt`, `env.X`, `gate.message`), `commands` likewise.
     """
 
     id: str
@@ -81,7 +81,7 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A workflow that can be run. `nodes` are in an order in which each comes after what it needs, a box before its steps."""
+    """A workflow that can be run. Each of the `nodes` comes after what it needs, a box before its steps."""
 
     workflow: Workflow
     file: str

@@ -30,8 +30,8 @@ def start(rule: TriggerRule, needs: Collection[Need]) -> Start:
     """The decision for a step with that rule; one that needs nothing runs.
 
     all_success runs once all are done, and skips at the first that will not be. all_done runs once all have ended.
-    one_success runs at the first that is done. none_failed_min_one_success waits for all, skips at the first failure, and
-    wants one done.
+    one_success runs at the first that is done. none_failed_min_one_success waits for all, skips at the first failure,
+    and wants one done.
     """
     succeeded = sum(need in {Need.DONE, Need.WAIVED} for need in needs)
     waiting = any(need is Need.PENDING for need in needs)

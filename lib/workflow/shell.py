@@ -1,7 +1,8 @@
 """Lines for the shell with templates in them: each value becomes a variable of the environment. Pure.
 
-`gh pr view {{ inputs.pr }}` becomes `gh pr view "${RELAY_ARG_1}"`: whatever the value is, the shell sees one word, and never
-reads it as its own language. Where a shell puts nothing in, or reads again what it put in, a template is refused.
+`gh pr view {{ inputs.pr }}` becomes `gh pr view "${RELAY_ARG_1}"`: whatever the value is, the shell sees one
+word, and never reads it as its own language. Where a shell puts nothing in, or reads again what it put in, a template
+is refused.
 """
 
 from __future__ import annotations

@@ -117,39 +117,39 @@ def fits(value: Type, wanted: Type) -> bool:
 #: Tells a problem at an offset of the expression.
 Tell = Callable[[str, int], None]
 #: The kind of a reference; tells what is wrong with it.
-Look = Callable[[Reference, bool], Type]
+Look = Callable[[Reference], Type]
 
 
-def infer(expression: Expression, look: Look, tell: Tell, *, may_lack: bool = False) -> Type:
+def infer(expression: Expression, look: Look, tell: Tell) -> Type:
     """The kind of an expression's value, with all that can't be right about it told."""
     match expression:
         case Literal(value):
             return of_value(value)
         case Items(parts):
-            kinds = [infer(part, look, tell, may_lack=may_lack) for part in parts]
+            kinds = [infer(part, look, tell) for part in parts]
             alike = bool(kinds) and all(kind.kinds == kinds[0].kinds for kind in kinds)
             values = tuple(part.value for part in parts if isinstance(part, Literal))
             return Type(frozenset({"list"}), items=Type(kinds[0].kinds) if alike else ANY,
                         values=values if len(values) == len(parts) else ())  # fmt: skip
         case Reference():
-            return look(expression, may_lack)
+            return look(expression)
         case Defined(reference):
-            look(reference, True)
+            look(reference)
             return BOOLEAN
         case Not(operand):
-            _want_flag(operand, look, tell, may_lack=may_lack)
+            _want_flag(operand, look, tell)
             return BOOLEAN
         case Binary("and" | "or", left, right):
-            _want_flag(left, look, tell, may_lack=may_lack)
-            _want_flag(right, look, tell, may_lack=may_lack)
+            _want_flag(left, look, tell)
+            _want_flag(right, look, tell)
             return BOOLEAN
         case Binary("else", left, right):
-            first = infer(left, look, tell, may_lack=True)
-            second = infer(right, look, tell, may_lack=may_lack)
+            first = infer(left, look, tell)
+            second = infer(right, look, tell)
             return Type(first.kinds | second.kinds) if first.is_known and second.is_known else ANY
         case Binary():
-            left_kind = infer(expression.left, look, tell, may_lack=may_lack)
-            _check(expression, left_kind, infer(expression.right, look, tell, may_lack=may_lack), tell)
+            left_kind = infer(expression.left, look, tell)
+            _check(expression, left_kind, infer(expression.right, look, tell), tell)
             return BOOLEAN
 
 
@@ -159,8 +159,8 @@ def want_flag(kind: Type, offset: int, tell: Tell) -> None:
         tell(f"it must be true or false, and is {kind.told}; compare it with something", offset)
 
 
-def _want_flag(expression: Expression, look: Look, tell: Tell, *, may_lack: bool) -> None:
-    want_flag(infer(expression, look, tell, may_lack=may_lack), expression.offset, tell)
+def _want_flag(expression: Expression, look: Look, tell: Tell) -> None:
+    want_flag(infer(expression, look, tell), expression.offset, tell)
 
 
 def _check(expression: Binary, left: Type, right: Type, tell: Tell) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import yaml
@@ -12,12 +12,18 @@ from lib.workflow.located import Written, reads_as_text
 SCHEMA_NAME: Final = "workflow.schema.json"
 #: The schema lies beside workflows under this name, hidden from those who list them.
 LOCAL_SCHEMA: Final = f".{SCHEMA_NAME}"
+_HEAD: Final = "# yaml-language-server: $schema="
 _WIDTH: Final = 110
 
 
 def headed(text: str, schema: str = LOCAL_SCHEMA) -> str:
     """The text with a first line that names the schema, relative to the file."""
-    return f"# yaml-language-server: $schema={schema}\n{text}"
+    return f"{_HEAD}{schema}\n{text}"
+
+
+def without_head(text: str) -> str:
+    """The text without that line."""
+    return text.partition("\n")[2] if text.startswith(_HEAD) else text
 
 
 def as_yaml(data: Mapping[str, Any]) -> str:
@@ -49,6 +55,12 @@ def _written(dumper: _Dumper, value: Written) -> yaml.ScalarNode:
     return dumper.represent_scalar("tag:yaml.org,2002:float", value.text)
 
 
+def _list(dumper: _Dumper, value: Sequence[object]) -> yaml.SequenceNode:
+    short = all(isinstance(each, str | int | float) for each in value) and len(str(value)) < _WIDTH // 2
+    return dumper.represent_sequence("tag:yaml.org,2002:seq", value, flow_style=short)
+
+
 _Dumper.add_representer(str, _text)
 _Dumper.add_representer(Written, _written)
-_Dumper.add_representer(tuple, lambda dumper, value: dumper.represent_list(value))
+_Dumper.add_representer(tuple, _list)
+_Dumper.add_representer(list, _list)

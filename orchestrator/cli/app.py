@@ -6,7 +6,18 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.cli import assistants, care, configuring, difference, handback, history, listing, running, trusting
+from orchestrator.cli import (
+    assistants,
+    care,
+    configuring,
+    difference,
+    handback,
+    history,
+    listing,
+    running,
+    trusting,
+    workflows,
+)
 
 app = typer.Typer(
     name="relay",
@@ -16,7 +27,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for group in (running, handback, history, listing, difference, trusting, care, configuring, assistants):
+for group in (running, handback, history, listing, difference, trusting, care, configuring, assistants, workflows):
     group.register(app)
 
 

@@ -164,7 +164,7 @@ class Conversion:
 
     def steps(self, made: Iterable[tuple[Mapping[str, Any], Path]]) -> list[dict[str, Any]]:
         """Steps without their empty values, each with the place it comes from."""
-        found = []
+        found: list[dict[str, Any]] = []
         for step, path in made:
             self.origins["steps", len(found)] = tuple(path)
             found.append({key: value for key, value in step.items() if not _is_empty(value) or key in _KEPT})

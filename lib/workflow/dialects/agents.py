@@ -131,10 +131,10 @@ def _step(fields: Fields, ids: Ids, inputs: dict[str, Any]) -> dict[str, Any]:
 
 
 def _worded(fields: Fields, kind: str, step: Mapping[str, Any]) -> str:
-    fields.remark("type", f"a step of type {kind or 'none'} without a prompt", "write config.prompt; for now it is asked "
-                  "for by its type and description")  # fmt: skip
-    what = (kind or "work").replace("_", " ")
-    return f"Do the step {step['id']} of this workflow: {what}. {step['description']}".strip()
+    what = f"a step of type {kind or 'none'} without a prompt"
+    fields.remark("type", what, "write config.prompt; for now it is asked for by its type and description")
+    words = (kind or "work").replace("_", " ")
+    return f"Do the step {step['id']} of this workflow: {words}. {step['description']}".strip()
 
 
 def _text(text: str, ids: Ids, inputs: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""Archon's YAML: `nodes` of commands, prompts, scripts, loops, approvals and sub-workflows, and `$id.output` in texts."""
+"""Archon's YAML: `nodes` of commands, prompts, scripts, loops, approvals and sub-workflows, and `$id.output`."""
 
 from __future__ import annotations
 
@@ -172,9 +172,10 @@ class _Nodes:
         return {"prompt": self._of_command(fields, fields.text("command"))}
 
     def _of_command(self, fields: Fields, name: str) -> str:
-        what = f"the text of the command {name}, which is a file"
         fields.remark(
-            "command", what, f"put it into the prompt; for now the assistant reads .archon/commands/{name}.md"
+            "command",
+            f"the command file {name}",
+            f"put its text into the prompt; for now the assistant reads .archon/commands/{name}.md",
         )
         request = self._names.text("$ARGUMENTS", fields.path)
         return f"Do what .archon/commands/{name}.md says. Wherever it says $ARGUMENTS, this is meant:\n\n{request}"
@@ -244,8 +245,9 @@ class _Nodes:
         gate: dict[str, Any] = {"message": self._names.text(approval.text("message"), (*approval.path, "message"))}
         approval.take("capture_response")  # the words of an answer are always kept
         if reject := approval.inner("on_reject"):
-            gate["on_reject"] = {"prompt": self._names.text(reject.text("prompt"), (*reject.path, "prompt"),
-                                                            gate=self._names.ids.get(fields.values.get("id")))}  # fmt: skip
+            own = self._names.ids.get(fields.values.get("id"))
+            prompt = self._names.text(reject.text("prompt"), (*reject.path, "prompt"), gate=own)
+            gate["on_reject"] = {"prompt": prompt}
             if rounds := reject.number("max_attempts"):
                 gate["on_reject"]["max_rounds"] = int(rounds)
             reject.leave({})

@@ -63,7 +63,8 @@ class _Converter:
         names += [name for name in fallbacks if name not in names and name in configs]
         for at, name in enumerate(names):
             self._ids.add(name, at)
-        made, last = [], ""
+        made: list[tuple[dict[str, Any], tuple[int | str, ...]]] = []
+        last = ""
         for at, name in enumerate(names):
             step = self._step(name, loops.get(name, (None, ()))[0])
             step["needs"] = [last] if last else []
@@ -73,7 +74,7 @@ class _Converter:
                 step["trigger_rule"] = "all_done"
                 if name not in self._stages:
                     step["when"] = f"steps.{looped}.status == 'failed'"
-            path = ("stageConfigs", name) if name in configs else ("stages", at)
+            path: tuple[int | str, ...] = ("stageConfigs", name) if name in configs else ("stages", at)
             made.append((step, path))
             last = step["id"] if name in self._stages else last
         for name in configs:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 from lib.display import counted, escaped
 from lib.workflow.plan import Node, Plan
 from lib.workflow.shape import Shape
+
+TIMES: Final = "\N{MULTIPLICATION SIGN}"
 
 
 def summary(plan: Plan, form: Shape) -> str:
@@ -19,13 +22,13 @@ def notes(node: Node) -> list[str]:
     """Short words on what makes a step more than one thing done once."""
     found = []
     if node.instances:
-        found.append(f"×{len(node.instances)}")
+        found.append(f"{TIMES}{len(node.instances)}")
     elif node.fans_out:
-        found.append("× items")
+        found.append(f"{TIMES} items")
     if node.step.loop:
         found.append(f"loop ≤{node.step.loop.max_iterations}")
     if node.step.compete:
-        found.append(f"compete ×{len(node.step.compete.assistants)}")
+        found.append(f"compete {TIMES}{len(node.step.compete.assistants)}")
     if node.when is not None:
         found.append("if")
     if node.step.optional:

@@ -37,4 +37,4 @@ def _drawn(plan: Plan, node: Node, names: dict[str, str], depth: int) -> list[st
 
 def _quoted(text: str) -> str:
     """Text in which nothing ends the label or begins markup, by Mermaid's entity codes."""
-    return re.sub(r"[^\w\s.,:()/+*×≤'-]", lambda match: "".join(f"#{ord(char)};" for char in match[0]), text)
+    return re.sub(r"[^\w\s.,:()/+*\xd7≤'-]", lambda match: "".join(f"#{ord(char)};" for char in match[0]), text)

@@ -87,6 +87,7 @@ def _node(plan: Plan, name: str, box: _Box, *, critical: bool) -> str:
     title = escape(node.step.description or node.id)
     return (
         f'<g><title>{title}</title><rect class="{kinds}" x="{box.x:.0f}" y="{box.y:.0f}" width="{box.wide:.0f}" '
-        f'height="{_HEIGHT}" rx="6"/><text x="{box.x + 12:.0f}" y="{box.y + 17:.0f}">{escape(_words(plan, name))}</text>'
+        f'height="{_HEIGHT}" rx="6"/>'
+        f'<text x="{box.x + 12:.0f}" y="{box.y + 17:.0f}">{escape(_words(plan, name))}</text>'
         f'<text class="kind" x="{box.x + 12:.0f}" y="{box.y + 32:.0f}">{node.kind.value}</text></g>'
     )
