@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from copy import deepcopy
 from typing import Any, Final, NamedTuple
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from lib.config.origins import nearest
 from lib.workflow import options
-from lib.workflow.definition import ALIASES, Step, Workflow
-from lib.workflow.faults import Fault, hint, shown
+from lib.workflow.definition import ALIASES, Kind, Step, Workflow
+from lib.workflow.faults import LEFT_OUT, Fault, hint, shown
 from lib.workflow.located import Document, Place, uncollected
 
 #: Each round leaves out what the one before refused, to see the rest; a fault may hide another that often.
@@ -56,6 +57,10 @@ _PATTERNS: Final = {
 }
 #: Keys of lists of steps.
 _STEPS: Final = frozenset({"steps", "finally", "group"})
+#: Values in place of wrong ones that make a step one of its kind.
+_STAND_INS: Final[Mapping[str, Any]] = {
+    "prompt": "x", "run": "true", "gate": {"message": "x"}, "end": {}, "group": [{"id": LEFT_OUT, "run": "true"}],
+}  # fmt: skip
 #: Keys without which what has them can't be read.
 _NEEDED: Final = frozenset({"name", "steps", "id"})
 #: Models by the key whose value, or the values in whose value, are of them.
@@ -93,12 +98,20 @@ def check(document: Document, file: str) -> Checked:
         paths = [_path(detail, data) for detail in details]
         deeper = {path[:length] for path in paths for length in range(len(path))}
         for path, detail in zip(paths, details, strict=True):
-            if path not in deeper and not any(path[:length] in faults for length in range(len(path) + 1)):
+            if path not in deeper and not _is_told(path, faults):
                 place = _place(document, path, detail["type"])
                 faults[path] = Fault(file, place.line, place.column, _sentence(detail, path))
         for path in paths:
             _leave_out(data, path)
     return Checked(None, tuple(faults.values()), _ids(document.data))
+
+
+def _is_told(path: tuple[int | str, ...], faults: Collection[tuple[int | str, ...]]) -> bool:
+    """True if a fault of something around it, or a misspelt kind of the step, says it already."""
+    if any(path[:length] in faults for length in range(len(path) + 1)):
+        return True
+    beside = (other for other in faults if len(path) > 2 and path[-1:] == ("id",) and other[:-1] == path[:-1])  # noqa: PLR2004
+    return any(nearest(str(other[-1]), tuple(Kind)) for other in beside)
 
 
 def _told(details: Iterable[ErrorDetails]) -> list[ErrorDetails]:
@@ -143,8 +156,11 @@ def _leave_out(data: Any, path: Sequence[int | str]) -> None:  # noqa: ANN401
         part = path[len(holders) - 1]
         if isinstance(holders[-1], list):
             if len(holders) > 1 and path[len(holders) - 2] in _STEPS:
-                holders[-1][int(part)] = {"id": f"left-out-{len(holders)}-{part}", "run": "true"}
+                holders[-1][int(part)] = {"id": f"{LEFT_OUT}{len(holders)}-{part}", "run": "true"}
                 return
+        elif part in _STAND_INS and len(holders) > 2 and path[len(holders) - 3] in _STEPS:
+            holders[-1][part] = _STAND_INS[str(part)]
+            return
         elif isinstance(part, str) and part not in _NEEDED:
             del holders[-1][part]
             return

@@ -251,7 +251,7 @@ class _Parser:
         while True:
             if self._accept("."):
                 token = self._next()
-                if token.kind != "name" and not (token.kind == "number" and token.text.isdecimal()):
+                if token.kind != "name":
                     raise ExpressionError(_expected("a name after the point", token), token.offset)
                 path.append(token.text)
             elif self._accept("["):

@@ -13,6 +13,8 @@ from lib.errors import UsageError
 
 #: More than a person reads in one go; what is beyond is counted.
 MAX_TOLD: Final = 200
+#: Begins the ids of steps that stand for those that could not be read.
+LEFT_OUT: Final = "left-out-"
 _SHOWN_VALUE: Final = 60
 _SHOWN_NAMES: Final = 8
 
@@ -65,6 +67,7 @@ class WorkflowError(UsageError):
 
 def hint(name: str, known: Collection[str]) -> str:
     """The end of a sentence about an unknown name: the nearest known one, or all of them if they are few."""
+    known = [each for each in known if not each.startswith(LEFT_OUT)]
     if near := nearest(name, known):
         return f"; did you mean {near}?"
     if not known:
