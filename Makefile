@@ -37,7 +37,7 @@ unexport PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo setup test test-assistants lint coverage bench lock programs wheel clean
+.PHONY: help demo setup test test-assistants lint coverage bench lock schema programs wheel clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -67,6 +67,9 @@ coverage: $(DEV) programs ## run all tests and show what they don't reach
 
 bench: $(DEV) ## measure what is promised about time and memory
 	$(BIN)/python -m benchmarks $(ARGS)
+
+schema: $(DEV) ## write the JSON Schema of workflows, made of the models
+	$(BIN)/python -c 'from lib.workflow.schema import schema_text; print(schema_text(), end="")' > templates/workflow.schema.json
 
 wheel: $(DEV) ## build dist/*.whl and dist/*.tar.gz
 	rm -rf build dist

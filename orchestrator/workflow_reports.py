@@ -30,10 +30,8 @@ def listed(shelf: Shelf) -> list[dict[str, Any]]:
             loaded = shelf.load(entry.name)
             workflow = loaded.source().workflow
             row |= {"description": workflow.description, "dialect": loaded.dialect, "tags": list(workflow.tags)}
-        except RelayError as error:
-            row["note"] = (
-                f"not valid: relay workflows validate {entry.name}" if error.code == "workflow_invalid" else ""
-            )
+        except RelayError:
+            row["note"] = f"not valid: relay workflows validate {entry.name}"
         rows.append(row)
     return rows
 

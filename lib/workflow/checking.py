@@ -82,7 +82,7 @@ class Checked(NamedTuple):
 
 
 def check(document: Document, file: str) -> Checked:
-    """The workflow in a document, as far as it can be read."""
+    """The workflow in a document, without the parts that can't be read."""
     data, faults = document.data, dict[tuple[int | str, ...], Fault]()
     if not isinstance(data, Mapping):
         return Checked(None, (Fault(file, 1, 1, "a workflow has `name: value` lines"),), frozenset())
@@ -158,7 +158,7 @@ def _leave_out(data: Any, path: Sequence[int | str]) -> None:  # noqa: ANN401
             if len(holders) > 1 and path[len(holders) - 2] in _STEPS:
                 holders[-1][int(part)] = {"id": f"{LEFT_OUT}{len(holders)}-{part}", "run": "true"}
                 return
-        elif part in _STAND_INS and len(holders) > 2 and path[len(holders) - 3] in _STEPS:
+        elif part in _STAND_INS and path[:-2] and path[len(holders) - 3] in _STEPS:
             holders[-1][part] = _STAND_INS[str(part)]
             return
         elif isinstance(part, str) and part not in _NEEDED:

@@ -264,7 +264,7 @@ class Workflow(Option):
 
 
 def _unfit(key: str, problem: str) -> PydanticCustomError:
-    """An error of a step as a whole, to be told at one of its keys."""
+    """An error of a step as a whole, shown at one of its keys."""
     return PydanticCustomError("unfit", "{problem}", {"problem": problem, "key": key})
 
 

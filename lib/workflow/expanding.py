@@ -184,7 +184,7 @@ class _Expansion:
 
 
 def _with_defaults(step: Step, defaults: Settings) -> Step:
-    """The step with the workflow's defaults where it sets nothing itself, as far as its kind has such options."""
+    """The step with the workflow's defaults where it sets nothing itself and its kind has such options."""
     if not defaults.model_fields_set:
         return step
     wanted = defaults.model_fields_set & OPTIONS[step.kind] - step.model_fields_set

@@ -23,7 +23,7 @@ _NOT_IN_NAME: Final = re.compile(r"[^a-z0-9_-]+")
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A file that was read as far as can be: its workflow, if it has one, and what is wrong with its shape.
+    """A file that was read: its workflow, if it has one, and what is wrong with its shape.
 
     `dialect` is empty for this language; else `remarks` name what has no counterpart in it.
     """

@@ -336,7 +336,7 @@ def _mark(event: Any) -> _Mark:  # noqa: ANN401
 
 
 def _typed(text: str) -> object:
-    """The value of a plain scalar in YAML 1.2's core schema, as far as JSON has it; all else is text."""
+    """The value of a plain scalar in YAML 1.2's core schema, if JSON has such values; all else is text."""
     if text in _WORDS:
         return _WORDS[text]
     if text[0] in "-0123456789":

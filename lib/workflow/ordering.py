@@ -11,7 +11,7 @@ from lib.workflow.expanding import Draft, Drafts
 from lib.workflow.faults import hint
 from lib.workflow.plan import TOP
 
-#: Cycles of one box that are told at once.
+#: Cycles of one box that are shown at once.
 _MAX_CYCLES: Final = 20
 
 

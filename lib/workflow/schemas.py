@@ -1,4 +1,4 @@
-"""Problems of JSON Schemas that a workflow holds, as far as a reply could never fit them. Pure."""
+"""Problems of JSON Schemas that a workflow holds, by which no reply could fit them. Pure."""
 
 from __future__ import annotations
 

@@ -65,7 +65,7 @@ def _contexts(made: Template) -> list[str]:
 
 
 class _Reader:
-    """Follows the quotes and substitutions of a shell line, as far as telling where a hole is needs."""
+    """Follows the quotes and substitutions of a shell line, to say where a hole is."""
 
     def __init__(self) -> None:
         self._stack: list[str] = []

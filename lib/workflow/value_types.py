@@ -1,4 +1,4 @@
-"""The kinds of value that an expression can have, as far as they are known before a run. Pure."""
+"""The kinds of value that an expression can have, known before a run. Pure."""
 
 from __future__ import annotations
 

@@ -40,7 +40,8 @@ class _Dumper(yaml.SafeDumper):
 
 
 def _text(dumper: _Dumper, value: str) -> yaml.ScalarNode:
-    style = '"' if not reads_as_text(value) else "|" if "\n" in value and not _is_awkward(value) else None
+    odd = not reads_as_text(value) or not value.replace("\n", "").isprintable()
+    style = '"' if odd else "|" if "\n" in value and not _is_awkward(value) else None
     return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
 
 

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 FENCED = re.compile(r"^```([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 HANDLERS = ".project/phases/"
+#: Read by the unit tests of workflows.
+WORKFLOWS = ".project/workflows/"
 #: It changes what a person is asked about before it lands.
 BOOK = {"one": [{"write": {".claude/settings.json": "{}\n"}}]}
 DESIGN = {"summary": "parts", "components": [{"id": "one", "title": "Part one"}]}
@@ -59,7 +61,7 @@ def each(chosen: Callable[[Block], object]) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("block", found, ids=[block.where for block in found])
 
 
-@each(lambda block: block.language == "yaml")
+@each(lambda block: block.language == "yaml" and not block.path.startswith(WORKFLOWS))
 def test_a_configuration_is_valid(block: Block) -> None:
     file = Path(".project/config.yaml")
     config = settings_of(document_of(block.text, file), file, {}, {}).config

@@ -29,7 +29,8 @@ steps:
     needs: [plan]
     loop: {until: "steps.check.output == 'ok'", max_iterations: 3}
     group:
-      - {id: build, prompt: "Build {{ steps.plan.output }} after {{ loop.previous else 'nothing' }}", env: {A: "{{ loop.index }}"}}
+      - {id: build, prompt: "Build {{ steps.plan.output }} after {{ loop.previous else 'nothing' }}",
+         env: {A: "{{ loop.index }}"}}
       - {id: check, needs: [build], run: [make, "{{ steps.build.output }}"]}
   - {id: look, needs: [work], include: code_review, inputs: {base: "{{ steps.plan.output }}"}}
   - {id: use, needs: [look.change], prompt: "{{ steps.look.change.output }}"}
@@ -80,7 +81,8 @@ def test_the_shape_of_a_plan() -> None:
     assert form.levels[3:5] == (("look.change",), ("look.look", "use"))
     assert form.levels[-2:] == (("tidy",), ("told",))
     assert form.width == 2
-    assert form.critical == ("plan", "work.build", "work.check", "look.change", "look.look", "look.confirm", "look.report",
+    assert form.critical == ("plan", "work.build", "work.check", "look.change", "look.look", "look.confirm",
+                             "look.report",
                              "end", "tidy", "told")  # fmt: skip
     slow = shape(plan, {"use": 100.0})
     assert slow.critical == ("plan", "work.build", "work.check", "look.change", "use", "end", "tidy", "told")
@@ -150,7 +152,7 @@ def test_an_included_file_that_is_wrong_is_told_by_its_own_name(tmp_path: Path) 
     text_ = "name: w\nsteps:\n  - {id: i, include: inner}\n  - {id: b, prompt: '{{ inputs.x }}'}\n"
     assert wrong(text_, shelf=library(tmp_path)) == [
         "inner.yaml:3:13: unknown key promt; did you mean prompt?",
-        "5:26: there is no input x; there is none",
+        "4:25: there is no input x; there is none",
     ]
     (tmp_path / "deep.yaml").write_text("name: deep\nsteps: [{id: a, run: x y}]\nfinally: [{id: z, run: x y}]\n")
     text_ = "name: w\nsteps:\n  - {id: i, include: deep}\n"
@@ -201,15 +203,18 @@ def test_inputs_that_are_given_are_checked_all_at_once() -> None:
     with pytest.raises(Exception, match="n is missing") as caught:
         given_inputs(declared, {"b": "maybe", "s": "z", "p": "1", "m": "1"}, "w")
     assert str(caught.value).splitlines() == [
-        "w has no input m; did you mean n?" if "did you" in str(caught.value) else "w has no input m; known are b, l, n, p, s",
+        "w has no input m; known are b, l, n, p, s",
         "n is missing", 'b must be boolean, not "maybe"', 's must be one of x, y, not "z"',
         'p must match [a-z]+, and "1" does not',
     ]  # fmt: skip
 
 
 def test_ten_thousand_steps() -> None:
-    lines = "".join(f"  - {{id: s{at}, needs: [s{max(0, at - 7)}], run: [echo, '{{{{ steps.s{max(0, at - 7)}.output }}}}']}}\n"
-                    for at in range(1, 10_000))  # fmt: skip
+    needs = {at: f"s{max(0, at - 7)}" for at in range(1, 10_000)}
+    lines = "".join(
+        f"  - {{id: s{at}, needs: [{need}], run: [echo, '{{{{ steps.{need}.output }}}}']}}\n"
+        for at, need in needs.items()
+    )
     plan = compiled(f"name: w\nsteps:\n  - {{id: s0, run: [echo]}}\n{lines}")
     assert len(plan.nodes) == 10_000
     assert len(shape(plan).levels) == 1430

@@ -20,10 +20,12 @@ from lib.workflow.located import read
 from lib.workflow.schema import schema, schema_text
 from lib.workflow.writing import SCHEMA_NAME, as_yaml
 
-NAMES = ["build", "code_review", "create_proposal", "feature_integration", "fix_bug", "hotfix_deployment", "pr_processing",
-         "refactor"]  # fmt: skip
+NAMES = [
+    "build", "code_review", "create_proposal", "feature_integration", "fix_bug", "hotfix_deployment", "pr_processing",
+    "refactor",
+]  # fmt: skip
 PAGE = ROOT / "docs" / "workflows.md"
-FENCED = re.compile(r"^```(yaml|json) (\S+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+FENCED = re.compile(r"^```(yaml|json) \.project/workflows/(\S+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 EXAMPLES = {match[2]: match[3] for match in FENCED.finditer(PAGE.read_text())}
 
 

@@ -202,7 +202,7 @@ class Ids:
         return frozenset(self._made)
 
     def get(self, name: object) -> str:
-        """The id of a name; the name itself where there is none, so that it is told as unknown."""
+        """The id of a name; the name itself where there is none, so that it shows as unknown."""
         return self._made.get(str(name), str(name))
 
 
