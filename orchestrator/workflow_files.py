@@ -168,7 +168,11 @@ def import_file(file: Path, folder: Path, name: str, shelf: Shelf) -> tuple[list
         return _import_bundle(bundle, file, folder), ()
     loaded = load(file)
     name = name or name_of(file)
-    text = headed(as_yaml({**loaded.document.data, "name": name})) if _is_rewritten(loaded, name) else loaded.text
+    text = (
+        headed(as_yaml({**loaded.document.data, "name": name}))
+        if _is_rewritten(loaded, name)
+        else headed(without_head(loaded.text))
+    )
     return [write_new(folder, name, text, shelf)], loaded.remarks
 
 

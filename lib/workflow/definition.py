@@ -110,7 +110,7 @@ class Settings(Option):
     """read: beside others, with the worktree read-only."""
     session: Literal["fresh"] | Continue = "fresh"
     """fresh, or `continue: STEP`."""
-    env: Env = Field(default={})
+    env: Env = Field(default_factory=dict)
     """Variables for the step's processes."""
     timeout_s: Seconds | None = None
     """The longest turn or command, in seconds."""
@@ -165,7 +165,7 @@ class Step(Settings):
     """The ends of what it needs that let it start."""
     optional: Flag = False
     """True if its failure counts as skipped."""
-    inputs: Mapping[Identifier, Any] = {}
+    inputs: Mapping[Identifier, Any] = Field(default_factory=dict)
     """Inputs of the workflow that is run or included. May have templates."""
     output_schema: Mapping[str, Any] | None = None
     """A JSON Schema that the output must fit."""
@@ -218,9 +218,9 @@ class Workflow(Option):
     """The author."""
     tags: tuple[Text, ...] = ()
     """Words to find it by."""
-    inputs: Mapping[Identifier, Input] = {}
+    inputs: Mapping[Identifier, Input] = Field(default_factory=dict)
     """The values that a run is started with. Also written vars."""
-    env: Env = Field(default={})
+    env: Env = Field(default_factory=dict)
     """Variables for all steps."""
     secrets: tuple[Secret, ...] = ()
     """Secret variables for all steps."""
@@ -244,9 +244,9 @@ class Workflow(Option):
     """The steps, in any order."""
     final: tuple[Step, ...] = Field(default=(), alias="finally")
     """Steps that run however the others ended."""
-    outputs: Mapping[Identifier, Any] = {}
+    outputs: Mapping[Identifier, Any] = Field(default_factory=dict)
     """The results of the run. May have templates."""
-    phases: Mapping[Name, Names] = {}
+    phases: Mapping[Name, Names] = Field(default_factory=dict)
     """The phases that state.json names, in order, each with its steps."""
 
     @model_validator(mode="before")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path as FilePath
 from typing import Any, Final
@@ -18,13 +19,17 @@ from lib.workflow.located import Path, uncollected
 from lib.workflow.names import Names
 from lib.workflow.options import Continue, Foreach, Secret
 from lib.workflow.ordering import Order
-from lib.workflow.placeholders import Template, template
+from lib.workflow.placeholders import Template, has_template, template
 from lib.workflow.plan import TOP, Instance, Node, Plan, Scope
 from lib.workflow.schemas import schema_problems
 from lib.workflow.texts import Texts, is_after, step_commands, step_texts
 from lib.workflow.value_types import fits, of_input, of_value
 
 MAX_INSTANCES: Final = 10_000
+#: Options that are known before a run, so that a plan can be checked.
+_FIXED: Final = frozenset({"role", "profile", "workflow", "include"})
+#: Of a step that fans out: the template of its items, the axes of a matrix, the instances that are known.
+_FanOut = tuple[Template | None, Mapping[str, Any], tuple[Instance, ...]]
 
 
 def compile_plan(source: Source, library: Library, *, known: tuple[Fault, ...] = (), lost: frozenset[str] = frozenset(),
@@ -73,7 +78,7 @@ class _Compiler:
     # --- the workflow as a whole ---
 
     def _scope(self, name: str, source: Source) -> Scope:
-        texts = self._texts(None, name, source)
+        texts = self._texts(None, name, source, early=True)
         env = {key: texts.template(text, ("env", key))[0] for key, text in source.workflow.env.items()}
         for path, message in input_problems(source.workflow.inputs):
             self._fault(source, ("inputs", *path), message)
@@ -144,7 +149,7 @@ class _Compiler:
             given = self._given(draft, included)
         elif included is not None:
             outputs = self._outputs(draft.id, included)
-        items, instances = self._fan_out(draft, texts)
+        items, axes, instances = self._fan_out(draft, texts)
         until = step.loop.until if step.loop else None
         return Node(
             id=draft.id, kind=step.kind, step=step, needs=self._order.needs[draft.id], parent=draft.parent,
@@ -155,7 +160,7 @@ class _Compiler:
                        for name, path, text in step_texts(draft)},
             commands={name: texts.command(value, path, inside=is_after(name))
                       for name, path, value in step_commands(draft)},
-            inputs=given, outputs=outputs, items=items, instances=instances,
+            inputs=given, outputs=outputs, items=items, axes=axes, instances=instances,
         )  # fmt: skip
 
     def _condition(self, draft: Draft, texts: Texts, name: str, text: str | None) -> Expression | None:
@@ -166,6 +171,10 @@ class _Compiler:
 
     def _check(self, draft: Draft) -> None:
         step, source, path = draft.step, draft.source, draft.path
+        for option in _FIXED & draft.own:
+            value = getattr(step, option)
+            if isinstance(value, str) and has_template(value):
+                self._fault(source, (*path, option), f"{option} is taken as it is written, and can't have templates")
         for key in ("output_schema", "gate"):
             schema = step.output_schema if key == "output_schema" else step.gate.form if step.gate else None
             below = (*path, key) if key == "output_schema" else (*path, key, "form")
@@ -198,49 +207,50 @@ class _Compiler:
 
     # --- fan-out ---
 
-    def _fan_out(self, draft: Draft, texts: Texts) -> tuple[Template | None, tuple[Instance, ...]]:
+    def _fan_out(self, draft: Draft, texts: Texts) -> _FanOut:
         foreach, path = draft.step.foreach, (*draft.path, "foreach", "in")
         if draft.step.matrix is not None:
-            return self._matrix(draft, texts)
+            return self._matrix(draft, draft.step.matrix, texts)
         if foreach is None or foreach.items is None:
-            return None, ()
+            return None, {}, ()
         if isinstance(foreach.items, str):
-            made, kind = texts.template(foreach.items, path)
-            if made.holes and not made.is_one_value:
-                self._fault(draft.source, path, "in is one {{ … }} that gives a list, with nothing around it")
-            elif not made.holes or not kind.may_be("list"):
-                self._fault(draft.source, path, f"in must be a list, not {kind.told or shown(foreach.items)}")
-            return made, ()
-        return None, self._instances(draft, list(foreach.items), foreach, path)
+            return self._list(draft, texts, foreach.items, path), {}, ()
+        return None, {}, self._instances(draft, list(foreach.items), path)
 
-    def _matrix(self, draft: Draft, texts: Texts) -> tuple[Template | None, tuple[Instance, ...]]:
-        axes, path = draft.step.matrix or {}, (*draft.path, "matrix")
-        items = None
-        for name, values in axes.items():
-            if isinstance(values, str):
-                made, kind = texts.template(values, (*path, name))
-                items = made
-                if not made.is_one_value or not kind.may_be("list"):
-                    self._fault(draft.source, (*path, name), f"{name} is a list, or one {{{{ … }}}} that gives one")
-        if items is not None:
-            return items, ()
-        count = 1
-        for values in axes.values():
-            count *= len(values)
-        if count > MAX_INSTANCES:
+    def _matrix(self, draft: Draft, axes: Mapping[str, str | tuple[Any, ...]], texts: Texts) -> _FanOut:
+        path = (*draft.path, "matrix")
+        made = {name: self._list(draft, texts, values, (*path, name)) if isinstance(values, str) else values
+                for name, values in axes.items()}  # fmt: skip
+        if any(isinstance(values, Template) for values in made.values()):
+            return None, made, ()
+        known = [values for values in made.values() if not isinstance(values, Template)]
+        if (count := math.prod(map(len, known))) > MAX_INSTANCES:
             self._fault(draft.source, path, f"it makes {count:,} instances; the limit is {MAX_INSTANCES:,}")
-            return None, ()
-        product = [dict(zip(axes, each, strict=True)) for each in itertools.product(*axes.values())]
-        return None, self._instances(draft, product, draft.step.foreach, path)
+            return None, {}, ()
+        product = [dict(zip(made, each, strict=True)) for each in itertools.product(*known)]
+        return None, {}, self._instances(draft, product, path)
 
-    def _instances(self, draft: Draft, items: list[Any], foreach: Foreach | None, path: Path) -> tuple[Instance, ...]:
+    def _list(self, draft: Draft, texts: Texts, text: str, path: Path) -> Template:
+        """One template that gives a list."""
+        made, kind = texts.template(text, path)
+        if made.holes and not made.is_one_value:
+            self._fault(draft.source, path, f"{path[-1]} is one {{{{ … }}}} that gives a list, with nothing around it")
+        elif not made.holes or not kind.may_be("list"):
+            self._fault(draft.source, path, f"{path[-1]} must be a list, not {kind.told or shown(text)}")
+        return made
+
+    def _instances(self, draft: Draft, items: list[Any], path: Path) -> tuple[Instance, ...]:
         """The instances of items that are written out. A key that only a run can tell is its place."""
         if not items or len(items) > MAX_INSTANCES:
             self._fault(draft.source, path, f"it has {len(items):,} items; there are 1 to {MAX_INSTANCES:,}")
             return ()
         made: dict[str, Instance] = {}
         for at, item in enumerate(items):
-            key = key_of(item, foreach)
+            if has_template(item):
+                message = "an item is taken as it is written; write one {{ … }} that gives the whole list"
+                self._fault(draft.source, (*path, at), message)
+                return ()
+            key = key_of(item, draft.step.foreach)
             if key is not None and key in made:
                 self._fault(draft.source, (*path, at), f"two items have the key {shown(key)}; give them a `key`")
                 return ()
@@ -250,11 +260,11 @@ class _Compiler:
 
     # --- faults ---
 
-    def _texts(self, draft: Draft | None, scope: str, source: Source) -> Texts:
+    def _texts(self, draft: Draft | None, scope: str, source: Source, *, early: bool = False) -> Texts:
         def tell(path: Path, message: str, offset: int) -> None:
             self.faults.append(source.fault(path, message, offset=offset))
 
-        return Texts(Names(self._drafts, self._order, draft, scope, self._lost), tell)
+        return Texts(Names(self._drafts, self._order, draft, scope, self._lost, early=early), tell)
 
     def _fault(self, source: Source, path: Path, message: str, *, at_key: bool = False) -> None:
         self.faults.append(source.fault(path, message, at_key=at_key))

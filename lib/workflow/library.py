@@ -14,6 +14,8 @@ from lib.project.templates import shipped
 from lib.workflow.expanding import Source
 from lib.workflow.faults import hint
 from lib.workflow.loading import SUFFIXES, Loaded, load, name_of
+from lib.workflow.located import uncollected
+from lib.workflow.plan import Plan
 
 PROJECT: Final = "project"
 USER: Final = "user"
@@ -69,6 +71,12 @@ class Shelf:
     def load(self, name: str) -> Loaded:
         """The workflow of that name, or in that file. Raises `UsageError` (`no_workflow`, `workflow_invalid`)."""
         return load(self.entry(name).file)
+
+    def plan(self, name: str) -> tuple[Loaded, Plan]:
+        """As `load`, with the plan. Raises `UsageError` (`no_workflow`, `workflow_invalid`) with all that is wrong."""
+        with uncollected():
+            loaded = self.load(name)
+            return loaded, loaded.plan(self)
 
     def find(self, name: str) -> Source | None:
         if name not in self._loaded:

@@ -26,8 +26,18 @@ Tell = Callable[[str, int], None]
 class Names:
     """The names of one step, or of the outputs of a workflow if `draft` is None."""
 
-    def __init__(self, drafts: Drafts, order: Order, draft: Draft | None, scope: str, lost: frozenset[str]) -> None:
-        """`scope` is the include whose file is meant, `TOP` for the main one."""
+    def __init__(
+        self,
+        drafts: Drafts,
+        order: Order,
+        draft: Draft | None,
+        scope: str,
+        lost: frozenset[str],
+        *,
+        early: bool = False,
+    ) -> None:
+        """`scope` is the include whose file is meant, `TOP` for the main one. `early` is before any step has run."""
+        self._early = early
         self._drafts = drafts
         self._order = order
         self._draft = draft
@@ -56,6 +66,8 @@ class Names:
         match root:
             case "inputs" | "vars":
                 return self._input(rest, tell)
+            case "steps" if self._early:
+                return tell("no step has run yet here: there are only inputs and run")
             case "steps":
                 return self._step(rest, tell, inside=inside)
             case "run":

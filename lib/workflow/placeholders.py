@@ -77,6 +77,15 @@ def template(text: str) -> Template:
     return Template(tuple(pieces), tuple(holes))
 
 
+def has_template(value: Any) -> bool:  # noqa: ANN401 - any JSON value
+    """True if a text, or one in a list or object, has the beginning of a template in it."""
+    if isinstance(value, Mapping):
+        return any(map(has_template, value.values()))
+    if isinstance(value, list | tuple):
+        return any(map(has_template, value))
+    return isinstance(value, str) and any(not found.startswith("\\") for found in _OPENING.findall(value))
+
+
 def _hole(text: str, begin: int, inside: int) -> Hole:
     if text.startswith("${", begin):
         end, inside, length = text.find("}", inside), begin + 2, 1

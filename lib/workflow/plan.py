@@ -47,7 +47,8 @@ class Node:
 
     `needs` are ids of the same box, or of steps in an include beside it. `parent` is the box that it is in, `TOP` if in
     none, `children` the steps of a box, each after what it needs. `step` has the workflow's defaults in it. `templates`
-    are texts by the option's name (`prompt`, `env.X`, `gate.message`), `commands` likewise.
+    are texts by the option's name (`prompt`, `env.X`, `gate.message`), `commands` likewise. Of what fans out, `items`
+    and `axes` (of a matrix) are lists that a run knows, `instances` those that are written out.
     """
 
     id: str
@@ -68,6 +69,7 @@ class Node:
     inputs: Mapping[str, Any] = field(default_factory=dict)
     outputs: Mapping[str, Any] = field(default_factory=dict)
     items: Template | None = None
+    axes: Mapping[str, Any] = field(default_factory=dict)
     instances: tuple[Instance, ...] = ()
 
     @property
@@ -76,7 +78,7 @@ class Node:
 
     @property
     def fans_out(self) -> bool:
-        return self.items is not None or bool(self.instances)
+        return self.items is not None or bool(self.axes) or bool(self.instances)
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,8 +56,8 @@ def show(name: Name, output: Output = Format.TABLE, as_json: Json = False) -> No
     from orchestrator.workflow_reports import described, shown
 
     shelf = _shelf()
-    entry, loaded = shelf.entry(name), shelf.load(name)
-    plan = loaded.plan(shelf)
+    entry = shelf.entry(name)
+    loaded, plan = shelf.plan(name)
     if for_machines(output, as_json):
         print_json(described(entry, loaded, plan))
         return
@@ -74,9 +74,7 @@ def graph(
     """Draw a workflow: its levels, what needs what, and the critical path."""
     from orchestrator.workflow_reports import picture
 
-    shelf = _shelf()
-    loaded = shelf.load(name)
-    plan = loaded.plan(shelf)
+    loaded, plan = _shelf().plan(name)
     text = picture(plan, Picture.JSON if as_json else form)
     _tell_remarks(loaded.remarks)
     if file is None:

@@ -143,6 +143,12 @@ def test_items_of_an_earlier_step() -> None:
     assert plan.nodes["b"].items is not None
     assert plan.nodes["b"].instances == ()
     assert plan.nodes["b"].fans_out
+    plan = compiled(
+        "name: w\ninputs: {v: {type: list}}\n"
+        "steps: [{id: a, prompt: '{{ item.p }}', matrix: {p: '{{ inputs.v }}', q: [1, 2]}}]\n"
+    )
+    assert plan.nodes["a"].fans_out
+    assert filled(plan.nodes["a"].axes, {"inputs": {"v": [3]}}) == {"p": [3], "q": [1, 2]}
     assert key_of({"a": [1]}, None) == '{"a": [1]}'
     assert key_of("x", Foreach(items=("x",), key="{{ run.id }}")) is None
 

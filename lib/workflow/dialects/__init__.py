@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import cache
 from typing import Any
 
 from lib.project.plugins import discover
@@ -11,6 +12,7 @@ from lib.workflow.dialects._dialect import Converted, Dialect
 __all__ = ["Converted", "Dialect", "dialect_of", "dialects"]
 
 
+@cache
 def dialects() -> dict[str, Dialect]:
     """All dialects by name."""
     return discover(sys.modules[__name__], Dialect, "dialect")
