@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from copy import deepcopy
 from typing import Any, Final, NamedTuple
 
@@ -13,7 +13,7 @@ from pydantic_core import ErrorDetails
 from lib.config.origins import nearest
 from lib.workflow import options
 from lib.workflow.definition import ALIASES, Kind, Step, Workflow
-from lib.workflow.faults import LEFT_OUT, Fault, hint, shown
+from lib.workflow.faults import LEFT_OUT, MAX_FAULTS, Fault, hint, shown
 from lib.workflow.located import Document, Place, uncollected
 
 #: Each round leaves out what the one before refused, to see the rest; a fault may hide another that often.
@@ -92,17 +92,18 @@ def check(document: Document, file: str) -> Checked:
                 workflow = Workflow.model_validate(data)
             return Checked(workflow, tuple(faults.values()), _ids(document.data) - _ids(data))
         except ValidationError as error:
-            details = _told(error.errors(include_url=False))
+            details = error.errors(include_url=False)
         if round_ == 0:
             data = deepcopy(data)
         paths = [_path(detail, data) for detail in details]
         deeper = {path[:length] for path in paths for length in range(len(path))}
         for path, detail in zip(paths, details, strict=True):
-            if path not in deeper and not _is_told(path, faults):
+            if path not in deeper and len(faults) < MAX_FAULTS and not _is_told(path, faults):
                 place = _place(document, path, detail["type"])
                 faults[path] = Fault(file, place.line, place.column, _sentence(detail, path))
         for path in paths:
-            _leave_out(data, path)
+            if path not in deeper:
+                _leave_out(data, path)
     return Checked(None, tuple(faults.values()), _ids(document.data))
 
 
@@ -112,17 +113,6 @@ def _is_told(path: tuple[int | str, ...], faults: Collection[tuple[int | str, ..
         return True
     beside = (other for other in faults if len(path) > 2 and path[-1:] == ("id",) and other[:-1] == path[:-1])  # noqa: PLR2004
     return any(nearest(str(other[-1]), tuple(Kind)) for other in beside)
-
-
-def _told(details: Iterable[ErrorDetails]) -> list[ErrorDetails]:
-    """The errors without those that only follow from others: of a list left empty, of the branches not meant."""
-    found = list(details)
-    deeper = [tuple(detail["loc"]) for detail in found]
-    return [
-        detail for detail in found
-        if not (detail["type"] == "too_short" and any(loc[: len(detail["loc"])] == tuple(detail["loc"])
-                                                      and len(loc) > len(detail["loc"]) for loc in deeper))
-    ]  # fmt: skip
 
 
 def _path(detail: ErrorDetails, data: Any) -> tuple[int | str, ...]:  # noqa: ANN401 - whatever was written

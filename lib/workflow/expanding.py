@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from lib.workflow.definition import ALIASES, MAX_STEPS, OPTIONS, Kind, Settings, Step, Workflow
-from lib.workflow.faults import Fault, WorkflowError, hint
+from lib.workflow.faults import Fault, Faults, WorkflowError, hint
 from lib.workflow.located import Document, Path
 from lib.workflow.plan import TOP
+from lib.workflow.value_types import Type
 
 MAX_INCLUDES: Final = 8
 
@@ -87,12 +88,13 @@ class Draft:
 
 @dataclass(slots=True)
 class Drafts:
-    """All drafts by id, in the order of the files, and for each box the ids by their local names."""
+    """All drafts by id, in the order of the files; for each box the ids by their local names."""
 
     main: Source
     by_id: dict[str, Draft] = field(default_factory=dict)
     locals: dict[str, dict[str, str]] = field(default_factory=lambda: {TOP: {}})
-    faults: list[Fault] = field(default_factory=list)
+    faults: Faults = field(default_factory=Faults)
+    outputs: dict[str, Type] = field(default_factory=dict)
 
     def chain(self, box: str) -> Iterator[str]:
         """The box, and those around it up to the file's own level, within one scope."""
@@ -103,11 +105,9 @@ class Drafts:
             box = self.by_id[box].parent
 
 
-def expand(source: Source, library: Library) -> Drafts:
-    """The drafts of a workflow; faults of ids and includes are among its `faults`."""
-    drafts = Drafts(source)
-    _Expansion(drafts, library).add_file(source, TOP, (source.workflow.name,))
-    return drafts
+def expand(drafts: Drafts, library: Library) -> None:
+    """Adds the drafts of the main workflow, and of all that it includes. Raises `EnoughError`."""
+    _Expansion(drafts, library).add_file(drafts.main, TOP, (drafts.main.workflow.name,))
 
 
 class _Expansion:

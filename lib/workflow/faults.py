@@ -13,6 +13,10 @@ from lib.errors import UsageError
 
 #: More than a person reads in one go; what is beyond is counted.
 MAX_TOLD: Final = 200
+#: Beyond so many a file is looked at no further.
+MAX_FAULTS: Final = 500
+#: Names that are compared one by one with an unknown one.
+_MAX_COMPARED: Final = 200
 #: Begins the ids of steps that stand for those that could not be read.
 LEFT_OUT: Final = "left-out-"
 _SHOWN_VALUE: Final = 60
@@ -49,6 +53,23 @@ class Remark:
         return escaped(f"{self.file}:{self.line}:{self.column}: {self.what} has no counterpart; {self.proposal}")
 
 
+class EnoughError(Exception):
+    """So much is wrong that nothing is gained by looking further."""
+
+
+class Faults(list[Fault]):
+    """Faults as they are found. Raises `EnoughError` at the last one that is taken."""
+
+    def append(self, fault: Fault) -> None:
+        super().append(fault)
+        if len(self) >= MAX_FAULTS:
+            raise EnoughError
+
+    def extend(self, faults: Iterable[Fault]) -> None:
+        for fault in faults:
+            self.append(fault)
+
+
 class WorkflowError(UsageError):
     """A workflow that can't be used. `faults` are in the order of the file; each is a line of the message."""
 
@@ -68,7 +89,8 @@ class WorkflowError(UsageError):
 def hint(name: str, known: Collection[str]) -> str:
     """The end of a sentence about an unknown name: the nearest known one, or all of them if they are few."""
     known = [each for each in known if not each.startswith(LEFT_OUT)]
-    if near := nearest(name, known):
+    alike = [each for each in known if each[:2] == name[:2] and abs(len(each) - len(name)) <= 2]  # noqa: PLR2004
+    if near := nearest(name, known if len(known) <= _MAX_COMPARED else alike[:_MAX_COMPARED]):
         return f"; did you mean {near}?"
     if not known:
         return "; there is none"

@@ -5,15 +5,16 @@ from __future__ import annotations
 import itertools
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path as FilePath
 from typing import Any, Final
 
 from lib.workflow.definition import Kind
 from lib.workflow.evaluating import EvaluationError
-from lib.workflow.expanding import Draft, Library, Source, expand
+from lib.workflow.expanding import Draft, Drafts, Library, Source, expand
 from lib.workflow.expressions import Expression, ExpressionError
-from lib.workflow.faults import Fault, WorkflowError, hint, shown
+from lib.workflow.faults import EnoughError, Fault, WorkflowError, hint, shown
 from lib.workflow.inputs import input_problems
 from lib.workflow.located import Path, uncollected
 from lib.workflow.names import Names
@@ -26,6 +27,8 @@ from lib.workflow.texts import Texts, is_after, step_commands, step_texts
 from lib.workflow.value_types import fits, of_input, of_value
 
 MAX_INSTANCES: Final = 10_000
+#: Instances of all steps together that are written out.
+MAX_ALL_INSTANCES: Final = 100_000
 #: Options that are known before a run, so that a plan can be checked.
 _FIXED: Final = frozenset({"role", "profile", "workflow", "include"})
 #: Of a step that fans out: the template of its items, the axes of a matrix, the instances that are known.
@@ -38,11 +41,13 @@ def compile_plan(source: Source, library: Library, *, known: tuple[Fault, ...] =
 
     Raises `WorkflowError` with all faults, for whoever edits `file`.
     """
-    with uncollected():
-        compiler = _Compiler(source, library, lost)
-        plan = compiler.plan()
-    faults = (*known, *compiler.faults)
-    if faults:
+    drafts = Drafts(source)
+    plan = None
+    with uncollected(), suppress(EnoughError):
+        expand(drafts, library)
+        plan = _Compiler(drafts, lost).plan()
+    faults = (*known, *drafts.faults)
+    if plan is None or faults:
         raise WorkflowError(faults, file or FilePath(source.file))
     return plan
 
@@ -50,11 +55,13 @@ def compile_plan(source: Source, library: Library, *, known: tuple[Fault, ...] =
 class _Compiler:
     """One compilation; its methods add to `faults` and go on."""
 
-    def __init__(self, source: Source, library: Library, lost: frozenset[str]) -> None:
-        self._drafts = expand(source, library)
-        self._order = Order(self._drafts, lost)
+    def __init__(self, drafts: Drafts, lost: frozenset[str]) -> None:
+        """Raises `EnoughError`, as all methods do."""
+        self._drafts = drafts
+        self._order = Order(drafts, lost)
         self._lost = lost
-        self.faults = self._drafts.faults
+        self._left = MAX_ALL_INSTANCES
+        self.faults = drafts.faults
 
     def plan(self) -> Plan:
         main = self._drafts.main
@@ -224,7 +231,7 @@ class _Compiler:
         if any(isinstance(values, Template) for values in made.values()):
             return None, made, ()
         known = [values for values in made.values() if not isinstance(values, Template)]
-        if (count := math.prod(map(len, known))) > MAX_INSTANCES:
+        if (count := math.prod(map(len, known))) > min(MAX_INSTANCES, self._left):
             self._fault(draft.source, path, f"it makes {count:,} instances; the limit is {MAX_INSTANCES:,}")
             return None, {}, ()
         product = [dict(zip(made, each, strict=True)) for each in itertools.product(*known)]
@@ -241,16 +248,21 @@ class _Compiler:
 
     def _instances(self, draft: Draft, items: list[Any], path: Path) -> tuple[Instance, ...]:
         """The instances of items that are written out. A key that only a run can tell is its place."""
+        self._left -= len(items)
+        if self._left < 0:
+            self._fault(draft.source, path, f"all steps together have more than {MAX_ALL_INSTANCES:,} items")
+            return ()
         if not items or len(items) > MAX_INSTANCES:
             self._fault(draft.source, path, f"it has {len(items):,} items; there are 1 to {MAX_INSTANCES:,}")
             return ()
         made: dict[str, Instance] = {}
+        key_of = _keys(draft.step.foreach)
         for at, item in enumerate(items):
             if has_template(item):
                 message = "an item is taken as it is written; write one {{ … }} that gives the whole list"
                 self._fault(draft.source, (*path, at), message)
                 return ()
-            key = key_of(item, draft.step.foreach)
+            key = key_of(item)
             if key is not None and key in made:
                 self._fault(draft.source, (*path, at), f"two items have the key {shown(key)}; give them a `key`")
                 return ()
@@ -270,13 +282,25 @@ class _Compiler:
         self.faults.append(source.fault(path, message, at_key=at_key))
 
 
-def key_of(item: Any, foreach: Foreach | None) -> str | None:  # noqa: ANN401 - any JSON value
-    """The key of an item: by the fan-out's `key`, or else the item's own text. None where only a run can tell."""
-    if foreach is not None and foreach.key is not None:
-        try:
-            return template(foreach.key).rendered({"item": item, foreach.name: item})
-        except (EvaluationError, ExpressionError):
-            return None
+def _keys(foreach: Foreach | None) -> Callable[[Any], str | None]:
+    """A function from items to keys; it gives None where only a run can tell."""
+    if foreach is None or foreach.key is None:
+        return own_key
+    try:
+        made = template(foreach.key)
+    except ExpressionError:
+        return lambda _: None
+
+    def key_of(item: Any) -> str | None:  # noqa: ANN401 - any JSON value
+        with suppress(EvaluationError):
+            return made.rendered({"item": item, foreach.name: item})
+        return None
+
+    return key_of
+
+
+def own_key(item: Any) -> str:  # noqa: ANN401 - any JSON value
+    """The key of an item without a template for it: its text, or the texts in it."""
     if isinstance(item, Mapping) and item and all(isinstance(each, str | int | float) for each in item.values()):
         return "-".join(str(each) for each in item.values())
     return str(item) if isinstance(item, str | int | float) else json.dumps(item, sort_keys=True, ensure_ascii=False)

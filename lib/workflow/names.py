@@ -189,8 +189,12 @@ class Names:
 
 def output_of(drafts: Drafts, draft: Draft) -> Type:
     """The kind of a step's output: of each instance in a list, if it fans out."""
+    if (known := drafts.outputs.get(draft.id)) is not None:
+        return known
     kind = _single_output(drafts, draft)
-    return list_of(kind) if draft.step.foreach is not None or draft.step.matrix is not None else kind
+    made = list_of(kind) if draft.step.foreach is not None or draft.step.matrix is not None else kind
+    drafts.outputs[draft.id] = made
+    return made
 
 
 def _single_output(drafts: Drafts, draft: Draft) -> Type:

@@ -127,7 +127,7 @@ class Input(Option):
     """True if a run can't start without it."""
     enum: Annotated[tuple[Any, ...], Field(min_length=1)] | None = None
     """The values that it may have."""
-    pattern: str | None = None
+    pattern: Annotated[str, StringConstraints(max_length=1000)] | None = None
     """A regular expression that the whole text must match."""
     description: str = ""
     """The line that a person is asked with."""

@@ -74,7 +74,7 @@ class Order:
             yield need
 
     def _needs_of(self, draft: Draft) -> Iterable[str]:
-        names = self._drafts.locals[draft.parent]
+        names, seen = self._drafts.locals[draft.parent], set[str]()
         for at, need in enumerate(draft.step.needs):
             found = self._found(names, need)
             if found is None:
@@ -84,7 +84,8 @@ class Order:
                 self._fault(draft, at, f"{draft.local} needs itself")
             elif self._drafts.by_id[found].final and not draft.final:
                 self._fault(draft, at, f"{need} is in `finally`, and runs after all steps")
-            elif need not in draft.step.needs[:at]:
+            elif found not in seen:
+                seen.add(found)
                 yield found
 
     def _found(self, names: Mapping[str, str], need: str) -> str | None:

@@ -13,9 +13,9 @@ from workflow_texts import compiled, library, wrong
 from lib.workflow.definition import Kind
 from lib.workflow.drawing import data, mermaid, svg, text
 from lib.workflow.evaluating import evaluate
-from lib.workflow.graph import key_of
+from lib.workflow.graph import own_key
 from lib.workflow.inputs import given_inputs
-from lib.workflow.options import Foreach, TriggerRule
+from lib.workflow.options import TriggerRule
 from lib.workflow.plan import filled
 from lib.workflow.rules import Need, Start, start
 from lib.workflow.shape import shape
@@ -149,8 +149,7 @@ def test_items_of_an_earlier_step() -> None:
     )
     assert plan.nodes["a"].fans_out
     assert filled(plan.nodes["a"].axes, {"inputs": {"v": [3]}}) == {"p": [3], "q": [1, 2]}
-    assert key_of({"a": [1]}, None) == '{"a": [1]}'
-    assert key_of("x", Foreach(items=("x",), key="{{ run.id }}")) is None
+    assert own_key({"a": [1]}) == '{"a": [1]}'
 
 
 def test_an_included_file_that_is_wrong_is_told_by_its_own_name(tmp_path: Path) -> None:

@@ -219,6 +219,36 @@ outputs: {y: "{{ steps.e.output }}"}
     ]
 
 
+LARGE = {
+    "needs": HEAD + "".join(f"  - {{id: s{at}, run: x y, needs: [t{at}]}}\n" for at in range(5_000)),
+    "keys": HEAD + "".join(f"  - {{id: s{at}, rum: x y}}\n" for at in range(3_000)),
+    "the same need": HEAD + A + f"  - {{id: b, run: x y, needs: [{', '.join(['a'] * 100_000)}]}}\n",
+    "groups": HEAD + "".join(f"  - {{id: s{at}, group: [{{id: a, run: []}}]}}\n" for at in range(2_000)),
+    "matrices": HEAD + "".join(
+        f"  - {{id: s{at}, run: x y, matrix: {{{', '.join(f'{axis}: [1,2,3,4,5,6,7,8,9]' for axis in 'abcd')}}}}}\n"
+        for at in range(300)
+    ),
+    "a pattern": f"name: w\ninputs: {{a: {{pattern: '(a+)+', default: {'a' * 40}b}}}}\nsteps:\n{A}",
+}  # fmt: skip
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("case", LARGE)
+def test_what_is_large_and_wrong_takes_bounded_time(case: str) -> None:
+    found = wrong(LARGE[case])
+    assert len(found) <= 1_000
+    assert bool(found) == (case not in {"the same need", "a pattern"})
+
+
+def test_includes_that_multiply_end_at_the_limit(tmp_path: Path) -> None:
+    for at in range(1, 8):
+        inner = "".join(f"  - {{id: s{each}, include: w{at + 1}}}\n" for each in range(10))
+        (tmp_path / f"w{at}.yaml").write_text(f"name: w{at}\nsteps:\n{inner}")
+    (tmp_path / "w8.yaml").write_text("name: w8\nsteps: [{id: a, run: x y}]\n")
+    found = wrong(steps("{id: a, include: w1}"), shelf=library(tmp_path))
+    assert "a workflow has at most 20,000 steps" in found[0]
+
+
 def test_many_faults_are_counted_beyond_what_a_person_reads() -> None:
     error = WorkflowError((Fault("w", line, 1, "x") for line in range(1, 301)), Path("w"))
     assert error.message.count("\n") == 200

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import product
 from typing import Final
 
 from lib.display import counted, escaped
 from lib.workflow.plan import Node, Plan
 from lib.workflow.shape import Shape
 
+#: Arrows between two boxes.
+_MAX_BUNDLE: Final = 400
 TIMES: Final = "\N{MULTIPLICATION SIGN}"
 
 
@@ -47,10 +50,17 @@ def label(node: Node) -> str:
 def arrows(plan: Plan) -> Iterator[tuple[str, str]]:
     """Each need as (from, to): between steps, from the last steps of a box and to its first ones."""
     for node in plan.nodes.values():
+        begins = _begins(plan, node.id)
         for need in node.needs:
-            for begin in _ends(plan, need):
-                for end in _begins(plan, node.id):
-                    yield begin, end
+            yield from _pairs(_ends(plan, need), begins)
+
+
+def _pairs(ends: list[str], begins: list[str]) -> Iterable[tuple[str, str]]:
+    """Each with each; where those are too many to be seen, so many that none is without an arrow."""
+    if len(ends) * len(begins) <= _MAX_BUNDLE:
+        return product(ends, begins)
+    longer = max(len(ends), len(begins))
+    return ((ends[at % len(ends)], begins[at % len(begins)]) for at in range(longer))
 
 
 def _begins(plan: Plan, name: str) -> list[str]:

@@ -51,7 +51,8 @@ def draw(plan: Plan, form: Shape) -> str:
     on_path = set(zip(form.critical, form.critical[1:], strict=False))
     for begin, end in arrows(plan):
         lines.append(_arrow(boxes[begin], boxes[end], critical=(begin, end) in on_path))
-    lines += [_node(plan, name, boxes[name], critical=name in form.critical) for name in boxes]
+    critical = set(form.critical)
+    lines += [_node(plan, name, boxes[name], critical=name in critical) for name in boxes]
     return "\n".join([*lines, "</svg>"])
 
 
