@@ -180,14 +180,6 @@ class JobEnded(Value):
     result: JobResult
 
 
-class Rescued(Value):
-    """Work was kept under a rescue ref before something was removed or reset."""
-
-    kind: Literal["rescued"] = "rescued"
-    ref: str
-    reason: str
-
-
 class Noted(Value):
     kind: Literal["noted"] = "noted"
     message: str
@@ -218,7 +210,6 @@ Event = Annotated[
     | JobEnded
     | AssistantHeld
     | AssistantFreed
-    | Rescued
     | Noted,
     Field(discriminator="kind"),
 ]

@@ -15,7 +15,7 @@ _STORY: Final = frozenset(
     {
         "run_started", "orchestrator_started", "orchestrator_stopped", "state_edited", "state_restored",
         "problem_found", "problem_mended", "action_started", "asked", "verb_done", "finished", "assistant_held",
-        "assistant_freed", "rescued",
+        "assistant_freed",
     }
 )  # fmt: skip
 #: The statuses at which a builder's part of the story begins, turns or ends.
@@ -209,6 +209,5 @@ _WORDS: Final[Mapping[str, Callable[[_Data], str | None]]] = {
     "job_delayed": _job_delayed,
     "job_resumed": lambda _: None,
     "job_ended": _job_ended,
-    "rescued": lambda data: f"kept as {data.get('ref')} (relay recover): {data.get('reason')}",
     "noted": _noted,
 }

@@ -112,10 +112,6 @@ CASES: list[tuple[said.Event, str | None]] = [
         said.JobEnded(job="j7", result=JobResult(ok=False, code="exit_nonzero", message="exit status 2")),
         "job j7 failed: exit_nonzero, exit status 2",
     ),
-    (
-        said.Rescued(ref="refs/relay/rescue/1", reason="add was reset"),
-        "kept as refs/relay/rescue/1 (relay recover): add was reset",
-    ),
     (said.Noted(message="hello"), "hello"),
     (said.Noted(message="slow disk", level="warning"), "warning: slow disk"),
 ]
