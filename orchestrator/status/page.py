@@ -21,7 +21,8 @@ _MOODS: Final = {
     "paused": ("‖", "bold yellow"),
     "down": ("○", "bold red"),
 }
-_STATUSES: Final = {
+#: Each status's sign and style.
+SIGNS: Final = {
     "pending": ("·", "dim"),
     "preparing": ("●", "cyan"),
     "running": ("●", "cyan"),
@@ -264,7 +265,7 @@ def _short_spent(builder: BuilderView) -> str:
 
 
 def _row(builder: BuilderView, cells: list[str], look: Look) -> str:
-    sign, style = _UNVERIFIED if _unverified(builder) else _STATUSES.get(builder.status, ("·", ""))
+    sign, style = _UNVERIFIED if _unverified(builder) else SIGNS[builder.status]
     name, status, steps, *middle, line = cells
     last = look.paint(line, "red" if builder.status == "failed" else "dim")
     return " " + _GAP.join([f"{look.paint(sign, style)} {name}", look.paint(status, style), look.paint(steps, style),
