@@ -18,7 +18,7 @@ from conftest import ROOT
 from lib.config.model import Config
 from lib.effects import KNOWN
 from lib.events import Event
-from lib.model import EDITABLE, State
+from lib.model import EDITABLE, Base, State
 from lib.project.plugins import load
 from lib.steps import TRANSITIONS, BuilderStatus, Stage, StepStatus, shown_status
 from lib.store.migrations import MIGRATIONS, VERSION, show_as_migrated
@@ -107,6 +107,11 @@ def test_each_event_is_stated() -> None:
 def test_each_field_of_the_state_is_set() -> None:
     given = {name for name, _ in settings_of("State", "_state")} | {name for name, _ in entries()}
     assert not State.model_fields.keys() - given - {*EDITABLE, "schema_ref", "schema_version"}
+
+
+def test_a_field_that_a_value_does_not_have_can_not_be_changed() -> None:
+    with pytest.raises(TypeError, match="Base has no comit"):
+        Base(branch="main", commit="c").model_copy(update={"comit": "d"})
 
 
 # --- a command, an effect --------------------------------------------------------------------------------------------
