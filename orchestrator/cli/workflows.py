@@ -37,7 +37,7 @@ def register(app: typer.Typer) -> None:
 
 def list_(output: Output = Format.TABLE, as_json: Json = False) -> None:
     """List the workflows of this project, of yours, and those that ship with Relay, in this order."""
-    from orchestrator.workflow_reports import listed
+    from orchestrator.commands.workflow_reports import listed
 
     rows = listed(_shelf())
     if for_machines(output, as_json):
@@ -53,7 +53,7 @@ def list_(output: Output = Format.TABLE, as_json: Json = False) -> None:
 
 def show(name: Name, output: Output = Format.TABLE, as_json: Json = False) -> None:
     """Show a workflow: what it does, its inputs, steps and outputs."""
-    from orchestrator.workflow_reports import described, shown
+    from orchestrator.commands.workflow_reports import described, shown
 
     shelf = _shelf()
     entry = shelf.entry(name)
@@ -72,7 +72,7 @@ def graph(
     file: Annotated[Path | None, typer.Option("--output", "-o", help="Write it there.")] = None,
 ) -> None:
     """Draw a workflow: its levels, what needs what, and the critical path."""
-    from orchestrator.workflow_reports import picture
+    from orchestrator.commands.workflow_reports import picture
 
     loaded, plan = _shelf().plan(name)
     text = picture(plan, Picture.JSON if as_json else form)
@@ -92,7 +92,7 @@ def validate(
 ) -> None:
     """Check workflows: everything that is wrong, with file, line and column. Exits with 2 if anything is."""
     from lib.errors import EXIT_USAGE
-    from orchestrator.workflow_reports import checked
+    from orchestrator.commands.workflow_reports import checked
 
     shelf = _shelf()
     rows = [checked(name, shelf) for name in names or [entry.name for entry in shelf.entries()]]
@@ -115,7 +115,7 @@ def new(
     user: User = False,
 ) -> None:
     """Make a workflow: a copy of another one, of the steps that you give, or by questions."""
-    from orchestrator import workflow_files as files
+    from orchestrator.commands import workflow_files as files
 
     project = _project()
     shelf = _shelf(project)
@@ -155,7 +155,7 @@ def _asked(description: str) -> tuple[str, list[str], list[tuple[str, str]], str
 
 def edit(name: Name, user: User = False) -> None:
     """Edit a workflow in $EDITOR: it is checked before it replaces the old file. A built-in one is copied first."""
-    from orchestrator import workflow_files as files
+    from orchestrator.commands import workflow_files as files
 
     project = _project()
     shelf = _shelf(project)
@@ -168,7 +168,7 @@ def delete(
 ) -> None:  # fmt: skip
     """Take a workflow away; its file is kept under a hidden name."""
     from lib.names import quote
-    from orchestrator import workflow_files as files
+    from orchestrator.commands import workflow_files as files
 
     entry = _shelf().entry(name)
     if not yes and sys.stdin.isatty() and not typer.confirm(f"Delete {entry.file}?"):
@@ -190,7 +190,7 @@ def import_(
     """Take in a workflow of another tool, converted, or one that was exported. Names what has no counterpart."""
     from dataclasses import asdict
 
-    from orchestrator import workflow_files as files
+    from orchestrator.commands import workflow_files as files
 
     project = _project()
     shelf = _shelf(project)

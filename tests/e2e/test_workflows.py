@@ -92,7 +92,11 @@ def test_an_edit_replaces_the_old_file_only_once_it_is_valid(relay: Relay, tmp_p
     meanwhile = editor(tmp_path, f"echo '# mine' >> {file}; sed -i 's/Done/Other/' \"$1\"")
     assert "changed meanwhile" in relay.refused("workflows", "edit", "mine", env=meanwhile)
     assert file.read_text().endswith("# mine\n")
-    assert "Other" in (file.parent / ".mine.edit.yaml").read_text()
+    [copy] = file.parent.glob(".mine.edit-*.yaml")
+    assert "Other" in copy.read_text()
+    relay("workflows", "edit", "mine", env=editor(tmp_path, 'echo "# more" >> "$1"'))
+    assert file.read_text().endswith("# mine\n# more\n")
+    assert "Other" in copy.read_text()
     assert "status 3" in relay.refused("workflows", "edit", "mine", env=editor(tmp_path, "exit 3"))
     assert "can't be started" in relay.refused("workflows", "edit", "mine", env={"EDITOR": "/none/such"})
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shlex
@@ -115,7 +116,8 @@ def edit(entry: Entry, folder: Path, shelf: Shelf, environ: Mapping[str, str] = 
     """
     target = entry.file if entry.origin != BUILT_IN else folder / entry.file.name
     before = read_own(target, limit=MAX_BYTES)
-    copy = target.parent / f".{target.stem}.edit{target.suffix}"
+    base = hashlib.sha256(before or b"").hexdigest()[:8]  # an edit goes on only on what it began from
+    copy = target.parent / f".{target.stem}.edit-{base}{target.suffix}"
     if not copy.exists():
         _make_folder(target.parent)
         shipped_text = headed(without_head(load(entry.file).text)).encode() if before is None else b""
