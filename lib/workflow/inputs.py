@@ -80,9 +80,7 @@ def given_inputs(declared: Mapping[str, Input], given: Mapping[str, Any], name: 
         elif wanted.default is not None:
             found[key] = wanted.default
     if problems:
-        example = next((key for key, wanted in declared.items() if wanted.required), "") or next(iter(declared), "")
-        remedy = f'relay start --workflow {name} --input {example}="…"' if example else f"relay workflows show {name}"
-        raise UsageError("\n".join(problems), remedy=remedy, code="input_invalid")
+        raise UsageError("\n".join(problems), remedy=f"relay workflows show {name}", code="input_invalid")
     return found
 
 
