@@ -14,6 +14,7 @@ from typing import Any
 
 import yaml
 from yaml.constructor import SafeConstructor
+from yaml.events import CollectionEndEvent, CollectionStartEvent
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from lib.errors import UsageError
@@ -22,8 +23,9 @@ from lib.names import quote
 from lib.playbook.book import FURTHER, Answer, Playbook, Step, Steps
 from lib.playbook.player import GROUP, RECORD, UNIT
 
-#: Built of C, and many times faster where it is there.
 MAX_BYTES = 10_000_000
+MAX_DEPTH = 64
+#: Built of C, and many times faster where it is there.
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -34,7 +36,7 @@ def read_playbook(file: Path) -> Playbook:
         text = read_plain(file.resolve(), limit=MAX_BYTES)
         if text is None:
             raise FileNotFoundError(ENOENT, os.strerror(ENOENT))
-        root = yaml.compose(text.decode("utf-8"), Loader=_LOADER)
+        root = reader.composed(text.decode("utf-8"))
     except NotPlainError as error:
         raise UsageError(f"{file} is {error.what}", remedy=f"ls -ld {quote(file)}", code="no_playbook") from error
     except OSError as error:
@@ -54,6 +56,15 @@ class _Reader:
     def error(self, mark: Any, problem: str) -> UsageError:  # noqa: ANN401 - marks of both parsers differ in type
         where = f"{self.file}:{mark.line + 1}" if mark else str(self.file)
         return UsageError(f"{where}: {problem}", remedy=f"$EDITOR {quote(self.file)}", code="playbook_invalid")
+
+    def composed(self, text: str) -> Node | None:
+        """The document in the text; no deep nesting reaches libyaml's composer, which recurses in C."""
+        depth = 0
+        for event in yaml.parse(text, Loader=_LOADER):
+            depth += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)
+            if depth > MAX_DEPTH:
+                raise self.error(event.start_mark, f"it is nested more than {MAX_DEPTH} deep")
+        return yaml.compose(text, Loader=_LOADER)
 
     def playbook(self, root: Node | None) -> Playbook:
         if root is None:

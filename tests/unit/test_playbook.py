@@ -105,6 +105,7 @@ class TestMistakes:
             ("", 0, "the file is empty"),
             ("a: b: c", 1, "not YAML: mapping values"),
             ("- a", 1, "expected `key: value`, found a list"),
+            ("[" * 100_000, 1, "nested more than 64 deep"),
             ("name: x\nbuilders: {}\n", 1, "architect missing"),
             ("nmae: x\n", 1, "unknown key nmae; did you mean name?"),
             ("name: x\nname: y\n", 2, "name is there twice"),
