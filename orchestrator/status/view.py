@@ -8,9 +8,8 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 from lib.logs.sentences import beyond
-from lib.project.paths import BASE_WORKTREE
-from lib.question import asked
 from lib.steps import BuilderStatus, status_of
+from orchestrator.status.headline import building, doing, headline, working
 from orchestrator.status.questions import Command, commands, state_file
 
 Record = Mapping[str, Any]
@@ -20,28 +19,6 @@ ACTIONS: Final = {"design": "init", "design_build": "design", "execution": "exec
 LANDED: Final = "landed"
 #: How many of five steps (prepared, committed, built, merged, landed) a status proves by itself.
 STEPS: Final = {"running": 1, "verifying": 2, "built": 3, "merged": 4, LANDED: 5}
-#: What a job of the run as a whole does, by its name.
-_DOING: Final = {
-    "survey": "reading the repository",
-    "design": "designing",
-    "write_files": "writing the design",
-    "vacate": "making the merged worktree ready",
-    "merge": "merging",
-    "checkout_merged": "checking out the merged tree",
-    "setup": "making the merged tree ready",
-    "verify": "verifying the merged tree",
-    "land": "landing",
-    "clean": "cleaning up",
-}
-#: The same of the tree that the run starts from.
-_OF_BASE: Final = {
-    "checkout_base": "checking out what is there",
-    "setup": "making ready what is there",
-    "verify": "verifying what is there, before anything is built",
-    "drop_base": "cleaning up",
-}
-
-
 #: A run's phases in words.
 _STAGES: Final = {"init": "designing", "design": "designed", "execution": "building", "merge_build": "merging"}
 #: How a process of a job can be, besides running.
@@ -198,19 +175,19 @@ def status_view(
     busy = sum(count for name, count in progress.items() if BuilderStatus(name).is_at_work)
     active = busy - idle[FROZEN] - idle[GONE]
     job = next((job for job in reversed(jobs) if not job["spec"]["step"]), None)
-    doing = _doing(job) if job else ""
-    working = _working(header["action_needed"], doing, _building(built, len(shown), active))
+    what = doing(job) if job else ""
+    words = working(header["action_needed"], what, building(built, len(shown), active))
     mood = _mood(header, problem, daemon_pid)
     message = header["message"] if header["action_owner"] == "ci" else ""
     return View(
         **{name: header[name] for name in _OF_HEADER},
         mood=mood,
-        headline=_headline(header, mood, working, active),
+        headline=headline(header, mood, words, active),
         message=message,
         report=tuple((header["error"] or {}).get("report", ())) if message else (),
         commands=commands(header, mood, problem),
         track=_track(header),
-        doing=doing,
+        doing=what,
         doing_s=_age(job["started_at"], None, now) if job else None,
         line=lines.get(job["id"], "") if job else "",
         holds=_holds(header, now),
@@ -317,50 +294,6 @@ def _mood(header: Record, problem: Record | None, daemon_pid: int | None) -> str
     if header["action_owner"] == "ci":
         return "ask"
     return "down" if daemon_pid is None else "work"
-
-
-def _headline(header: Record, mood: str, working: str, active: int) -> str:
-    asks = asked(header["action_needed"]) if header["action_owner"] == "ci" else ""
-    match mood:
-        case "done" | "failed":
-            if header["outcome"] == "cancelled":
-                return "Cancelled; branches are kept"
-            return str(header["message"]).partition(": git merge ")[0]
-        case "held":
-            return "On hold until this is fixed"
-        case "paused":
-            return f"Paused, and waiting for you: {asks}" if asks else "Paused: nothing new is started"
-        case "ask":
-            return f"Waiting for you: {asks}" + (f"; {_going_on(active)} meanwhile" if active else "")
-        case "down":
-            itself = "itself" if active == 1 else "themselves"
-            return f"Stopped; {_going_on(active)} by {itself}" if active else "Stopped: nothing is at work"
-        case _:
-            return working
-
-
-def _going_on(active: int) -> str:
-    return "1 builder goes on" if active == 1 else f"{active} builders go on"
-
-
-def _working(action: str, doing: str, building: str) -> str:
-    """The work that code is at, in words; the builders tell their part of it themselves."""
-    if action == "execution":
-        return building
-    words = {"design": "Designing", "design_build": "Making builders", "merge_build": "Merging"}
-    return doing[:1].upper() + doing[1:] or words.get(action, f"At work: {action.replace('_', ' ')}")
-
-
-def _building(built: int, total: int, active: int) -> str:
-    return f"Building: {built} of {total} built" + (f", {active} at work" if active else "")
-
-
-def _doing(job: Record) -> str:
-    spec = job["spec"]
-    of_base = spec["worktree"] == BASE_WORKTREE and _OF_BASE.get(spec["name"])
-    what = of_base or _DOING.get(spec["name"]) or str(spec["name"]).replace("_", " ")
-    by = f" by {spec['assistant']}" if spec.get("assistant") else ""
-    return what + by + (f", being stopped: {job['stopping']}" if job["stopping"] else "")
 
 
 def _track(header: Record) -> tuple[Stop, ...]:
