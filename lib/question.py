@@ -21,7 +21,7 @@ QUESTIONS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What to type: `command`, as it is, and in a few words what it `does`."""
+    """A way to answer: `command` can be typed as it is, and `does` says in a few words what that does."""
 
     command: str
     does: str

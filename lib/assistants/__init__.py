@@ -89,7 +89,7 @@ class Counting(Protocol):
     """An assistant of which is known what it tells of a turn's usage."""
 
     def counts(self) -> frozenset[str]:
-        """Those of `tokens` and `cost` that it reports, or that can be worked out."""
+        """Names of `tokens` and `cost` that it reports, or that can be worked out."""
         ...
 
 
@@ -178,7 +178,7 @@ def chain_of(chain: Sequence[str], settings: Settings, requirement: str) -> tupl
 
 
 def uncounted(specs: Iterable[str], settings: Settings, what: str) -> list[str]:
-    """Those of these assistants, by name, that are known to tell nothing of `what`, which is `tokens` or `cost`."""
+    """Assistants of these, by name, that are known to tell nothing of `what`, which is `tokens` or `cost`."""
     adapters = [resolve(spec, settings) for spec in dict.fromkeys(specs)]
     return [each.name for each in adapters if isinstance(each, Counting) and what not in each.counts()]
 

@@ -109,7 +109,7 @@ class Program:
         return replace(self, prices=prices_of(settings))
 
     def counts(self) -> frozenset[str]:
-        """Those of `tokens` and `cost` that it reports of a turn, or that can be worked out."""
+        """Names of `tokens` and `cost` that it reports of a turn, or that can be worked out."""
         return frozenset({"tokens", "cost"} if self.tells_cost or self.prices is not None else {"tokens"})
 
     def launch(self, turn: Turn) -> Launch:

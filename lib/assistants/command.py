@@ -73,7 +73,7 @@ class CommandAssistant:
         return replace(self, stream=stream, usage=paths, prices=prices_of(settings), resumes=resumes)
 
     def counts(self) -> frozenset[str]:
-        """Those of `tokens` and `cost` that it reports of a turn, or that can be worked out."""
+        """Names of `tokens` and `cost` that it reports of a turn, or that can be worked out."""
         told = set(self.stream.counts() if self.stream else ())
         told |= {"cost" if name == "cost_usd" else "tokens" for name in self.usage}
         return frozenset(told | ({"cost"} if "tokens" in told and self.prices is not None else set()))

@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from lib.files.located import Document
+from lib.config.words import Document
 
 if TYPE_CHECKING:
     import yaml
@@ -117,7 +117,7 @@ def _written(value: Any, *, flow: bool = False) -> str:  # noqa: ANN401
 
 
 def _reads_back(text: str) -> bool:
-    from lib.files.located import NotYamlError
+    from lib.config.words import NotYamlError
 
     try:
         return "\n" not in text and Document(f"key: {text} # comment").values == {"key": text}

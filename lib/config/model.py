@@ -16,8 +16,8 @@ from typing import Annotated, Any, get_args, get_origin
 from pydantic import BeforeValidator, Field, ValidationError, field_validator
 
 from lib.config.origins import Origins, editing, nearest
+from lib.config.words import Document, NotYamlError
 from lib.errors import UsageError
-from lib.files.located import Document, NotYamlError
 from lib.files.safe_read import NotPlainError, read_own
 from lib.model import Chain, Slug, Value, listed
 from lib.names import quote

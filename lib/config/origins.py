@@ -14,7 +14,7 @@ from lib.errors import UsageError
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
-    from lib.files.located import Document
+    from lib.config.words import Document
 
 #: Flags of `relay start` that are not called like the setting.
 _FLAGS: Final = {"poll_s": "--poll", "gates": "--yes"}

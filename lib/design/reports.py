@@ -23,7 +23,7 @@ def report_of(view: PhaseView, builder: Step) -> str:
 
 
 def reports_of(view: PhaseView, names: Iterable[str]) -> list[dict[str, Any]]:
-    """Those of several builders, as a prompt has them; who said nothing is left out."""
+    """Reports of several builders, as a prompt has them; who said nothing is left out."""
     said = {name: report_of(view, view.steps[name]) for name in names if name in view.steps}
     return [{"id": name, "text": text} for name, text in said.items() if text]
 

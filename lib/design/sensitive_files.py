@@ -51,7 +51,7 @@ def kind_of(path: str, steering: Sequence[str]) -> str | None:
 
 
 def flagged(paths: Iterable[str], owned: Sequence[str], steering: Sequence[str]) -> dict[str, str]:
-    """Those of `paths` that steer something, and what, by the rules of `kind_of`; not those that `owned`, a
+    """Paths of `paths` that steer something, and what, by the rules of `kind_of`; not those that `owned`, a
     component's files, name as such.
     """
     named = [pattern for pattern in owned if kind_of(f"{pattern}x" if pattern.endswith("/") else pattern, steering)]

@@ -39,7 +39,7 @@ def keep_stashes(repo: Repo, checkout: Checkout, branch: str) -> list[str]:
 
 
 def _unheld(repo: Repo, entries: Collection[str], tip: str) -> Iterator[str]:
-    """Those of the commits that nothing but a rescue or a checkpoint holds, and none of the others."""
+    """Commits of the given ones that nothing but a rescue or a checkpoint holds, and none of the others."""
     there = sorted(commit for commit in entries if commit.strip("0"))
     held = (tip, f"--exclude={rescue.PREFIX}*", f"--exclude={pins.PREFIX}*", "--all")
     rows = git(repo, "rev-list", "--ignore-missing", "--parents", *there, "--not", *held, "--").text.splitlines()

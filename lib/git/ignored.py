@@ -38,7 +38,7 @@ def note_known(checkout: Checkout, ignored: frozenset[str]) -> None:
 
 
 def note_built(checkout: Checkout, ignored: frozenset[str]) -> list[str]:
-    """Those of the `ignored` files that the builder made; they are its own whatever command runs after this."""
+    """Files of the `ignored` ones that the builder made; they are its own whatever command runs after this."""
     known, before = _read(checkout)
     built = sorted(name for name in ignored - set(known) if not _is_cache(name))
     if built != before:

@@ -111,7 +111,7 @@ def _history(repo: Repo, commit: str) -> Iterator[Commit]:
 
 
 def not_in(repo: Repo, tips: Sequence[str], commit: str) -> set[str]:
-    """Those of the commits `tips` that are not in `commit`, nor it itself."""
+    """Commits of `tips` that are not in `commit`, nor it itself."""
     return set(git(repo, "rev-list", *tips, f"^{commit}", "--").text.split()).intersection(tips)
 
 
@@ -129,7 +129,7 @@ def uncommitted(repo: Repo) -> dict[str, int]:
 
 
 def ignored(repo: Repo, root: Path, paths: Iterable[str]) -> list[str]:
-    """Those of `paths` that git ignores in the work tree `root`, tracked or not."""
+    """Paths of `paths` that git ignores in the work tree `root`, tracked or not."""
     names = [f"./{path}" for path in paths]  # so that none is taken for a pattern
     if not names:
         return []

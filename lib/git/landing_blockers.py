@@ -80,7 +80,7 @@ def _tags(there: Repo) -> dict[str, str]:
 
 
 def _concealed(there: Repo, tip: str, paths: Iterable[str], tags: Mapping[str, str]) -> dict[str, str]:
-    """Those of `paths` that the user has changed and told git not to look at, each with its letter."""
+    """Paths of `paths` that the user has changed and told git not to look at, each with its letter."""
     flagged = [path for path in paths if path in tags and (tags[path] == "S" or tags[path].islower())]
     before = entries(there, tip) if flagged else {}
     return {

@@ -67,7 +67,7 @@ class _Timed(io.FileIO):
 
 
 class _Answers(io.BufferedReader):
-    """What a process writes. GitPython takes an end in the middle for an answer, so that raises an error here."""
+    """The output of a process. GitPython takes an end in the middle for an answer, so that raises an error here."""
 
     _line = b""
     _cut = False
@@ -296,7 +296,7 @@ def read_commit(repo: Repo, oid: str) -> Commit:
 
 
 def commit_in(data: bytes) -> Commit:
-    """What the stored form of a commit says. Raises `UnreadError`."""
+    """The fields of a commit in its stored form. Raises `UnreadError`."""
     found = _COMMIT.match(data)
     if not found:
         raise UnreadError

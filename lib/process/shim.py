@@ -121,7 +121,7 @@ def output_size(folder: Path) -> int:
 
 
 def inherited_descriptors() -> list[int]:
-    """Those beyond standard error that a child of ours would get: our own starter's, as Python's own are never."""
+    """Descriptors beyond standard error that a child would get: our own starter's, as Python's are never passed on."""
     found = []
     for name in os.listdir("/dev/fd"):  # noqa: PTH208 - numbers are wanted
         with contextlib.suppress(OSError):  # closed since: that of the listing, or another thread's

@@ -44,7 +44,7 @@ class Source:
     package: str = ""
 
     def remedy(self, file: str) -> str:
-        """What to type about it: `file` if it is a file of its own, else what removes its package."""
+        """The remedy for it: to edit `file` if it is a file of its own, else what removes its package."""
         return f"{quote(sys.executable)} -m pip uninstall {quote(self.package)}" if self.package else file
 
 

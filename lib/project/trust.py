@@ -182,7 +182,7 @@ def _seen(path: Path, project: Project) -> _Seen | None:
 def _bound(text: str) -> dict[str, Any] | None:
     """The settings of config.yaml that need trust; None if it can't be read, and so is bound as a whole."""
     from lib.config.model import BOUND
-    from lib.files.located import Document, NotYamlError
+    from lib.config.words import Document, NotYamlError
 
     try:
         values = Document(text).values

@@ -179,7 +179,7 @@ def _expanded(names: Iterable[str], home: Path) -> Iterator[Path]:
 
 
 def _real(paths: Iterable[Path], *, make: bool = False) -> Iterator[Path]:
-    """Those that are there, without links. With `make`, a missing folder is made, as its program would."""
+    """Paths that are there, without links. With `make`, a missing folder is made, as its program would."""
     for path in paths:
         if make and not path.suffix and not os.path.lexists(path):
             path.mkdir(mode=0o700, parents=True, exist_ok=True)  # another job may be faster

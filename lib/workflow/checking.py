@@ -74,7 +74,7 @@ _MODELS: Final[Mapping[str, type[BaseModel]]] = {
 
 
 class Checked(NamedTuple):
-    """What could be read of a workflow, with all faults of its shape. `lost` are ids of steps that were left out."""
+    """The readable part of a workflow, with all faults of its shape. `lost` are ids of steps that were left out."""
 
     workflow: Workflow | None
     faults: tuple[Fault, ...]

@@ -97,7 +97,7 @@ def _changes(item: Pending) -> Iterator[str]:
 
 def _without_comments(path: str, text: str) -> list[str]:
     """The lines of a text; those of a configuration without its comments, if it says the same without them."""
-    from lib.files.located import Document, NotYamlError
+    from lib.config.words import Document, NotYamlError
 
     lines = text.splitlines()
     if not path.endswith(".yaml"):

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple, get_origin
 from lib.config.edit import NotEditableError, with_value
 from lib.config.model import TYPED, Config, Gates, Settings, document_of, from_text, settings_of
 from lib.config.origins import editing, nearest
+from lib.config.words import Document, NotYamlError
 from lib.errors import UsageError
-from lib.files.located import Document, NotYamlError
 from lib.files.replace import Changed, exchange
 from lib.model import listed
 from lib.project.paths import Project

@@ -174,7 +174,7 @@ class _Hints:
 
 
 def _ready(descriptors: list[int], pid: int | None, timeout_s: float) -> list[int]:
-    """Those of them that can be read; returns early too when the process `pid` ends, where the system can tell."""
+    """Descriptors of these that can be read; returns early when the process `pid` ends, where the system can tell."""
     with _end_of(pid) as end:
         return select.select([*descriptors, *end], [], [], timeout_s if descriptors or end else min(timeout_s, 0.1))[0]
 

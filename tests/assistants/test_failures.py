@@ -25,7 +25,7 @@ def other(program: str) -> str:
 
 
 def refused_to(program: str, refusal: Step) -> Script:
-    """That program gets an answer of another kind when it has written half of its work."""
+    """The program gets an answer of another kind when it has written half of its work."""
 
     def steps(task: Task) -> Sequence[Step]:
         half = Write("half.txt", f"by {task.wire}\n")

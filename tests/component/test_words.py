@@ -29,6 +29,8 @@ UNPLAIN = UNPLAIN_ANYWHERE | {
 }
 #: Names and words of git, and of state.json's own fields.
 _QUOTED = re.compile(r"`[^`]*`|\"[^\"]*\"")
+#: A comment begins with "#".
+_BEGINS = re.compile(r"(?:What|Whether|Whose|Who|Which|How|Where|When|Why|Those|That)\b")
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "templates").rglob("*.j2")])
 
 
@@ -48,6 +50,11 @@ def test_messages_are_plain() -> None:
 
 def test_comments_are_plain() -> None:
     wrong = [f"{place}: {why}" for place, text in prose() for why in unplain(text, UNPLAIN_ANYWHERE)]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_docstrings_begin_with_a_verb_or_a_noun() -> None:
+    wrong = [f"{place}: {found[0]!r}" for place, text in prose() if (found := _BEGINS.match(text))]
     assert not wrong, "\n".join(wrong)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from lib.config.edit import NotEditableError, with_value
-from lib.files.located import Document
+from lib.config.words import Document
 
 TEMPLATE = "# top\n# parallel: 10    # builders at work at once\n# gates:\n#   design: person   # or none\n"
 FILE = """\

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lib.files.located import Document, NotYamlError
+from lib.config.words import Document, NotYamlError
 
 
 @pytest.mark.parametrize(

@@ -68,7 +68,7 @@ class Agents:
 
 
 def _handling(fields: Fields) -> dict[str, Any]:
-    """What all steps get: `on_error`, `defaults`, and assistants that take over (`fallbacks`)."""
+    """Options of all steps: `on_error`, `defaults`, and assistants that take over (`fallbacks`)."""
     made: dict[str, Any] = {"defaults": {}}
     if strategy := fields.text("strategy"):
         made["on_error"] = _STRATEGIES.get(strategy.lower())

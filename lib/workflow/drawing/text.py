@@ -31,7 +31,7 @@ def draw(plan: Plan, form: Shape) -> str:
 
 
 def _needs(plan: Plan, name: str) -> list[str]:
-    """What a step waits for: its own needs, or those of the box that it begins."""
+    """Steps that one waits for: its own needs, or those of the box that it begins."""
     node = plan.nodes[name]
     while not node.needs and node.parent:
         node = plan.nodes[node.parent]
