@@ -1,17 +1,19 @@
-"""Cost of a step in a run of 1,000 steps and of 10,000: decided, committed to the database, presented as state.json.
+"""Cost of a step in a run of 1,000 steps and of 10,000: decided, committed to the database, presented as state.json;
+and of reading the larger run when half of it is built.
 
 The steps are builders in twenty levels whose jobs end at once, as told here; nothing else is started.
 """
 
 from __future__ import annotations
 
+import resource
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks.report import Goal, Row
-from benchmarks.scratch import scratch
+from benchmarks.scratch import BARE_PYTHON, RELAY, STATUS, Scratch, in_turns, scratch
 from lib.config.model import Config
 from lib.effects import Collect, CollectResult, EffectResult, Prepare, PrepareResult
 from lib.events import Event, JobEnded, JobSpawned, RunStarted, StepAdded
@@ -20,6 +22,7 @@ from lib.model import Base, Component, Step
 from lib.process import now
 from lib.project.paths import Project, find_project
 from lib.statefile.document import render
+from lib.steps import BuilderStatus
 from lib.store.rundb import RunDB
 from orchestrator.engine.decide import decide
 from orchestrator.engine.decision import Seen
@@ -27,12 +30,42 @@ from orchestrator.engine.run import Run, apply, begin
 from orchestrator.handlers import phase_handlers
 from orchestrator.persistence.presenting import present
 from orchestrator.persistence.project_folders import make_home
-from orchestrator.persistence.run_store import save
+from orchestrator.persistence.run_store import restore, save
 
 FEW, MANY = 1_000, 10_000
 LEVELS = 20
 BASE = Base(branch="main", commit="0" * 40)
 PROCESS = ProcessIdentity(pid=1, start_ticks=1, boot_id="b")
+
+
+#: How often the run is read.
+READS = 5
+
+
+@dataclass(slots=True)
+class Drive:
+    """A run on its way: its handler is asked, its jobs end at once, and what it cost is counted."""
+
+    project: Project
+    db: RunDB
+    run: Run
+    facts: list[Event] = field(default_factory=list)
+    took_s: float = 0.0
+    state_bytes: int = 0
+
+    def until(self, built: int) -> None:
+        """Goes on until so many steps are built, or all."""
+        handlers = phase_handlers(self.project)
+        begun = time.process_time()
+        while self.run.state.phase == "execution" and self.run.ledger.count(BuilderStatus.BUILT) < built:
+            instant = now()
+            decision = decide(self.run, Seen(self.facts), handlers, instant, lambda _: None)
+            shown = render(present(decision.run))
+            save(self.db, self.run, decision.run, decision.events, instant, file_bytes=shown)
+            self.run, self.state_bytes = decision.run, max(self.state_bytes, len(shown))
+            self.run.ledger.settle()
+            self.facts = [event for job in decision.start for event in _ended(job)]
+        self.took_s += time.process_time() - begun
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,33 +80,56 @@ def measure(folder: Path, runs: int) -> list[Row]:
     with scratch(folder / "scale") as project:
         place = find_project(project.root)
         make_home(place)
-        costs = [[_through(place, f"{steps}-{number}", steps) for steps in (FEW, MANY)] for number in range(runs)]
-    few, many = ([cost[which].step_ms for cost in costs] for which in (0, 1))
-    largest = [cost[1].state_bytes / 1000 for cost in costs]
+        few = [_through(place, f"few-{number}", FEW, []) for number in range(runs)]
+        reads: list[Row] = []
+        many = [_through(place, f"many-{number}", MANY, reads, project) for number in range(runs)]
     return [
-        Row("a step of 10,000: processor time to decide, commit and present", "ms", many, [Goal("ratio", 1.2)],
-            "a step of 1,000", few),
-        Row("state.json of 10,000 steps", "kB", largest, [Goal("max", 100)]),
+        Row(f"a step of {MANY:,}: processor time to decide, commit and present", "ms", [cost.step_ms for cost in many],
+            [Goal("ratio", 1.2)], f"a step of {FEW:,}", [cost.step_ms for cost in few]),
+        Row(f"state.json of {MANY:,} steps", "kB", [cost.state_bytes / 1000 for cost in many], [Goal("max", 100)]),
+        *reads[:3],
     ]  # fmt: skip
 
 
-def _through(project: Project, name: str, steps: int) -> Cost:
-    """Takes a run through all of its steps."""
-    handlers, facts, largest = phase_handlers(project), list[Event](), 0
+def _through(project: Project, name: str, steps: int, reads: list[Row], place: Scratch | None = None) -> Cost:
+    """Takes a run through all of its steps; reads it in the middle."""
     with RunDB.open(project) as db:
-        run = _begun(db, name, steps)
-        begun = time.process_time()
-        while run.state.phase == "execution":
-            instant = now()
-            decision = decide(run, Seen(facts), handlers, instant, lambda _: None)
-            shown = render(present(decision.run))
-            save(db, run, decision.run, decision.events, instant, file_bytes=shown)
-            run, largest = decision.run, max(largest, len(shown))
-            run.ledger.settle()
-            facts = [event for job in decision.start for event in _ended(job)]
-        took_s = time.process_time() - begun
-    assert run.ledger.counts() == {"built": steps}, run.ledger.counts()
-    return Cost(took_s / steps * 1000, largest)
+        drive = Drive(project, db, _begun(db, name, steps))
+        drive.until(steps // 2)
+        if place is not None:
+            reads += _read(place, db, name)
+        drive.until(steps)
+    assert drive.run.ledger.counts() == {"built": steps}, drive.run.ledger.counts()
+    return Cost(drive.took_s / steps * 1000, drive.state_bytes)
+
+
+def _read(place: Scratch, db: RunDB, name: str) -> list[Row]:
+    def floor() -> float:
+        return _child_ms(place, *BARE_PYTHON)
+
+    script = in_turns(READS, lambda: _child_ms(place, *STATUS), floor)
+    command = in_turns(READS, lambda: _child_ms(place, *RELAY, "status"), floor)
+    restored = [_restored_s(db, name) for _ in range(READS)]
+    goal, floor_name = [Goal("ratio", 10)], "python3 -c pass"
+    return [
+        Row(f"status.py of a run of {MANY:,} steps: processor time", "ms", script[0], goal, floor_name, script[1]),
+        Row(f"relay status of a run of {MANY:,} steps: processor time", "ms", command[0], goal, floor_name, command[1]),
+        Row(f"a run of {MANY:,} steps restored from the database: processor time", "s", restored, [Goal("max", 1)]),
+    ]
+
+
+def _child_ms(place: Scratch, *command: str) -> float:
+    """Milliseconds of processor time that a command takes with all that it starts."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    place.run(*command)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return (after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime) * 1000
+
+
+def _restored_s(db: RunDB, name: str) -> float:
+    begun = time.process_time()
+    restore(db, name)
+    return time.process_time() - begun
 
 
 def _begun(db: RunDB, name: str, steps: int) -> Run:

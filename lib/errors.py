@@ -41,6 +41,12 @@ class UsageError(RelayError):
     exit_code = EXIT_USAGE
 
 
+class UnreadableError(RelayError):
+    """Data that a decision needs can't be read just now: nothing is decided without them."""
+
+    exit_code = EXIT_FAILED
+
+
 class GitError(RelayError):
     """A git command failed in a way that nobody expected; its own words are in `message`."""
 

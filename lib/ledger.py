@@ -1,13 +1,14 @@
 """The steps and jobs of a run, and what is asked of them again and again, kept up to date at each change.
 
-What a question costs does not grow with the run. Changes can be undone until they are settled. Pure.
+What a question costs does not grow with the run. Changes can be undone until they are settled. The ended jobs of steps
+that have finished are not held, but recalled for those who ask. Pure, but for that.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import MappingProxyType
 
 from lib.jobs import Job
@@ -28,14 +29,22 @@ class HasLedger:
 
     @property
     def jobs(self) -> Mapping[str, Job]:
-        """All jobs by id."""
+        """The jobs at hand by id: all but the ended ones of finished steps."""
         return self.ledger.jobs
 
 
 class Ledger:
-    """Steps and jobs in the order in which they were added."""
+    """Steps and jobs in the order in which they were added.
 
-    def __init__(self, steps: Iterable[Step] = (), jobs: Iterable[Job] = ()) -> None:
+    `recall` gives all jobs of a step as they were settled, oldest first; without it, all of them are held.
+    """
+
+    def __init__(
+        self,
+        steps: Iterable[Step] = (),
+        jobs: Iterable[Job] = (),
+        recall: Callable[[str], Iterable[Job]] | None = None,
+    ) -> None:
         self._steps: dict[str, Step] = {}
         self._jobs: dict[str, Job] = {}
         self._place: dict[str, int] = {}
@@ -46,6 +55,8 @@ class Ledger:
         self._ready: list[int] = []
         self._jobs_of: defaultdict[str | None, list[str]] = defaultdict(list)
         self._job_place: dict[str, int] = {}
+        self._jobs_put = 0
+        self._recall = recall
         self._live: set[str] = set()
         self._spent = Usage()
         self._steps_before: dict[str, Step | None] = {}
@@ -62,7 +73,11 @@ class Ledger:
 
     def copy(self) -> Ledger:
         """Another one, which may be changed without touching this."""
-        return Ledger(self._steps.values(), self._jobs.values())
+        made = Ledger(self._steps.values(), self._jobs.values(), self._recall)
+        made._jobs_of.update({step: list(names) for step, names in self._jobs_of.items()})
+        made._job_place |= self._job_place
+        made._jobs_put = self._jobs_put
+        return made
 
     # --- questions -----------------------------------------------------------------------------------------------
 
@@ -84,8 +99,11 @@ class Ledger:
         return [self._jobs[name] for name in sorted(self._live, key=self._job_place.__getitem__)]
 
     def jobs_of(self, step: str | None) -> list[Job]:
-        """The jobs of a step, or of the run as a whole, oldest first."""
-        return [self._jobs[name] for name in self._jobs_of.get(step, ())]
+        """The jobs of a step, or of the run as a whole, oldest first. Raises what `recall` raises."""
+        held = [self._jobs[name] for name in self._jobs_of.get(step, ())]
+        if step is None or self._recall is None or not self._is_finished(step):
+            return held
+        return list(({job.id: job for job in self._recall(step)} | {job.id: job for job in held}).values())
 
     def count(self, *statuses: BuilderStatus) -> int:
         return sum(len(self._in_status[status]) for status in statuses)
@@ -135,9 +153,15 @@ class Ledger:
         return [self._jobs[name] for name, old in self._jobs_before.items() if self._jobs[name] is not old]
 
     def settle(self) -> None:
-        """Keeps what was changed."""
+        """Keeps what was changed, and forgets the ended jobs of steps that have finished."""
+        jobs = (self._jobs[name] for name in self._jobs_before if name in self._jobs)
+        touched = self._steps_before.keys() | {job.spec.step for job in jobs if job.spec.step}
         self._steps_before.clear()
         self._jobs_before.clear()
+        for step in touched if self._recall else ():
+            if self._is_finished(step):
+                for name in [name for name in self._jobs_of.get(step, ()) if name not in self._live]:
+                    self._drop_job(name)
 
     def undo(self) -> None:
         """Takes back what was changed since the last `settle`."""
@@ -147,8 +171,13 @@ class Ledger:
             self._drop_step(name) if step is None else self._set_step(step)
         self.settle()
 
+    def _is_finished(self, step: str) -> bool:
+        return step in self._steps and not self._steps[step].status.is_unfinished
+
     def _set_step(self, step: Step) -> None:
         old = self._steps.get(step.id)
+        if old is not None and step.status.is_unfinished and not old.status.is_unfinished:
+            self._hold_all(step.id)
         self._steps[step.id] = step
         if old is None:
             self._place[step.id] = len(self._ids)
@@ -162,7 +191,8 @@ class Ledger:
             del self._in_status[old.shown][old.id]
         self._in_status[step.shown][step.id] = None
         self._weigh(step.id, int(not step.status.satisfies) - int(old is not None and not old.status.satisfies))
-        self._spent = self._spent.plus(step.usage).minus(old.usage if old else Usage())
+        if old is None or step.usage is not old.usage:
+            self._spent = self._spent.plus(step.usage).minus(old.usage if old else Usage())
         self._rank(step.id)
 
     def _drop_step(self, name: str) -> None:
@@ -195,10 +225,18 @@ class Ledger:
         elif is_there and not is_ready:
             del self._ready[at]
 
+    def _hold_all(self, step: str) -> None:
+        """Holds all jobs of a finished step, which is begun again."""
+        jobs = self.jobs_of(step)
+        for job in jobs:
+            self._set_job(job)
+        self._jobs_of[step] = [job.id for job in jobs]
+
     def _set_job(self, job: Job) -> None:
         if job.id not in self._jobs:
             self._jobs_of[job.spec.step].append(job.id)
-            self._job_place[job.id] = len(self._jobs)
+            self._job_place[job.id] = self._jobs_put
+            self._jobs_put += 1
         self._jobs[job.id] = job
         if job.result is None:
             self._live.add(job.id)
@@ -208,5 +246,7 @@ class Ledger:
     def _drop_job(self, name: str) -> None:
         job = self._jobs.pop(name)
         self._jobs_of[job.spec.step].remove(name)
+        if not self._jobs_of[job.spec.step]:
+            del self._jobs_of[job.spec.step]
         self._live.discard(name)
         del self._job_place[name]

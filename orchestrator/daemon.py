@@ -120,11 +120,11 @@ class Daemon:
         if not committed:
             self.run.ledger.undo()
             return
-        self.run.ledger.settle()
         self.log.standing("nothing can be decided", None)
         self.hold.lift()
         self.busy_since_mono_s = None
         self._act(decision)
+        self.run.ledger.settle()
         self._tell(decision)
 
     def _blocked(self, error: RelayError | OSError, instant: Now) -> None:
@@ -268,7 +268,7 @@ def drive(project: Project, run_name: str, lock: InstanceLock, *, started: Calla
     """
     try:
         with RunDB.open(project, busy_timeout_s=LOCK_WAIT_S) as db, Wake(SIGNALS) as wake, reading():
-            daemon = Daemon(project, restore(db.load(run_name)), db, lock, wake)
+            daemon = Daemon(project, restore(db, run_name), db, lock, wake)
             daemon.start()
             started()
             daemon.serve()

@@ -14,7 +14,9 @@ from lib.secrets.masking import Masker
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """Data of a job beside its own record: where it runs, and a copy of its step as it was when it started."""
+    """Data of a job beside its own record: where it runs, a copy of its step as it was when it started, the components
+    of the other steps, and the ids of those that it depends on.
+    """
 
     project: Project
     run: str
@@ -23,6 +25,7 @@ class Work:
     job: Job
     step: Step | None
     siblings: tuple[Component, ...] = ()
+    before: tuple[str, ...] = ()
 
     @property
     def mark(self) -> str:

@@ -7,9 +7,7 @@ from typing import Any
 
 from lib.config.model import Scope
 from lib.contracts import PhaseView
-from lib.design.dependencies import ancestors
 from lib.design.final_json import questions_of
-from lib.design.reports import reports_of
 from lib.design.verification import of_builder
 from lib.jobs import Job
 from lib.model import Step
@@ -37,7 +35,6 @@ def builder_prompt(view: PhaseView, builder: Step, session: str | None) -> dict[
         "attempt": builder.attempt,
         "setup": view.config.setup or "",
         "minutes": max(1, round(view.config.timeout_s / 60)),
-        "reports": reports_of(view, (each.id for each in ancestors(builder, view.steps))),
         "ports": list(range(builder.port_base, builder.port_base + view.config.ports_per_builder)),
     }
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from driver import Relay
 from pydantic import TypeAdapter
 
-from lib.config.model import Config
 from lib.errors import RelayError
 from lib.events import Event, RunStarted
+from lib.ledger import Ledger
 from lib.model import Now
 from lib.project.paths import find_project
 from lib.store.rundb import RunDB
@@ -31,25 +32,26 @@ def stored_and_replayed(relay: Relay) -> tuple[Run | None, Run | None]:
         project = find_project(relay.root, relay.instance)
         db = RunDB.open_readonly(project.database)
         name = db.latest_run(project.instance_dir.name) if db else None
-        stored = db.load(name) if db and name else None
+        restored = restore(db, name) if db and name else None
     except RelayError:
         return None, None
-    if db is None or stored is None:
+    if db is None or name is None or restored is None:
         return None, None
-    name = stored.row.id
     rows = [(EVENT.validate_python(json.loads(row.data)), _instant(row.at, row.mono_s)) for row in db.events(name)]
     first, began = rows[0]
     assert isinstance(first, RunStarted)
-    replayed = begin(first, Config.model_validate(stored.options), began)
+    replayed = begin(first, restored.config, began)
     for event, instant in rows[1:]:
         apply(replayed, event, instant)
-    return _unstamped(restore(stored)), _unstamped(replayed)
+    return _complete(restored), _complete(replayed)
 
 
 def _instant(at: str, mono_s: float) -> Now:
     return Now(wall=datetime.fromisoformat(at), mono_s=mono_s, boot_id="")
 
 
-def _unstamped(run: Run) -> Run:
-    run.state = run.state.model_copy(update=STAMPS)
-    return run
+def _complete(run: Run) -> Run:
+    """The run with all of its jobs, held or not, and without what is only of the file."""
+    jobs = (job for step in (None, *run.steps) for job in run.ledger.jobs_of(step))
+    state = run.state.model_copy(update=STAMPS)
+    return replace(run, state=state, ledger=Ledger(run.steps.values(), jobs))

@@ -14,6 +14,7 @@ from lib.config.model import Config
 from lib.effects import BriefResolver, Collect, JudgeResolution, Merge, Prepare, Survey, WriteFiles
 from lib.events import Event, JobEnded, JobSpawned, StateEdited
 from lib.jobs import Effect, Job, JobResult, ProcessIdentity
+from lib.ledger import Ledger
 from lib.model import Base, Edit, Now, Owner, State
 from lib.names import to_json
 from lib.project.paths import BASE_WORKTREE
@@ -75,8 +76,16 @@ class World:
     stopped: list[Job] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     last: Decision | None = None
+    #: The jobs as they were last settled, as the run database has them.
+    rows: dict[str, Job] = field(default_factory=dict)
 
     _replayed: Run | None = None
+
+    def __post_init__(self) -> None:
+        self.run.ledger = Ledger(self.run.steps.values(), self.run.jobs.values(), self._recall)
+
+    def _recall(self, step: str) -> list[Job]:
+        return [job for job in self.rows.values() if job.spec.step == step]
 
     def now(self) -> Now:
         wall = START + timedelta(seconds=self.booted_s + self.mono_s)
@@ -92,6 +101,7 @@ class World:
         decision = decide(self.run, seen, HANDLERS, self.now(), self.files.get)
         assert decision.events == first.events
         self.run, self.last = decision.run, decision
+        self.rows |= {job.id: job for job in self.run.ledger.changed_jobs()}
         self.run.ledger.settle()
         self._replay(decision)
         self.events += decision.events
@@ -104,6 +114,8 @@ class World:
         for event in decision.events:
             assert self._replayed is not None
             apply(self._replayed, EVENT.validate_json(to_json(event)), self.now())
+        if self._replayed is not None:
+            self._replayed.ledger.settle()
         assert self._replayed == self.run
 
     def settle(self, *facts: Event) -> None:

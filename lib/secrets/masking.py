@@ -53,6 +53,8 @@ class Masker:
         """JSON-like data with every string masked, keys included."""
         if isinstance(data, str):
             return self.masked(data)
+        if data is None or isinstance(data, (bool, int, float)):  # most of what is no text, and cheaper to ask
+            return data
         if isinstance(data, Mapping):
             return {self.masked(str(key)): self.masked_data(value) for key, value in data.items()}
         if isinstance(data, (list, tuple)):

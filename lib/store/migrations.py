@@ -10,6 +10,33 @@ if TYPE_CHECKING:
     import sqlite3
     from pathlib import Path
 
+
+def _facts(**paths: str) -> dict[str, str]:
+    """SQL for facts of a document, which are null if SQLite can't read it."""
+    return {name: f"CASE WHEN json_valid(data) THEN {value} END" for name, value in paths.items()}
+
+
+#: Facts of a step, and of a job, that queries choose by and count, of documents in the formats 1 and 2. They become
+#: computed columns: nobody who writes the document, an earlier version neither, can leave them behind.
+_STEP_FACTS: Final = _facts(
+    status="json_extract(data, '$.status')",
+    stage="json_extract(data, '$.stage')",
+    merged="json_extract(data, '$.merged')",
+    landed="json_extract(data, '$.landed')",
+    verified="json_extract(data, '$.verified')",
+    assistant="json_extract(data, '$.assistant')",
+    input_tokens="json_extract(data, '$.usage.input_tokens')",
+    output_tokens="json_extract(data, '$.usage.output_tokens')",
+    cost_usd="json_extract(data, '$.usage.cost_usd')",
+    ended_day="julianday(json_extract(data, '$.ended_at'))",
+    took_s="(julianday(json_extract(data, '$.ended_at')) - julianday(json_extract(data, '$.started_at'))) * 86400.0",
+)
+_JOB_FACTS: Final = _facts(
+    step="coalesce(json_extract(data, '$.spec.step'), json_extract(data, '$.spec.builder'))",
+    name="json_extract(data, '$.spec.name')",
+)
+
+
 #: Each step is a list of statements; `PRAGMA user_version` counts the steps that a database has had. Small columns come
 #: first in `runs`: SQLite then finds them without following the overflow pages of the large ones.
 MIGRATIONS: Final = (
@@ -116,6 +143,19 @@ MIGRATIONS: Final = (
         )
         """,
     ),
+    (
+        *(f"ALTER TABLE steps ADD COLUMN {name} AS ({value})" for name, value in _STEP_FACTS.items()),
+        *(f"ALTER TABLE jobs ADD COLUMN {name} AS ({value})" for name, value in _JOB_FACTS.items()),
+        # It has all that is counted and summed, so that no document is read for that.
+        """
+        CREATE INDEX steps_by_status ON steps (
+            run, status, stage, merged, landed, verified, assistant, input_tokens, output_tokens, cost_usd, took_s
+        )
+        """,
+        "CREATE INDEX steps_by_end ON steps (run, ended_day, status)",
+        "CREATE INDEX jobs_by_step ON jobs (run, step)",
+        "CREATE INDEX jobs_live ON jobs (run) WHERE NOT ended",
+    ),
 )
 VERSION: Final = len(MIGRATIONS)
 
@@ -146,15 +186,21 @@ def migrate(connection: sqlite3.Connection, path: Path) -> None:
 
 def show_as_migrated(connection: sqlite3.Connection, version: int) -> None:
     """Gives a reader of an older schema that of this version, by views that only this connection has."""
-    if version == 1:
+    facts = {"steps": _STEP_FACTS, "jobs": _JOB_FACTS}
+    shown = {name: [f"{value} AS {fact}" for fact, value in found.items()] for name, found in facts.items()}
+    if version == VERSION - 1:
+        for name, more in shown.items():
+            connection.execute(f"CREATE TEMP VIEW {name} AS SELECT *, {', '.join(more)} FROM main.{name}")  # noqa: S608 - names of ours
+    elif version == 1:
         for table, old, more in (
-            ("runs", "runs", ""),
-            ("steps", "builders", ""),
-            ("jobs", "jobs", ""),
-            ("events", "events", ", 0.0 AS mono_s"),
-            ("checkpoints", "checkpoints", ", builders AS steps, NULL AS config, NULL AS design"),
+            ("runs", "runs", []),
+            ("steps", "builders", shown["steps"]),
+            ("jobs", "jobs", shown["jobs"]),
+            ("events", "events", ["0.0 AS mono_s"]),
+            ("checkpoints", "checkpoints", ["builders AS steps", "NULL AS config", "NULL AS design"]),
         ):
-            connection.execute(f"CREATE TEMP VIEW {table} AS SELECT *, 1 AS format{more} FROM main.{old}")  # noqa: S608 - names of ours
+            columns = ", ".join(["*", "1 AS format", *more])
+            connection.execute(f"CREATE TEMP VIEW {table} AS SELECT {columns} FROM main.{old}")  # noqa: S608 - names of ours
         connection.execute(
             "CREATE TEMP VIEW unpinned AS SELECT id AS checkpoint, run, commits FROM checkpoints WHERE 0"
         )

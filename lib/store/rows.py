@@ -118,14 +118,11 @@ class RunRow(NamedTuple):
 
 
 class Stored(NamedTuple):
-    """All that is stored of one run but its events: steps and jobs in the order in which they were added."""
+    """A run as a whole, without its steps, jobs and events; `file_bytes` is the newest state.json."""
 
     row: RunRow
     header: dict[str, Any]
     options: dict[str, Any]
-    steps: tuple[StepRow, ...]
-    jobs: tuple[JobRow, ...]
-    revisions: tuple[Revision, ...]
     file_bytes: bytes | None
 
 

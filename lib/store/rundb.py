@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from lib.errors import RelayError
 from lib.store.migrations import migrate, show_as_migrated, version_of
+from lib.store.queries import Queries
 from lib.store.rows import (
     RUN_COLUMNS,
     Checkpoint,
@@ -34,7 +34,7 @@ from lib.store.rows import (
     stored_checkpoint,
 )
 from lib.store.sqlite import StoreError, connect, connect_readonly, explained
-from lib.store.upgrades import FORMAT, Kind, upgraded
+from lib.store.upgrades import FORMAT, Kind
 
 if TYPE_CHECKING:
     import sqlite3
@@ -177,27 +177,21 @@ class RunDB:
 
     # --- reading -----------------------------------------------------------------------------------------------------
 
-    def load(self, run: str) -> Stored:
-        """Everything of one run but its events. Raises `RelayError` (`unknown_run`), `StoreError`."""
+    @contextmanager
+    def look(self, run: str) -> Iterator[Queries]:
+        """One consistent look at a run, for questions on its steps and jobs. Raises `StoreError`."""
         with self._reading() as db:
-            row = db.execute("SELECT * FROM runs WHERE id = ?", (run,)).fetchone()
-            if row is None:
-                raise RelayError(f"there is no run {run}", remedy="relay runs", code="unknown_run")
-            steps = db.execute("SELECT id, data, format FROM steps WHERE run = ? ORDER BY seq", (run,))
-            jobs = db.execute("SELECT id, dispatch, ended, data, format FROM jobs WHERE run = ? ORDER BY seq", (run,))
-            revisions = db.execute(f"SELECT {_REVISION} FROM revisions WHERE run = ? ORDER BY rev", (run,))  # noqa: S608 - names of ours
-            return Stored(
-                row=run_row(row),
-                header=upgraded(Kind.HEADER, json.loads(row["header"]), row["format"]),
-                options=upgraded(Kind.CONFIG, json.loads(row["options"]), row["format"]),
-                steps=tuple(StepRow(key, current(Kind.STEP, data, written)) for key, data, written in steps),
-                jobs=tuple(
-                    JobRow(key, dispatch, bool(ended), current(Kind.JOB, data, written))
-                    for key, dispatch, ended, data, written in jobs
-                ),
-                revisions=tuple(Revision._make(row)._replace(paused=bool(row["paused"])) for row in revisions),
-                file_bytes=row["file_bytes"],
-            )
+            yield Queries(db, run)
+
+    def load(self, run: str) -> Stored:
+        """The run as a whole, without its steps and jobs. Raises `RelayError` (`unknown_run`), `StoreError`."""
+        with self.look(run) as look:
+            return look.stored
+
+    def revisions(self, run: str) -> tuple[Revision, ...]:
+        """The newest revisions of a run's state.json, oldest first. Raises `StoreError`."""
+        with self.look(run) as look:
+            return look.revisions()
 
     def active_run(self, instance_key: str) -> str | None:
         """The newest run of the instance that has no outcome yet. Raises `StoreError`."""

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from errno import EACCES, EDQUOT, ENOSPC, EPERM, EROFS
 from typing import TYPE_CHECKING, Final
 
-from lib.errors import EXIT_FAILED, RelayError
+from lib.errors import UnreadableError
 from lib.names import quote
 
 if TYPE_CHECKING:
@@ -36,14 +36,12 @@ _PRIMARY_CODE: Final = 0xFF
 _PAUSE_S: Final = 0.01
 
 
-class StoreError(RelayError):
+class StoreError(UnreadableError):
     """The run database can't be read or written just now; what it held before is intact.
 
     `code` is `store_full`, `store_io`, `store_readonly`, `store_busy`, `store_corrupt`, `store_gone` or
     `store_refused`. The same call may be made again once the cause is mended.
     """
-
-    exit_code = EXIT_FAILED
 
 
 @contextmanager

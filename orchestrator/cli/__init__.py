@@ -11,6 +11,10 @@ from lib.errors import EXIT_OK
 
 def main() -> None:
     """`relay`."""
+    if sys.argv[1:2] == ["status"]:  # without typer and the other commands, which cost more than status itself
+        from orchestrator.commands.status import main as status
+
+        sys.exit(status(sys.argv[2:]))
     _exit_with(lambda: _app()(sys.argv[1:]))
 
 

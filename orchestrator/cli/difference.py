@@ -26,14 +26,15 @@ def diff(
     import sys
 
     from lib.secrets.masking import Masker
-    from orchestrator.cli.history import stored_run
+    from orchestrator.cli.history import run_named
     from orchestrator.commands import diff_page, run_diff
     from orchestrator.status.screen import Look, say
 
     project = project_of(instance)
-    stored = stored_run(project, run)
-    found = run_diff.compare(project, stored, builder)
-    masker = Masker.from_environ(stored.options.get("env", {}))
+    db, name = run_named(project, run)
+    with db.look(name) as run_look:
+        found = run_diff.compare(project, run_look, builder)
+        masker = Masker.from_environ(run_look.stored.options.get("env", {}))
     if for_machines(output, as_json):
         print_json(masker.masked_data(found.as_dict()))
         return

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from lib.project.paths import Project
-from lib.store.rows import RunRow, Stored
+from lib.store.rows import RunRow
 from lib.store.rundb import RunDB
 from orchestrator.cli.formats import Format, Json, Output, for_machines, print_json, tell
 from orchestrator.cli.project import Instance, project_of
@@ -67,11 +67,12 @@ def show(
     """Show one run: what happened, from its start to its end."""
     project = project_of("default")
     db, name = _find(project, run)
-    stored = db.load(name)
+    with db.look(name) as run_look:
+        stored, steps = run_look.stored, run_look.steps() if for_machines(output, as_json) else []
     events = db.events(name)
     if for_machines(output, as_json):
         facts = [{"seq": row.seq, "at": row.at, "kind": row.kind, "data": _data(project, row.data)} for row in events]
-        builders = [_data(project, row.data) for row in stored.steps]
+        builders = [_data(project, row.data) for row in steps]
         print_json({**_as_dict(stored.row), "builders": builders, "events": facts})
         return
     import sys
@@ -108,18 +109,17 @@ def _find(project: Project, run: str) -> tuple[RunDB, str]:
     return db, matching[0]
 
 
-def stored_run(project: Project, run: str) -> Stored:
+def run_named(project: Project, run: str) -> tuple[RunDB, str]:
     """The run that `run` begins, else the newest of the instance. Raises `RelayError` (`unknown_run`, `no_run`)."""
     from lib.errors import RelayError
 
     if run:
-        db, name = _find(project, run)
-        return db.load(name)
+        return _find(project, run)
     newest = RunDB.open_readonly(project.database)
     latest = newest.latest_run(project.instance_dir.name) if newest else None
     if newest is None or latest is None:
         raise RelayError("there is no run here yet", remedy='relay start "what you want built"', code="no_run")
-    return newest.load(latest)
+    return newest, latest
 
 
 def logs(

@@ -121,7 +121,7 @@ def _previous_file(project: Project, db: RunDB) -> bytes | None:
     last = db.latest_run(project.instance_dir.name)
     stored = db.load(last) if last is not None else None
     if stored is not None:
-        publish_end(project, stored)
+        publish_end(project, stored, db.revisions(stored.row.id))
     found = read_raw(project.state_file)
     if not isinstance(found, Raw):
         return None

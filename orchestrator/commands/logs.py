@@ -24,7 +24,6 @@ from orchestrator.status.whereabouts import Place
 
 if TYPE_CHECKING:
     from lib.project.paths import Project
-    from lib.store.rows import Stored
 
 FOLLOW_S = 0.3
 #: No more than this of a file's end is looked through.
@@ -76,15 +75,16 @@ def show_jobs(project: Project, choice: Choice, *, lines: int, follow: bool, ech
 
     Raises `RelayError` (`no_run`, `unknown_builder`, `no_output`).
     """
-    run, stored = _stored(project)
-    _check(choice, stored)
+    db, run = _newest(project)
+    stored = db.load(run)
+    _check(choice, db, run)
     masker = Masker.from_environ(stored.options.get("env", {}))
     settings = stored.options.get("assistants", {})
     shown: dict[str, Transcript] = {}
-    before = _before(choice, _chosen(choice, stored))
+    before = _before(choice, _chosen(choice, db, run))
 
-    def news(stored: Stored) -> Iterator[str]:
-        for job in _chosen(choice, stored):
+    def news() -> Iterator[str]:
+        for job in _chosen(choice, db, run):
             if job.id in before or (job.id in shown and shown[job.id].ended):
                 continue
             if job.id not in shown:
@@ -95,7 +95,7 @@ def show_jobs(project: Project, choice: Choice, *, lines: int, follow: bool, ech
             yield from shown[job.id].more()
             yield from () if choice.raw else shown[job.id].foot()
 
-    last = deque(news(stored), maxlen=lines)
+    last = deque(news(), maxlen=lines)
     if not shown and not follow:
         raise RelayError(f"{escaped(choice.name)} has printed nothing{_such(choice)} yet", remedy="relay status",
                          code="no_output")  # fmt: skip
@@ -103,8 +103,8 @@ def show_jobs(project: Project, choice: Choice, *, lines: int, follow: bool, ech
         echo(line)
     while follow and stored.row.outcome is None:
         select.select([], [], [], FOLLOW_S)
-        _, stored = _stored(project, run)
-        for line in news(stored):
+        stored = db.load(run)  # looked at first: what is printed until then is shown
+        for line in news():
             echo(line)
 
 
@@ -112,25 +112,28 @@ def _such(choice: Choice) -> str:
     return " that failed" if choice.failed else " while verifying" if choice.verify else ""
 
 
-def _stored(project: Project, run: str = "") -> tuple[str, Stored]:
+def _newest(project: Project) -> tuple[RunDB, str]:
     db = RunDB.open_readonly(project.database)
-    name = run or (db.latest_run(project.instance_dir.name) if db else None)
+    name = db.latest_run(project.instance_dir.name) if db else None
     if db is None or name is None:
         raise RelayError("there is no run here", remedy='relay start "what you want built"', code="no_run")
-    return name, db.load(name)
+    return db, name
 
 
-def _check(choice: Choice, stored: Stored) -> None:
-    known = [row.id for row in stored.steps]
+def _check(choice: Choice, db: RunDB, run: str) -> None:
+    with db.look(run) as look:
+        known = look.step_ids()
     if choice.name not in {*known, *ROLES, MERGED_WORKTREE, BASE}:
         message = f"there is no builder {choice.name}; there are: {', '.join(known) or 'none yet'}"
         message += f"; and {', '.join([*ROLES, BASE, MERGED_WORKTREE])}"
         raise RelayError(message, remedy="relay status", code="unknown_builder")
 
 
-def _chosen(choice: Choice, stored: Stored) -> list[Job]:
+def _chosen(choice: Choice, db: RunDB, run: str) -> list[Job]:
     """The jobs that print, and are asked for."""
-    jobs = [from_json(Job, row.data) for row in stored.jobs]
+    with db.look(run) as look:
+        rows = look.jobs() if choice.name in ROLES else [*look.jobs_of(None), *look.jobs_of(choice.name)]
+    jobs = (from_json(Job, row.data) for row in rows)
     return [job for job in jobs if job.is_process and choice.takes(job)]
 
 
@@ -163,7 +166,8 @@ def show_events(project: Project, *, lines: int, follow: bool, echo: Echo) -> No
         tell(_plain(line))
     over = not follow
     while not over:
-        over = _stored(project)[1].row.outcome is not None  # looked at first: what is written until then is shown
+        db, run = _newest(project)
+        over = db.load(run).row.outcome is not None  # looked at first: what is written until then is shown
         offset = _show_more(file, offset, tell)
         if not over:
             select.select([], [], [], FOLLOW_S)

@@ -21,7 +21,7 @@ from lib.project.paths import Project
 from lib.question import asked
 from lib.statefile.document import MAX_FEEDBACK_CHARS, Missing, Raw, Refused, parse, read_raw, render, set_aside
 from lib.steps import BuilderStatus
-from lib.store.rundb import RunDB, Stored, StoreError
+from lib.store.rundb import RunDB, StoreError
 from orchestrator.persistence.state_restore import publish_end, put_back
 from orchestrator.status.questions import state_file
 
@@ -96,8 +96,10 @@ def _check_words(project: Project, asked_for: str, words: str) -> None:
 def _run(project: Project) -> Run:
     from orchestrator.persistence.run_store import restore
 
-    with RunDB.open(project) as db:
-        return restore(db.load(active_run(project)))
+    run, db = active_run(project), RunDB.open_readonly(project.database)
+    if db is None:
+        raise RelayError("the run database is gone", remedy="relay status", code="no_run")
+    return restore(db, run)
 
 
 def _failed_as(state: State) -> str:
@@ -192,17 +194,17 @@ def cancel(project: Project) -> bool:
     with state_lock(project):
         db = RunDB.open_readonly(project.database)
         found = read_raw(project.state_file)
-        if db is not None and not isinstance(found, Missing) and not _is_written(found, db.load(run)):
+        if db is not None and not isinstance(found, Missing) and not _is_written(found, db, run):
             set_aside(project.state_file)
     begun = landing(_run(project)) is not None
     verb(project, "cancel", ())
     return begun
 
 
-def _is_written(found: Raw | Refused, stored: Stored) -> bool:
+def _is_written(found: Raw | Refused, db: RunDB, run: str) -> bool:
     """True if the file is as Relay wrote it, now or at an earlier revision."""
-    known = {revision.sha256 for revision in stored.revisions}
-    return isinstance(found, Raw) and (found.data == stored.file_bytes or sha256(found.data).hexdigest() in known)
+    known = {revision.sha256 for revision in db.revisions(run)}
+    return isinstance(found, Raw) and sha256(found.data).hexdigest() in known
 
 
 def _held(project: Project) -> bool:
@@ -242,7 +244,9 @@ def _published_end(project: Project) -> str:
     if db is None or newest is None or holder(project) is not None:
         return ""
     stored = db.load(newest)
-    return f"{newest} is over ({stored.row.outcome}); state.json says so now." if publish_end(project, stored) else ""
+    if not publish_end(project, stored, db.revisions(newest)):
+        return ""
+    return f"{newest} is over ({stored.row.outcome}); state.json says so now."
 
 
 def _targets(project: Project) -> dict[str, ProcessIdentity | None]:
@@ -286,7 +290,7 @@ def _stop_builders(project: Project) -> None:
 
     run_name = active_run(project)
     with RunDB.open(project) as db:
-        before = restore(db.load(run_name))
+        before = restore(db, run_name)
         after = before.copy()
         instant = now()
         events = [JobStopping(job=job.id, reason="stopped") for job in before.ledger.live() if job.process]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from lib.design.globs import matcher
@@ -15,7 +15,8 @@ from lib.steps import status_of
 
 if TYPE_CHECKING:
     from lib.project.paths import Project
-    from lib.store.rows import Stored
+    from lib.store.queries import Queries
+    from lib.store.rows import JobRow, Stored
 
 Record = Mapping[str, Any]
 
@@ -55,15 +56,16 @@ class Comparison(NamedTuple):
                 "partial": self.partial, "files": [file.as_dict() for file in self.files]}  # fmt: skip
 
 
-def compare(project: Project, stored: Stored, builder: str) -> Comparison:
-    """Raises `RelayError`: `unknown_builder`, `no_commits`, `not_merged`, `commits_gone`."""
-    repo, run = Repo.of(project), stored.row.id
-    known = {row.id: json.loads(row.data) for row in stored.steps}
+def compare(project: Project, look: Queries, builder: str) -> Comparison:
+    """Raises `RelayError`: `unknown_run`, `unknown_builder`, `no_commits`, `not_merged`, `commits_gone`."""
+    repo, stored = Repo.of(project), look.stored
+    run, known = stored.row.id, {row.id: json.loads(row.data) for row in look.steps()}
     if builder and builder not in known:
         names = ", ".join(known) or "none yet"
         raise RelayError(f"there is no builder {builder}; there are {names}", remedy="relay status",
                          code="unknown_builder")  # fmt: skip
-    old, new, partial = (*_own(repo, known[builder]), False) if builder else _merged(repo, stored, known)
+    own = () if builder else look.jobs_of(None)
+    old, new, partial = (*_own(repo, known[builder]), False) if builder else _merged(repo, stored, own, known)
     touched = {name: _touched(repo, record) for name, record in known.items() if not builder or name == builder}
     owns = {name: matcher(record["component"]["files"] or ["**"]) for name, record in known.items()}
     files = []
@@ -92,10 +94,10 @@ def _own(repo: Repo, record: Record) -> tuple[str, str]:
     return _there(repo, base, name), _there(repo, tip, name)
 
 
-def _merged(repo: Repo, stored: Stored, known: Mapping[str, Record]) -> tuple[str, str, bool]:
+def _merged(repo: Repo, stored: Stored, jobs: Sequence[JobRow], known: Mapping[str, Record]) -> tuple[str, str, bool]:
     """The newest merge of the run's branches, and the commit of the user's branch that it was merged with."""
-    results = (json.loads(row.data)["result"] for row in reversed(stored.jobs) if row.ended and '"merge"' in row.data
-               and json.loads(row.data)["spec"]["name"] == "merge")  # fmt: skip
+    ended = (json.loads(row.data) for row in reversed(jobs) if row.ended)
+    results = (job["result"] for job in ended if job["spec"]["name"] == "merge")
     data = next((result["data"] for result in results if result["ok"]), None)
     start = stored.header["base"]["commit"]
     if data is None or not data["merged"]:

@@ -56,7 +56,7 @@ def _parsed(arguments: Sequence[str]) -> Options:
 
 def _run(options: Options) -> int:
     project = find_project(working_folder(), options.instance)
-    view = look(project)
+    view = look(project, every=options.json)
     if view is None:
         return _no_run(project, options)
     if options.watch is not None and view.outcome is None:

@@ -45,10 +45,9 @@ def _check_wanted(work: Work) -> None:
     """Raises `RelayError` (`run_over`) if the run was cancelled, or is over."""
     if (db := RunDB.open_readonly(work.project.database)) is None:
         return
-    with db:
-        stored = db.load(work.run)
-    jobs = (json.loads(row.data) for row in stored.jobs if row.id == work.job.id)
-    if stored.row.outcome is not None or any(job["stopping"] for job in jobs):
+    with db.look(work.run) as look:
+        outcome, job = look.stored.row.outcome, look.job(work.job.id)
+    if outcome is not None or (job and json.loads(job.data)["stopping"]):
         raise RelayError("the run is over, nothing was landed", remedy="relay status", code="run_over")
 
 

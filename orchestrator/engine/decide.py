@@ -26,6 +26,7 @@ from lib.contracts import (
 from lib.design.dependencies import trespasses
 from lib.design.scope import sentence
 from lib.effects import Collect, CollectResult
+from lib.errors import UnreadableError
 from lib.events import (
     ActionStarted,
     Advanced,
@@ -69,7 +70,8 @@ Reader = Callable[[str], str | None]
 def decide(run: Run, seen: Seen, handlers: Mapping[str, PhaseHandler], now: Now, read: Reader) -> Decision:
     """The next decision; `read` gives a text file of the run's folder.
 
-    `run` is left as it is, but for its ledger: what is changed there is for the caller to settle, or to undo.
+    `run` is left as it is, but for its ledger: what is changed there is for the caller to settle, or to undo. Raises
+    `UnreadableError` if the ledger can't recall jobs.
     """
     turn = Draft(Decision(run.draft()), now)
     for fact in seen.facts:
@@ -299,7 +301,10 @@ def _dispatch(turn: Draft, handlers: Mapping[str, PhaseHandler], read: Reader) -
 
 
 def _asked_of(handlers: Mapping[str, PhaseHandler], action: str, view: PhaseView) -> Outcome:
-    """The handler's outcome; a handler that is missing or raises is a failure like any other, and the loop lives on."""
+    """The handler's outcome; a handler that is missing or raises is a failure like any other, and the loop lives on.
+
+    Raises `UnreadableError`.
+    """
     handler = handlers.get(action)
     if handler is None:
         return _broken(f"there is no handler for {action}; there are {', '.join(handlers)}")
@@ -307,6 +312,8 @@ def _asked_of(handlers: Mapping[str, PhaseHandler], action: str, view: PhaseView
         outcome = handler.step(view)
         if isinstance(outcome, Advance | AskCi):
             ACTION.validate_python(outcome.action)
+    except UnreadableError:
+        raise
     except Exception as error:  # noqa: BLE001 - handlers are plug-ins
         return _broken(f"the handler of {action} failed: {error!r}")
     return outcome

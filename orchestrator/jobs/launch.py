@@ -12,6 +12,7 @@ from typing import Any
 
 from lib.assistants import resolve, split
 from lib.contracts import Assistant, Launch, Turn
+from lib.design.reports import BUILD, plain
 from lib.errors import RelayError
 from lib.events import Event, JobDelayed, JobEnded, JobSpawned
 from lib.files.replace import replace_file
@@ -20,6 +21,7 @@ from lib.names import shown
 from lib.process import SpawnSpec, environment, spawn
 from lib.question import DOCTOR
 from lib.scheduling.passing_failures import passing
+from lib.store.rundb import RunDB
 from orchestrator.diagnostics import Diagnostics
 from orchestrator.jobs.job_sandbox import Site, clear
 from orchestrator.work import Work, masker_of
@@ -110,14 +112,25 @@ def _launch_of(work: Work, site: Site) -> Launch:
 
 
 def _known(work: Work) -> dict[str, Any]:
-    """The values of a prompt that follow from the run, and so are stored with no job."""
+    """The values of a prompt that follow from the run, and so are stored with no job. Raises `StoreError`."""
     if work.step is None:
         return {"requirement": work.requirement}
     return {
         "requirement": work.requirement,
         "component": work.step.component.model_dump(mode="json"),
         "siblings": [component.model_dump(mode="json") for component in work.siblings],
+        "reports": _reports(work),
     }
+
+
+def _reports(work: Work) -> list[dict[str, str]]:
+    """The closing words of those that the step depends on; who said nothing is left out."""
+    db = RunDB.open_readonly(work.project.database) if work.before else None
+    if db is None:
+        return []
+    with db.look(work.run) as look:
+        said = {name: plain(text) for name, text in look.said(work.before, BUILD).items()}
+    return [{"id": name, "text": text} for name, text in said.items() if text]
 
 
 def _turn(work: Work, site: Site, text: str) -> Turn:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lib.assistants import resolve
+from lib.design.dependencies import ancestors
+from lib.design.reports import BUILD
 from lib.errors import RelayError
 from lib.events import Event, JobEnded, JobResumed, JobSpawned
 from lib.jobs import Job, JobResult, ProcessIdentity
@@ -251,6 +253,7 @@ class Workers:
             job=job,
             step=run.steps.get(job.spec.step or ""),
             siblings=_siblings(run, job),
+            before=_before(run, job),
         )
 
 
@@ -259,6 +262,12 @@ def _siblings(run: Run, job: Job) -> tuple[Component, ...]:
     if job.turn is None or job.spec.step is None:
         return ()
     return tuple(step.component for step in run.steps.values() if step.id != job.spec.step)
+
+
+def _before(run: Run, job: Job) -> tuple[str, ...]:
+    """The ids of the steps that a builder's depends on, for the prompt of its turn."""
+    step = run.steps.get(job.spec.step or "")
+    return tuple(each.id for each in ancestors(step, run.steps)) if step and job.spec.name == BUILD else ()
 
 
 def _has_ended(process: ProcessIdentity) -> bool:

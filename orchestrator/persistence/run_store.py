@@ -12,7 +12,7 @@ from lib.jobs import Job
 from lib.ledger import Ledger
 from lib.model import Now, State, Step
 from lib.names import from_json, to_json
-from lib.store.rundb import Checkpoint, JobRow, Revision, RunDB, StepRow, Stored
+from lib.store.rundb import Checkpoint, JobRow, Revision, RunDB, StepRow
 from orchestrator.engine.run import Engine, Run
 
 ENGINE = "engine"
@@ -69,15 +69,27 @@ def _revision(state: State, file_bytes: bytes) -> Revision:
     )
 
 
-def restore(stored: Stored) -> Run:
-    """The run as it was last saved."""
+def restore(db: RunDB, run: str) -> Run:
+    """The run as it was last saved. Jobs that its ledger does not hold are read from `db` when they are asked for.
+
+    Raises `RelayError` (`unknown_run`), `StoreError`.
+    """
+    with db.look(run) as look:
+        stored, steps, jobs = look.stored, look.steps(), look.at_hand()
+
+    def recall(step: str) -> list[Job]:
+        with db.look(run) as look:
+            return _jobs(look.jobs_of(step))
+
     header = dict(stored.header)
     engine = header.pop(ENGINE)
-    steps = [from_json(Step, row.data) for row in stored.steps]
-    jobs = [from_json(Job, row.data) for row in stored.jobs]
     return Run(
         state=State.model_validate(header),
         config=Config.model_validate(stored.options),
         engine=Engine.model_validate(engine),
-        ledger=Ledger(steps, jobs),
+        ledger=Ledger((from_json(Step, row.data) for row in steps), _jobs(jobs), recall),
     )
+
+
+def _jobs(rows: Iterable[JobRow]) -> list[Job]:
+    return [from_json(Job, row.data) for row in rows]

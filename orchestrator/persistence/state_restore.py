@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from contextlib import suppress
 
 from lib.files.replace import Changed, exchange
 from lib.project.lock import state_lock
 from lib.project.paths import Project
 from lib.statefile.document import Raw, read_raw
-from lib.store.rundb import RunDB, Stored
+from lib.store.rundb import Revision, RunDB, Stored
 from orchestrator.persistence.project_folders import make_home
 
 
@@ -29,7 +30,7 @@ def put_back(project: Project) -> bool:
     return True
 
 
-def publish_end(project: Project, stored: Stored) -> bool:
+def publish_end(project: Project, stored: Stored, revisions: Iterable[Revision]) -> bool:
     """Writes the last revision of a run that is over in the place of an earlier one; whether that stood there: its
     orchestrator was killed between recording the end and writing it.
 
@@ -37,7 +38,7 @@ def publish_end(project: Project, stored: Stored) -> bool:
     """
     if stored.row.outcome is None or stored.file_bytes is None:
         return False
-    earlier = {revision.sha256 for revision in stored.revisions}
+    earlier = {revision.sha256 for revision in revisions}
     with state_lock(project):
         found = read_raw(project.state_file)
         if not isinstance(found, Raw) or found.data == stored.file_bytes:

@@ -54,7 +54,7 @@ class Handover:
         self._shown = present(run, project.named)
         self._earlier = {
             row.rev: EarlierRevision(row.sha256, row.phase, row.owner, row.action, row.feedback, row.paused)
-            for row in stored.revisions
+            for row in db.revisions(run.state.run)
         }
         self._settling = Settling()
         self._late_settling = Settling()

@@ -102,7 +102,7 @@ def _stand(view: View, look: Look) -> list[str]:
     """The headline, what is asked, what is wrong, and what runs for all."""
     prose = min(look.columns, _PROSE_COLUMNS) - len(_INDENT)
     sign, style = _MOODS[view.mood]
-    if view.mood == "done" and any(map(_unverified, view.builders)):
+    if view.mood == "done" and view.unverified:
         style = "bold yellow"
     since = look.paint(f"  {ago(view.doing_s)}", "dim") if view.doing_s is not None and view.mood == "work" else ""
     first, *rest = wrapped(view.headline, prose)
@@ -153,7 +153,7 @@ def _foot(view: View, look: Look) -> list[str]:
     pid = view.orchestrator_pid
     driver = "not running" if pid is None else f"pid {pid or 'unknown'}"
     facts = [
-        ", ".join(sorted({builder.assistant for builder in view.builders})),
+        ", ".join(view.assistants),
         f"{spent} in all" if (spent := _spent(view.tokens, view.cost_usd)) else "",
         f"sandbox {view.sandbox}" if view.sandbox else "",
         "" if view.outcome else f"orchestrator {driver}",
@@ -197,7 +197,7 @@ def _builders(view: View, look: Look, room: int) -> list[str]:
     if not view.builders:
         return []
     chosen = _chosen(view.builders, max(room - 3, _LEAST_BUILDERS))
-    left = Counter(builder.status for builder in view.builders)
+    left = Counter(view.progress)
     left.subtract(builder.status for builder in chosen)
     lines = [_progress(view, look), "", *_rows(chosen, look)]
     if more := ", ".join(f"{count} {status}" for status, count in left.items() if count):
@@ -220,13 +220,13 @@ def _urgency(builder: BuilderView) -> int:
 
 
 def _progress(view: View, look: Look) -> str:
-    drawn = bar(view.built, len(view.builders), _BAR_COLUMNS, active=view.active)
+    drawn = bar(view.built, sum(view.progress.values()), _BAR_COLUMNS, active=view.active)
     full, busy = drawn.count("█"), drawn.count("▒")
     painted = (look.paint(drawn[:full], "green") + look.paint(drawn[full : full + busy], "cyan")
                + look.paint(drawn[full + busy :], "dim"))  # fmt: skip
     other = (name for name in map(BuilderStatus, view.progress) if not (name.is_built or name.is_at_work))
     rest = {name.value: view.progress[name] for name in other}
-    counts = {"built": view.built, "unverified": sum(map(_unverified, view.builders)), "at work": view.active,
+    counts = {"built": view.built, "unverified": view.unverified, "at work": view.active,
               **view.halted, **rest}  # fmt: skip
     told = " · ".join(f"{count} {name}" for name, count in counts.items() if count)
     return f"{_INDENT}{painted}  {clip(told, look.columns - _BAR_COLUMNS - 5)}"

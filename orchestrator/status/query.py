@@ -24,6 +24,7 @@ from orchestrator.status.whereabouts import Place, seen_from
 
 if TYPE_CHECKING:
     from lib.project.paths import Project
+    from lib.store.queries import Queries
     from lib.store.rows import RunRow, Stored
 
 _STATE_MAX_BYTES: Final = 1_000_000
@@ -31,18 +32,21 @@ _STATE_MAX_BYTES: Final = 1_000_000
 PID_UNKNOWN: Final = 0
 #: What contains jobs, by the setting that a run was started with: `auto` stays only where containing did not work.
 SANDBOXES: Final = {"require": "bubblewrap", "auto": "none", "off": "off"}
+#: How many builders that are not at work are looked at, unless all are wanted: more than screens have rows for.
+SHOWN: Final = 100
 _RUNS_LOOKED_AT: Final = 500
 #: Field 22 of proc_pid_stat(5), the start time, counted from the state, which follows the name.
 _START_FIELD: Final = 19
 
 
-def look(project: Project, run: str = "") -> View | None:
-    """The view of `run`, or of the instance's newest; None if there is none.
+def look(project: Project, run: str = "", *, every: bool = False) -> View | None:
+    """The view of `run`, or of the instance's newest; None if there is none. It has the builders that count most, or
+    `every` one, which costs more the larger the run is.
 
     Where the run database can't be read, it is what state.json tells. Raises `RelayError`, and `StoreError` where that
     tells nothing either.
     """
-    view = _looked(project, run)
+    view = _looked(project, run, every=every)
     if view is None:
         return None
     named = project.named
@@ -51,13 +55,14 @@ def look(project: Project, run: str = "") -> View | None:
     return seen_from(view, Place(project, project.root))
 
 
-def _looked(project: Project, run: str) -> View | None:
+def _looked(project: Project, run: str, *, every: bool) -> View | None:
     pid = running(project)  # first: one that ends after this has committed the end before the database is read
     try:
         db = RunDB.open_readonly(project.database)
         name = run or (db.latest_run(project.instance_dir.name) if db else None)
         if db and name:
-            return _view(project, db.load(name), pid)
+            with db.look(name) as found:
+                return _view(project, found, pid, every=every)
     except StoreError as error:
         view = _from_file(project, pid, error)
         if view is None:
@@ -71,18 +76,18 @@ def _looked(project: Project, run: str) -> View | None:
     )
 
 
-def _view(project: Project, stored: Stored, pid: int | None) -> View:
+def _view(project: Project, found: Queries, pid: int | None, *, every: bool) -> View:
+    stored, rows, live = found.stored, found.steps() if every else found.foremost(SHOWN), found.live()
     header, problem = (stored.header, standing(project)) if pid is not None else _as_edited(project, stored)
-    builders = [json.loads(row.data) for row in stored.steps]
-    jobs = [json.loads(row.data) for row in stored.jobs if not row.ended]
+    builders = [json.loads(row.data) for row in rows]
+    jobs = [json.loads(row.data) for row in live]
     masked = Masker.from_environ(stored.options.get("env", {})).masked_data
     lines = {job["id"]: last_line(_output(project, header["run"], job)) for job in jobs}
     problem = stored.row.problem or problem
     header = {**header, "sandbox": SANDBOXES.get(stored.options.get("sandbox", ""))}
     halted = {job["id"]: how for job in jobs if (how := _halted(job, pid))}
-    return status_view(
-        masked(header), masked(builders), jobs, masked(problem), pid, datetime.now(UTC), masked(lines), halted
-    )
+    return status_view(masked(header), masked(builders), jobs, masked(problem), pid, datetime.now(UTC), masked(lines),
+                       halted, found.whole())  # fmt: skip
 
 
 def _halted(job: dict[str, Any], orchestrator: int | None) -> str:

@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 
 from lib.logs.sentences import beyond
 from lib.steps import BuilderStatus, status_of
+from lib.store.queries import Totals, Whole
 from orchestrator.status.headline import building, doing, headline, working
 from orchestrator.status.questions import Command, commands, state_file
 
@@ -88,10 +89,11 @@ class View(NamedTuple):
     """All of it, and with these names the object that `status --json` prints.
 
     `mood` is one of ask, work, done, failed, held, paused, down. `message` is what is asked of ci, else empty.
-    `commands` are what to type next, each with what it does. `progress` counts builders by status; `built` and
-    `active` are how many of them are built at least, and how many are at work; `halted` counts
-    those whose processes are frozen or stopped. `report` is that of the failure which ci is asked about: the command,
-    its exit and its last lines. `troubles` are problems of it, each with its remedy. `doing` is what runs for
+    `commands` are what to type next, each with what it does. `progress` counts all builders by status, also those that
+    are not among `builders`; `built` and `active` are how many of them are built at least, and how many are at work;
+    `halted` counts those whose processes are frozen or stopped, `unverified` those built that no command has verified.
+    `took_s` is the sum of the times of ended builders. `report` is that of the failure which ci is asked about: the
+    command, its exit and its last lines. `troubles` are problems of it, each with its remedy. `doing` is what runs for
     the run as a whole, since `doing_s`, and `line` the last that it printed. `holds` are the assistants that a limit
     holds. Ages are seconds, stamps ISO 8601, cost US dollars; `orchestrator_pid` is null while none is running, and 0
     where its pid is unknown. Texts are not escaped.
@@ -121,8 +123,11 @@ class View(NamedTuple):
     built: int
     active: int
     halted: dict[str, int]
+    unverified: int
+    assistants: tuple[str, ...]
     tokens: int
     cost_usd: float
+    took_s: float
     troubles: tuple[Trouble, ...]
     orchestrator_pid: int | None
     sandbox: str | None
@@ -160,23 +165,26 @@ def status_view(
     now: datetime,
     lines: Mapping[str, str],
     halted: Mapping[str, str] | None = None,
+    whole: Whole | None = None,
 ) -> View:
     """The view of a run.
 
     `header` has the fields of `State`; `builders` are dumps of `Step`, or of `BuilderLine`; `jobs` those of the jobs
     that have not ended; `problem` that of the `Problem` that holds the run. `lines` maps a job's id to the last line
-    that it printed, `halted` one whose processes do nothing to `FROZEN` or `GONE`.
+    that it printed, `halted` one whose processes do nothing to `FROZEN` or `GONE`. `whole` has the facts of all
+    builders, if those given, at least the ones at work, are not all of them.
     """
     turns = {job["id"]: job["progress"] for job in jobs if job["spec"]["kind"] == "assistant"}
     shown = tuple(_builder(builder, turns.get(builder.get("job") or ""), lines, now) for builder in builders)
-    progress = dict(Counter(builder.status for builder in shown))
+    whole = whole or _whole(shown, builders)
+    used = _used([header["usage"], whole.totals._asdict(), *(turn["usage"] for turn in turns.values())])
     idle = Counter(_halted(builder, jobs, halted or {}, daemon_pid) for builder in builders)
-    built = sum(count for name, count in progress.items() if BuilderStatus(name).is_built)
-    busy = sum(count for name, count in progress.items() if BuilderStatus(name).is_at_work)
+    built = sum(count for status, count in whole.counts.items() if status.is_built)
+    busy = sum(count for status, count in whole.counts.items() if status.is_at_work)
     active = busy - idle[FROZEN] - idle[GONE]
     job = next((job for job in reversed(jobs) if not job["spec"]["step"]), None)
     what = doing(job) if job else ""
-    words = working(header["action_needed"], what, building(built, len(shown), active))
+    words = working(header["action_needed"], what, building(built, sum(whole.counts.values()), active))
     mood = _mood(header, problem, daemon_pid)
     message = header["message"] if header["action_owner"] == "ci" else ""
     return View(
@@ -192,12 +200,15 @@ def status_view(
         line=lines.get(job["id"], "") if job else "",
         holds=_holds(header, now),
         builders=shown,
-        progress=progress,
+        progress={status.value: count for status, count in whole.counts.items()},
         built=built,
         active=active,
         halted={name: idle[name] for name in (FROZEN, GONE) if idle[name]},
-        tokens=_tokens(header) + sum(builder.tokens for builder in shown),
-        cost_usd=round(header["usage"]["cost_usd"] + sum(builder.cost_usd for builder in shown), 6),
+        unverified=whole.unverified,
+        assistants=whole.assistants,
+        tokens=used[0],
+        cost_usd=used[1],
+        took_s=whole.totals.took_s,
         troubles=_troubles(header, problem, jobs),
         orchestrator_pid=daemon_pid,
         sandbox=header.get("sandbox"),
@@ -235,7 +246,7 @@ def _builder(builder: Record, turn: Record | None, lines: Mapping[str, str], now
     note = "" if builder["note"] == status else builder["note"]
     reach = builder.get("reach") or {"outside": 0, "deleted": 0}
     outside = beyond(reach["outside"], reach["deleted"])
-    used = [part for part in (builder.get("usage"), turn and turn["usage"]) if part]
+    tokens, cost_usd = _used([part for part in (builder.get("usage"), turn and turn["usage"]) if part])
     return BuilderView(
         id=builder["id"],
         title=builder.get("component", {}).get("title", ""),
@@ -247,8 +258,8 @@ def _builder(builder: Record, turn: Record | None, lines: Mapping[str, str], now
         attempts=builder.get("attempts", builder["attempt"]),
         assistant=builder["assistant"],
         age_s=_age(builder["started_at"], builder["ended_at"], now),
-        tokens=sum(usage["input_tokens"] + usage["output_tokens"] for usage in used),
-        cost_usd=round(sum(usage["cost_usd"] for usage in used), 6),
+        tokens=tokens,
+        cost_usd=cost_usd,
         condition=turn["condition"] if turn else "",
         line=_condition(turn)
         or said
@@ -280,8 +291,21 @@ def _age(start: str | None, end: str | None, now: datetime) -> float | None:
     return max(0.0, round((until - datetime.fromisoformat(start)).total_seconds(), 1))
 
 
-def _tokens(header: Record) -> int:
-    return int(header["usage"]["input_tokens"] + header["usage"]["output_tokens"])
+def _used(parts: Sequence[Record]) -> tuple[int, float]:
+    """Tokens and US dollars in all."""
+    tokens = sum(part["input_tokens"] + part["output_tokens"] for part in parts)
+    return tokens, round(sum(part["cost_usd"] for part in parts), 6)
+
+
+def _whole(shown: Sequence[BuilderView], builders: Sequence[Record]) -> Whole:
+    """The facts of all builders, where all are given."""
+    counts = Counter(BuilderStatus(builder.status) for builder in shown)
+    unverified = sum(BuilderStatus(builder.status).is_built and not builder.verified for builder in shown)
+    usages = [usage for builder in builders if (usage := builder.get("usage"))]
+    tokens, more, cost = ([usage[name] for usage in usages] for name in ("input_tokens", "output_tokens", "cost_usd"))
+    took_s = sum(builder.age_s or 0.0 for builder, record in zip(shown, builders, strict=True) if record["ended_at"])
+    totals = Totals(sum(tokens), sum(more), sum(cost), took_s)
+    return Whole(counts, unverified, tuple(sorted({builder.assistant for builder in shown})), totals)
 
 
 def _mood(header: Record, problem: Record | None, daemon_pid: int | None) -> str:

@@ -117,7 +117,7 @@ def _listed(project: Project, run: str, interval_s: float) -> None:
     told = None
     with _Hints(project) as hints:
         while True:
-            view = _look(project, run)
+            view = _look(project, run, every=True)
             if told != (told := (view.updated_at, view.mood, view.troubles)):
                 say(json.dumps(as_data(view)))
             if view.outcome is not None:
@@ -125,8 +125,8 @@ def _listed(project: Project, run: str, interval_s: float) -> None:
             hints.wait(view.orchestrator_pid, interval_s)
 
 
-def _look(project: Project, run: str) -> View:
-    view = look(project, run)
+def _look(project: Project, run: str, *, every: bool = False) -> View:
+    view = look(project, run, every=every)
     if view is None:
         raise RelayError("the run database is gone", remedy="relay status", code="no_run")
     return view

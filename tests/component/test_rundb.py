@@ -85,13 +85,14 @@ def test_all_that_a_tick_decided_comes_back_as_it_was_given(project: Project) ->
             problem=problem,
         )
         db.commit("run-1", steps=[StepRow("z", '{"status":"built"}')], jobs=[JobRow("j2", 1, True, '{"n":3}')])
-        stored = db.load("run-1")
+        with db.look("run-1") as look:
+            stored, steps, jobs, revisions = look.stored, look.steps(), look.jobs(), look.revisions()
     assert seq == 2
     assert stored.header == header(dispatch=4)
     assert stored.options == {"parallel": 3}
-    assert stored.steps == (StepRow("z", '{"status":"built"}'), StepRow("a", "{}"))
-    assert stored.jobs == (JobRow("j2", 1, True, '{"n":3}'), JobRow("j1", 1, False, '{"n":1}'))
-    assert stored.revisions == (revision,)
+    assert steps == [StepRow("z", '{"status":"built"}'), StepRow("a", "{}")]
+    assert jobs == [JobRow("j2", 1, True, '{"n":3}'), JobRow("j1", 1, False, '{"n":1}')]
+    assert revisions == (revision,)
     assert stored.file_bytes == b'{"rev": 1}\n'
     assert (stored.row.id, stored.row.root, stored.row.problem) == ("run-1", str(project.root), problem)
 
@@ -170,7 +171,7 @@ def test_only_the_last_revisions_are_kept(project: Project) -> None:
         for rev in range(1, REVISIONS_KEPT + 11):
             revision = Revision(rev, "", "init", "code", "design", "", paused=False)
             db.commit("a", header=header(rev=rev), revision=revision)
-        revisions = db.load("a").revisions
+        revisions = db.revisions("a")
     assert len(revisions) == REVISIONS_KEPT
     assert (revisions[0].rev, revisions[-1].rev) == (11, REVISIONS_KEPT + 10)
 

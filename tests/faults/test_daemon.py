@@ -327,7 +327,7 @@ def test_what_was_committed_is_done_though_state_json_cannot_be_written(gated: R
     gated.kill()
     project = find_project(gated.root)
     with RunDB.open(project) as db:
-        run = restore(db.load(gated.state()["run"]))
+        run = restore(db, gated.state()["run"])
         handover = Handover(project, db, run)
         handover.observe(run, [], now())
         run = replace(run, state=run.state.model_copy(update={"message": "changed"}))

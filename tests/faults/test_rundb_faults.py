@@ -71,8 +71,8 @@ def commit_all(db: RunDB, numbers: Iterable[int]) -> None:
 
 def committed(db: RunDB) -> int:
     """The number of commits; each must be there as a whole."""
-    stored = db.load("run")
-    count = len(stored.jobs)
+    with db.look("run") as look:
+        stored, count = look.stored, len(look.jobs())
     assert stored.file_bytes == b"%d" % count
     assert stored.header["rev"] == db.last_seq() == len(db.events("run")) == count
     return count

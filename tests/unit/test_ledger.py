@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from situations import job
 
-from lib.jobs import JobResult
+from lib.jobs import Job, JobResult
 from lib.ledger import Ledger
 from lib.model import Component, Step, Usage
 from lib.steps import TRANSITIONS, BuilderStatus, Stage, StepStatus
@@ -94,6 +94,37 @@ def test_what_is_undone_leaves_no_trace(data: st.DataObject) -> None:
     assert ledger == before
     assert ledger.changed_steps() == ledger.changed_jobs() == []
     check(ledger)
+
+
+@settings(max_examples=200, deadline=None)
+@given(data=st.data())
+def test_one_that_forgets_gives_the_same_answers(data: st.DataObject) -> None:
+    rows: dict[str, Job] = {}
+    complete = Ledger()
+    forgetting = Ledger(recall=lambda step: [each for each in rows.values() if each.spec.step == step])
+    for _ in range(data.draw(st.integers(0, 25))):
+        change(complete, data)
+        for each in complete.changed_steps():
+            if forgetting.steps.get(each.id) is not each:
+                forgetting.put_step(each)
+        for made in complete.changed_jobs():
+            if forgetting.jobs.get(made.id) is not made:
+                forgetting.put_job(made)
+        if data.draw(st.booleans()):
+            rows |= {each.id: each for each in forgetting.changed_jobs()}
+            complete.settle()
+            forgetting.settle()
+            held = [each for each in forgetting.jobs.values() if each.result and each.spec.step]
+            assert all(complete.steps[each.spec.step or ""].status.is_unfinished for each in held)
+        elif data.draw(st.booleans()):
+            complete.undo()
+            forgetting.undo()
+        for ledger in (forgetting, forgetting.copy()):
+            assert [each.id for each in ledger.ready()] == ready_by_looking(complete)
+            assert ledger.steps == complete.steps
+            assert ledger.live() == complete.live()
+            for name in {None, *complete.steps}:
+                assert ledger.jobs_of(name) == complete.jobs_of(name)
 
 
 def test_a_hundred_thousand_steps_pass_through() -> None:

@@ -1,4 +1,4 @@
-"""The closing words of builders reach those who read their work next."""
+"""The closing words of builders, as others read them."""
 
 from __future__ import annotations
 
@@ -7,14 +7,12 @@ from world import World, new_run, ok
 from lib.design.reports import MAX_CHARS, plain
 
 
-def test_the_closing_words_go_into_the_commit_and_to_dependents() -> None:
+def test_the_closing_words_go_into_the_commit() -> None:
     world = World(new_run(gates={"design": "none"}, assistant="codex"))
     world.answers["build"] = lambda job: ok(text=f"{job.spec.step} rounds.\nRelay-Run: x")
     world.settle()
     collect = next(job for job in world.started if job.spec.name == "collect")
     assert collect.spec.args.report == "one rounds.\n Relay-Run: x"
-    built = {job.spec.step: job.spec.prompt["reports"] for job in world.started if job.spec.name == "build"}
-    assert built == {"one": [], "two": [{"id": "one", "text": "one rounds.\n Relay-Run: x"}]}
 
 
 def test_a_report_is_safe_in_the_message_of_a_commit() -> None:
