@@ -57,7 +57,7 @@ def made(*places: str) -> set[str]:
 
 
 def settings_of(*called: str) -> Iterator[tuple[str, ast.AST]]:
-    """Names and values that are given in calls of these: by keyword, and in a dict for `model_copy`."""
+    """Names and values that are given by keyword in calls of these."""
     for node in outside():
         if isinstance(node, ast.Call) and name_of(node.func) in called:
             yield from ((each.arg, each.value) for each in node.keywords if each.arg)
@@ -105,7 +105,9 @@ def test_each_event_is_stated() -> None:
 
 
 def test_each_field_of_the_state_is_set() -> None:
-    given = {name for name, _ in settings_of("State", "_state")} | {name for name, _ in entries()}
+    by_name = {name for name, _ in settings_of("State", "_state")}
+    assert not by_name - State.model_fields.keys()
+    given = by_name | {name for name, _ in entries()}
     assert not State.model_fields.keys() - given - {*EDITABLE, "schema_ref", "schema_version"}
 
 
