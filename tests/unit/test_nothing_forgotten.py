@@ -18,7 +18,7 @@ from conftest import ROOT
 from lib.config.model import Config
 from lib.effects import KNOWN
 from lib.events import Event
-from lib.model import EDITABLE, Base, State
+from lib.model import EDITABLE, Base, State, StepChange
 from lib.project.plugins import load
 from lib.steps import TRANSITIONS, BuilderStatus, Stage, StepStatus, shown_status
 from lib.store.migrations import MIGRATIONS, VERSION, show_as_migrated
@@ -27,8 +27,11 @@ from orchestrator.cli.app import app
 from orchestrator.effects._registry import ATTRIBUTE, known
 from orchestrator.effects._runner import Runner, Runs
 from orchestrator.status.page import SIGNS
+from orchestrator.status.view import BuilderView
 
 EVENTS = get_args(get_args(Event)[0])
+#: What the table of builders leaves to `status --json`.
+FOR_MACHINES = {"title", "outside", "condition", "branch", "worktree"}
 #: A table that a statement of SQL writes, or reads.
 WRITTEN = re.compile(r"\b(?:INSERT(?: OR \w+)? INTO|UPDATE(?! SET)|DELETE FROM) (\w+)")
 READ = re.compile(r"(?<!DELETE )\bFROM (\w+)")
@@ -131,6 +134,19 @@ def test_each_effect_can_be_done_and_is_asked_for() -> None:
     runners = {name: load(source, Runs, ATTRIBUTE) for name, source in known().items()}
     assert {name: each.args for name, each in runners.items() if isinstance(each, Runner)} == KNOWN
     assert not {args.__name__ for args in KNOWN.values()} - made("lib/effects.py")
+
+
+# --- a column of status ----------------------------------------------------------------------------------------------
+
+
+def test_each_field_that_a_step_can_change_is_changed() -> None:
+    assert not StepChange.__annotations__.keys() - {name for name, _ in entries()}
+
+
+def test_each_field_of_a_builder_is_on_the_screen_or_for_machines_alone() -> None:
+    shown = {node.attr for node in code()["orchestrator/status/page.py"] if isinstance(node, ast.Attribute)
+             and name_of(node.value) == "builder"}  # fmt: skip
+    assert set(BuilderView._fields) - shown == FOR_MACHINES
 
 
 # --- a table ---------------------------------------------------------------------------------------------------------
