@@ -49,7 +49,8 @@ def stage(repo: Repo, path: Path, head: str, theirs: str, *, label: str = "", in
     there = _there(repo, checkout)
     # Takes the lock of the index, or waits for it: a merge that can't have it ends half-way.
     git(there, "read-tree", "-m", "HEAD")
-    done = git(there, "merge", *options, name, ok=(0, 1), timeout_s=CHECKOUT_TIMEOUT_S)
+    who = identity_env(repo)  # git asks for it although nothing is committed
+    done = git(there, "merge", *options, name, env=who, ok=(0, 1), timeout_s=CHECKOUT_TIMEOUT_S)
     if value(there, "MERGE_HEAD") != theirs:
         raise GitError(f"git did not begin to merge {name} in {path}: {os.fsdecode(done.err).strip()}")
     believe(checkout)

@@ -74,6 +74,14 @@ def site(repo: Path, git: Git) -> Site:
     return made
 
 
+def test_a_user_without_a_name_is_no_hindrance(repo: Path, git: Git) -> None:
+    site = Site(repo, git)
+    git(repo, "config", "--global", "--remove-section", "user")
+    git(repo, "config", "user.useConfigOnly", "true")
+    site.stage()
+    assert "UU README.md" in git(site.path, "status", "--porcelain")
+
+
 def test_it_is_left_as_git_merge_leaves_it(site: Site) -> None:
     assert (site.path / "README.md").read_text() == "<<<<<<< HEAD\nours\n=======\ntheirs\n>>>>>>> relay/run/api\n"
     status = site.git(site.path, "status", "--porcelain").splitlines()
