@@ -13,7 +13,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import apart
 import pytest
 from eventually import WAIT_S
 from hypothesis import settings
@@ -21,8 +20,8 @@ from hypothesis import settings
 if TYPE_CHECKING:
     from driver import Relay
 
-#: Fixtures that have a file of their own.
-pytest_plugins = ["small_disk"]
+#: Fixtures that have a file of their own, and where they run.
+pytest_plugins = ["apart", "power", "small_disk"]
 
 #: The same examples each time, and none is too slow on a busy machine; to look further: --hypothesis-profile=default.
 settings.register_profile("repeatable", derandomize=True, deadline=None)
@@ -38,9 +37,11 @@ GRACE_S = float(os.environ.get("TEST_GRACE_S", WAIT_S))
 GITCONFIG = "[user]\n\tname = Ada\n\temail = ada@example.org\n[init]\n\tdefaultBranch = main\n"
 
 
-@pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    apart.moved(items)
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Keeps for `.ci/run` what was skipped, and why."""
+    skipped = terminalreporter.stats.get("skipped", [])
+    if cache := getattr(config, "cache", None):
+        cache.set("cache/skipped", [f"{each.nodeid}: {each.longrepr[2]}" for each in skipped])
 
 
 @pytest.fixture(autouse=True, scope="session")

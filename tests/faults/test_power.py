@@ -17,7 +17,7 @@ from conftest import run_git
 from driver import Relay, playbook
 from eventually import eventually
 from killing import reached
-from power import Disk, powered
+from power import Disk
 
 from lib.git.conflict import accept, stage
 from lib.git.land import Landed, land
@@ -34,10 +34,9 @@ EVENTS = 75
 LINES = "".join(f"line {number}\n" for number in range(200))
 
 
-@pytest.fixture(params=["ext4", "xfs"])
-def disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Disk]:
-    with powered(tmp_path / "disk", request.param) as made:
-        yield made
+@pytest.fixture
+def disk(powered: Disk) -> Disk:
+    return powered
 
 
 @pytest.fixture
