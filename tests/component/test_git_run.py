@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from eventually import eventually
+from eventually import WAIT_S, eventually
 from strace import output, python, traced
 
 from lib.errors import GitError, RelayError
@@ -203,7 +203,7 @@ def test_a_worktree_that_another_git_is_making_is_waited_for(repo: Path, handle:
     with program(FILL_IN, file, cwd=repo) as maker:
         git(handle, "worktree", "add", "-q", "../mine", "mine")
         assert file.read_text() == "../..\n"
-        assert maker.wait(60) == 0
+        assert maker.wait(WAIT_S) == 0
     assert {place.path.name for place in worktrees(handle)} == {repo.name, "other", "mine"}
 
 
@@ -270,7 +270,7 @@ def test_a_lock_that_is_held_is_waited_for(repo: Path, handle: Repo) -> None:
     with program(HOLD, lock, 0.5, cwd=repo) as holder:
         git(handle, "add", "-A")
         assert not lock.exists()
-        assert holder.wait(60) == 0
+        assert holder.wait(WAIT_S) == 0
 
 
 def test_a_lock_that_stays_held_is_left_alone_and_told(repo: Path, handle: Repo, run_git: Git) -> None:
@@ -297,7 +297,7 @@ def test_a_git_that_closed_its_lock_and_waits_still_holds_it(repo: Path, tmp_pat
         eventually((tmp_path / "editing").exists)
         held = lock.exists(), remove_if_stale(lock), lock.exists()
         (tmp_path / "done").touch()
-        assert commit.wait(60) == 0
+        assert commit.wait(WAIT_S) == 0
     assert held == (True, False, True)
 
 

@@ -15,14 +15,14 @@ from orchestrator.wake import Wake
 def test_a_signal_wakes_and_is_named() -> None:
     with Wake([signal.SIGUSR1]) as wake:
         os.kill(os.getpid(), signal.SIGUSR1)
-        assert wake.wait(10) == (set(), [signal.SIGUSR1])
+        assert wake.wait(WAIT_S) == (set(), [signal.SIGUSR1])
 
 
 def test_a_bell_from_another_thread_wakes() -> None:
     with Wake([]) as wake:
         thread = threading.Thread(target=wake.ring)
         thread.start()
-        assert wake.wait(10) == (set(), [])
+        assert wake.wait(WAIT_S) == (set(), [])
         thread.join()
 
 
@@ -30,9 +30,9 @@ def test_bells_beyond_what_the_buffer_holds_do_no_harm() -> None:
     with Wake([signal.SIGUSR1]) as wake:
         for _ in range(200_000):
             wake.ring()
-        assert wake.wait(10) == (set(), [])
+        assert wake.wait(WAIT_S) == (set(), [])
         os.kill(os.getpid(), signal.SIGUSR1)
-        assert wake.wait(10)[1] == [signal.SIGUSR1]
+        assert wake.wait(WAIT_S)[1] == [signal.SIGUSR1]
 
 
 def test_a_watched_descriptor_is_named_until_it_is_forgotten() -> None:
@@ -40,7 +40,7 @@ def test_a_watched_descriptor_is_named_until_it_is_forgotten() -> None:
     with Wake([]) as wake:
         wake.watch(reading)
         os.write(writing, b"x")
-        assert wake.wait(10) == ({reading}, [])
+        assert wake.wait(WAIT_S) == ({reading}, [])
         wake.forget(reading)
         assert wake.wait(0) == (set(), [])
     os.close(reading)
@@ -60,7 +60,7 @@ def test_tasks_of_one_lane_keep_their_order_and_lanes_run_side_by_side() -> None
     first_may_end, log = threading.Event(), []
 
     def first() -> str:
-        first_may_end.wait(10)
+        first_may_end.wait(WAIT_S)
         log.append("a1")
         return "a1"
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from eventually import eventually
+from eventually import WAIT_S, eventually
 from spawning import Jobs, jobs_in, pid_in, runs
 
 from lib.process import alive, claimed, exit_status, freeze, identify, reap, stop_trees, survivors, sweep, thaw
@@ -175,7 +175,7 @@ def test_a_process_of_another_start_is_not_touched() -> None:
                 act({"somebody": mistaken})
         assert state_of(bystander.pid) == "S"
         assert stop_trees({"somebody": identity}, 5) == {}
-        assert bystander.wait(60) == -signal.SIGTERM
+        assert bystander.wait(WAIT_S) == -signal.SIGTERM
 
 
 def test_one_that_is_not_ours_is_not_a_member_however_it_is_called(jobs: Jobs) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 from conftest import ROOT
-from eventually import eventually
+from eventually import WAIT_S, eventually
 from situations import RUN, builder, state, store, waiting
 
 from lib.events import Asked, Event, Finished, Noted
@@ -132,7 +132,7 @@ def test_a_terminal_is_redrawn_until_the_run_is_over_and_keeps_the_last_screen(
         eventually(terminal.shows("Building: 1 of 1 built"))
         goes_on(project, LAND, **LANDED)
         ends(orchestrator)
-        assert running.wait(60) == 0
+        assert running.wait(WAIT_S) == 0
     eventually(terminal.shows(LEAVE))
     assert terminal.was_left_as_found()
     assert b"Landed on main" in terminal.seen.partition(LEAVE)[2]
@@ -142,7 +142,7 @@ def test_a_terminal_is_redrawn_until_the_run_is_over_and_keeps_the_last_screen(
 def test_a_key_leaves_the_watch(project: Project, terminal: Terminal) -> None:
     with on(terminal, project, *WATCH) as running:
         os.write(terminal.master, b"xq")
-        assert running.wait(60) == 0
+        assert running.wait(WAIT_S) == 0
     eventually(terminal.shows(LEAVE))
     assert terminal.was_left_as_found()
 
@@ -157,7 +157,7 @@ def test_a_signal_leaves_the_terminal_as_it_was_found(
 ) -> None:
     with on(terminal, project, *argv) as running:
         running.send_signal(number)
-        assert running.wait(60) == code
+        assert running.wait(WAIT_S) == code
     eventually(terminal.shows(LEAVE))
     assert terminal.was_left_as_found()
 
@@ -182,7 +182,7 @@ def test_in_a_pipe_each_event_is_a_line_once_and_the_last_screen_follows(
         goes_on(project, LAND, **LANDED)
         ends(orchestrator)
         rest = running.stdout.read().decode()
-        assert running.wait(60) == 0
+        assert running.wait(WAIT_S) == 0
     assert orchestrator.poll() is not None  # it was waited for, so that the next run can start
     assert "finished, landed" in rest
     assert rest.count("halfway") == 0
@@ -200,7 +200,7 @@ def test_a_question_to_ci_ends_the_wait_with_a_code_of_its_own(
         event = Asked(action="resolve_conflict", message="a conflicts", next_action="merge_build")
         store(project, asked, [builder("a", BuilderStatus.BUILT)], events=[event])
         assert "Waiting for you: resolve a conflict" in running.stdout.read().decode()
-        assert running.wait(60) == 3
+        assert running.wait(WAIT_S) == 3
     assert orchestrator.poll() is None
 
 
@@ -208,7 +208,7 @@ def test_a_cancelled_run_is_a_failure(project: Project, orchestrator: subprocess
     with process(project, *FOLLOW, stdout=subprocess.DEVNULL) as running:
         goes_on(project, Finished(outcome=RunOutcome.CANCELLED, message="no"), outcome="cancelled")
         ends(orchestrator)
-        assert running.wait(60) == 1
+        assert running.wait(WAIT_S) == 1
 
 
 def test_an_orchestrator_that_dies_ends_the_wait_and_the_way_on_is_told(
@@ -219,7 +219,7 @@ def test_an_orchestrator_that_dies_ends_the_wait_and_the_way_on_is_told(
         running.stdout.readline()
         orchestrator.kill()
         assert "\n   relay resume " in running.stdout.read().decode()
-        assert running.wait(60) == 1
+        assert running.wait(WAIT_S) == 1
 
 
 @pytest.mark.usefixtures("orchestrator")
@@ -229,7 +229,7 @@ def test_a_watch_for_machines_is_a_line_of_json_for_each_change(project: Project
         assert json.loads(running.stdout.readline())["built"] == 0
         goes_on(project, LAND, **LANDED)
         assert [json.loads(line)["outcome"] for line in running.stdout] == ["landed"]
-        assert running.wait(60) == 0
+        assert running.wait(WAIT_S) == 0
 
 
 def test_a_run_that_is_over_is_not_watched(project: Project) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from conftest import run_git
 from driver import COMMAND, Relay, environ, playbook
+from eventually import WAIT_S
 
 ESCAPE = "\x1b]0;owned\x07"
 DESIGN = {
@@ -111,7 +112,7 @@ def test_colour_is_for_terminals(asked: Relay) -> None:
         said = b""
         while part := _read(terminal.fileno()):
             said += part
-        assert done.wait(60) == 0
+        assert done.wait(WAIT_S) == 0
     assert b"\x1b[32m+one" in said
 
 

@@ -13,7 +13,7 @@ from eventually import eventually
 GOOD = [{"write": {"good.txt": "good\n"}}]
 FLAKY = [{"fail": {"times": 1, "say": "the network was away"}}, {"write": {"bad.txt": "mended\n"}}]
 #: Seconds in which a builder that means no harm comes to its end, however busy the machine.
-PATIENCE_S = "5"
+PATIENCE_S = "15"
 BROKEN = [{"fail": {"status": 7, "say": "no such compiler"}}]
 
 

@@ -118,7 +118,7 @@ def test_a_turn_whose_service_goes_on_failing_is_ended_and_the_next_assistant_ta
 ) -> None:
     programs.make("claude", CLAUDE, "while True:\n    retries(None, 'unknown')\n    time.sleep(0.2)")
     programs.make("ci", CI, WRITES)
-    begin(relay, programs, "claude,ci", stuck_timeout_s="5", limit_delay_s="600")
+    begin(relay, programs, "claude,ci", stuck_timeout_s="15", limit_delay_s="600")
     eventually(lambda: "retrying" in relay("status"))
     assert relay.over()["builders"][0]["attempt"] == 1
     assert ends(relay) == ["network", ""]
@@ -126,7 +126,7 @@ def test_a_turn_whose_service_goes_on_failing_is_ended_and_the_next_assistant_ta
 
 def test_a_turn_that_waits_for_a_permission_is_told_and_ended(relay: Relay, programs: Programs) -> None:
     programs.make("ci", CI, "echo looking; printf 'Allow writing rest.txt? [y/N] '; sleep 600")
-    begin(relay, programs, "ci", stuck_timeout_s="5", attempts="1")
+    begin(relay, programs, "ci", stuck_timeout_s="15", attempts="1")
     eventually(lambda: "asks: Allow writing rest.txt? [y/N]" in relay("status"))
     state = relay.asked("fix_failure")
     assert ends(relay) == ["asking"]

@@ -214,7 +214,6 @@ def run(repo: Path, request: pytest.FixtureRequest) -> Iterator[Relay]:
     driver.end()
 
 
-@pytest.mark.timeout(600)
 @pytest.mark.parametrize(
     ("run", "station"),
     [pytest.param(INSTANCES[at % 2], station, id=f"{station.__name__}-{INSTANCES[at % 2]}")
@@ -242,7 +241,6 @@ MISTAKES = (
 )  # fmt: skip
 
 
-@pytest.mark.timeout(600)
 def test_every_remedy_of_a_command_that_is_refused_can_be_typed_there(run: Relay, tmp_path: Path) -> None:
     landed(run, tmp_path)
     Relay(run.root)("init")

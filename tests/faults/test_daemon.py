@@ -111,7 +111,7 @@ def test_a_deleted_pid_file_is_there_again(gated: Relay) -> None:
 def test_many_resumes_at_once_start_one_orchestrator(gated: Relay) -> None:
     gated("stop")
     rivals = [gated.popen("resume") for _ in range(6)]
-    codes = sorted(rival.wait(60) for rival in rivals)
+    codes = sorted(rival.wait(WAIT_S) for rival in rivals)
     assert set(codes) <= {0, EXIT_REFUSED}
     gated("approve")
     gated.over()
@@ -120,7 +120,7 @@ def test_many_resumes_at_once_start_one_orchestrator(gated: Relay) -> None:
 
 def test_of_many_starts_at_once_one_makes_a_run(relay: Relay, book: str) -> None:
     rivals = [relay.popen("start", "--assistant", book, "parts") for _ in range(5)]
-    assert sorted(rival.wait(60) for rival in rivals) == [0] + [EXIT_REFUSED] * 4
+    assert sorted(rival.wait(WAIT_S) for rival in rivals) == [0] + [EXIT_REFUSED] * 4
     relay.asked("approve_design")
     assert len(json.loads(relay("runs", "--format", "json"))) == 1
 

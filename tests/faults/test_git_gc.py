@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from eventually import eventually
+from eventually import WAIT_S, eventually
 
 from lib.git import run as facade
 from lib.git.land import Landed, land
@@ -45,7 +45,7 @@ def busy_user(repo: Path, git: Git, tmp_path: Path) -> Iterator[Path]:
         eventually((notes / "rounds").exists)
         yield notes
         (notes / "stop").touch()
-        assert user.wait(30) == 0
+        assert user.wait(WAIT_S) == 0
 
 
 def test_builders_are_made_taken_merged_and_landed_meanwhile(repo: Path, git: Git, busy_user: Path) -> None:

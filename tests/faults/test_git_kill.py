@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from eventually import eventually
+from eventually import WAIT_S, eventually
 from strace import output, python
 
 from lib.errors import RelayError
@@ -350,7 +350,7 @@ def test_a_git_that_outlives_relay_is_waited_for(world: World, tmp_path: Path) -
         opener = f"sleep 0.5; touch {gate}"
         with subprocess.Popen(["sh", "-c", opener]):
             world.prepare()
-        assert orphan.wait(60) == 0
+        assert orphan.wait(WAIT_S) == 0
     assert world.git(world.path, "status", "--porcelain", "--branch") == "## relay/run/api"
     assert rescued(world.repo) == []
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from containing import World
 from driver import Relay, playbook, running
-from eventually import eventually
+from eventually import WAIT_S, eventually
 
 from lib.project.paths import find_project
 from lib.sandbox import probe
@@ -52,7 +52,7 @@ def state_held(relay: Relay) -> Iterator[None]:
 
 @contextmanager
 def database_held(relay: Relay) -> Iterator[None]:
-    with closing(sqlite3.connect(find_project(relay.root).database, isolation_level=None, timeout=30)) as db:
+    with closing(sqlite3.connect(find_project(relay.root).database, isolation_level=None, timeout=WAIT_S)) as db:
         db.execute("BEGIN IMMEDIATE")
         yield
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 import pytest
-from eventually import eventually
+from eventually import WAIT_S, eventually
 from spawning import pid_in, runs
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def test_a_terminal_that_closes_does_not_end_it(folder: Path) -> None:
     with start(folder, "setsid", "--ctty", stdin=theirs, stdout=theirs, stderr=theirs) as foreground:
         os.close(theirs)
         assert b"in the foreground" in os.read(ours, 1000)
-        assert foreground.wait(20) == 0
+        assert foreground.wait(WAIT_S) == 0
     os.close(ours)
     assert goes_on(folder)
 
@@ -92,13 +92,13 @@ def test_a_broken_standard_output_does_not_end_it(folder: Path) -> None:
     os.close(hear)
     with start(folder, stdout=tell, stderr=tell) as foreground:
         os.close(tell)
-        assert foreground.wait(20) == 0
+        assert foreground.wait(WAIT_S) == 0
     assert goes_on(folder)
 
 
 def test_closed_standard_descriptors_do_not_cost_it_the_lock(folder: Path) -> None:
     with start(folder, "/bin/sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh") as foreground:
-        assert foreground.wait(20) == 0
+        assert foreground.wait(WAIT_S) == 0
     assert goes_on(folder)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from containing import World
-from eventually import eventually
+from eventually import WAIT_S, eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -111,7 +111,7 @@ def test_it_sees_no_process_but_its_own_and_can_end_none(world: World) -> None:
         assert int(listed.stdout) < 8
         assert victim.poll() is None
         assert world.run(f"kill -9 {victim.pid}", contained=False).returncode == 0
-        assert victim.wait(10) == -signal.SIGKILL
+        assert victim.wait(WAIT_S) == -signal.SIGKILL
     finally:
         victim.kill()
 

@@ -158,7 +158,7 @@ def save(way, data):
 
 for number in range(1, count + 1):
     save(("rename", "remove", "truncate", "over")[number % 4], json.dumps(read() | {"edit": number}).encode())
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + float(sys.argv[3])
     while read()["taken"] < number:
         if time.monotonic() > deadline:
             sys.exit(f"edit {number} was lost")
@@ -169,7 +169,7 @@ def test_no_edit_is_lost_while_it_is_written_without_pause(file: Path) -> None:
     count = 60
     seen: bytes | None = render(STATE)
     taken = rev = 0
-    with subprocess.Popen(python(HAMMER, file, str(count)), stderr=subprocess.PIPE, text=True) as editor:
+    with subprocess.Popen(python(HAMMER, file, str(count), str(WAIT_S)), stderr=subprocess.PIPE, text=True) as editor:
         while editor.poll() is None:
             late = late_write(file)
             if late is not None and (edit := edit_of(late.data)) is not None:
