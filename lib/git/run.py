@@ -34,6 +34,7 @@ SETTINGS: Final = (
     "core.fsmonitor=false",
     "core.fsync=all",
     "core.safecrlf=false",
+    "core.splitIndex=false",
     "index.skipHash=false",
     "core.editor=true",
     "core.pager=cat",

@@ -141,6 +141,16 @@ def test_a_resolution_by_edits_alone_is_accepted(site: Site) -> None:
     assert files == ["README.md", "extra", "image", "ours.py", "src/app.py", "theirs.py"]
 
 
+def test_an_index_that_the_user_has_split_is_no_hindrance(repo: Path, git: Git) -> None:
+    git(repo, "config", "core.splitIndex", "true")
+    site = Site(repo, git)
+    site.stage()
+    (site.path / "README.md").write_text("both\n")
+    (site.path / "doomed").unlink()
+    (site.path / "image").write_bytes(b"\0both")
+    assert site.accepted()
+
+
 @pytest.mark.parametrize("then", ["add", "commit", "commit twice"])
 def test_a_resolution_with_git_is_accepted(site: Site, then: str) -> None:
     (site.path / "README.md").write_text("both\n")
