@@ -1,6 +1,6 @@
 """File systems whose power can be cut: whatever was not written out is gone, as with the mount's default options.
 
-Mounting one takes root and a loop device, for which nothing stands in: the kernel mounts no disk in a user namespace,
+Mounting one takes root and a loop device, and nothing replaces those: the kernel mounts no disk in a user namespace,
 and FUSE writes out too much. Anywhere else these tests are skipped, and `.ci/run` names them at its end.
 """
 

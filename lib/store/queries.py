@@ -80,7 +80,7 @@ class Queries:
     # --- steps -------------------------------------------------------------------------------------------------------
 
     def whole(self) -> Whole:
-        """What is counted and summed over all steps. What the run's own turns used is in its header."""
+        """Counts and sums over all steps. What the run's own turns used is in its header."""
         counts: Counter[BuilderStatus] = Counter()
         unverified, sums = 0, [0.0] * len(_SUMS)
         facts = f"{_STATUS}, verified, assistant"  # in the order of an index, from which all is read then

@@ -1,4 +1,4 @@
-"""What builders say at their end reaches the prompts of those that depend on them, and is stored once."""
+"""Reports of builders reach the prompts of those that depend on them, and are stored once."""
 
 from __future__ import annotations
 
