@@ -177,8 +177,9 @@ class ConflictPath(Data):
 class NotedConflict(Data):
     """A conflict from the time that it was found to its resolution: who (`builder`, at `theirs`) with what is merged.
 
-    `staged` says that the merged worktree holds it. `left` is the tree that git left there for the resolver, as long as
-    an assistant has it: nothing in the worktree then is a person's. `open` are lines on what is not resolved yet.
+    `staged` says that the merged worktree holds it, where the job `by` left it. `left` is the tree that git left there
+    for the resolver, as long as an assistant has it: nothing in the worktree then is a person's. `open` are lines on
+    what is not resolved yet.
     """
 
     builder: str
@@ -187,6 +188,7 @@ class NotedConflict(Data):
     theirs: str
     paths: tuple[ConflictPath, ...]
     staged: bool = False
+    by: str = ""
     left: str | None = None
     open: tuple[str, ...] = ()
 

@@ -58,7 +58,7 @@ def stage(work: Work, left: NotedConflict) -> None:
     """Leaves a conflict that was noted in the merged worktree, unless it is there."""
     root = work.project.root
     conflict.stage(Repo.of(work.project), work.worktree, left.head, left.theirs, label=left.branch, include_from=root)
-    Note(work).write(left.model_copy(update={"staged": True}))
+    Note(work).write(left.model_copy(update={"staged": True, "by": work.job.id}))
 
 
 def take_back(work: Work, left: NotedConflict) -> NotedConflict:

@@ -70,6 +70,8 @@ def _still_open(work: Work, args: Merge, repo: Repo, ref: str, left: NotedConfli
     if not left.staged:
         stage(work, left)
         return left
+    if left.by == work.job.id:  # an orchestrator was killed before it could record that this job had left it
+        return left
     if args.resolved:
         resolution.accept(repo, work.worktree, ref, f"{RESOLVED}{work.run}", args.resolved)
         return None
