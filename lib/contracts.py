@@ -10,7 +10,7 @@ from typing import Any, Protocol, runtime_checkable
 from lib.config.model import Config
 from lib.jobs import Cooldown, Job, JobResult, JobSpec
 from lib.ledger import HasLedger, Ledger
-from lib.model import NO_ACTION, Now, Problem, RunOutcome, State, Step, StepChange, Usage
+from lib.model import NO_ACTION, Definition, Now, Problem, RunOutcome, State, Step, StepChange, Usage
 from lib.question import Answer
 from lib.scheduling.retries import LOST, UNJUDGED
 
@@ -23,6 +23,7 @@ class PhaseView(HasLedger):
 
     `ledger` answers what is often asked of its steps and jobs. `dispatch` counts how often the run was handed to a
     handler, and a job bears the dispatch that it was started in; that of a builder which was at work since, the newest.
+    `definition` is that of the run's workflow, None for `build`.
     `read` gives the text of a file below the run's folder, or None. `answered` are the questions that ci has handed
     back since the phase began, in order. `holds` are the assistants, by name, of which nothing is launched for now;
     `budgets` counts how often the run's budget was granted.
@@ -38,6 +39,7 @@ class PhaseView(HasLedger):
     read: Callable[[str], str | None]
     holds: Mapping[str, Cooldown] = field(default_factory=dict)
     budgets: int = 1
+    definition: Definition | None = None
 
     def current(self, name: str) -> list[Job]:
         """The run's own jobs of that name which this dispatch started and that count, oldest first."""
@@ -103,7 +105,8 @@ class AskCi:
     likeliest first; without answers it is `relay approve`, or `relay retry` where the action is `fix_failure`.
 
     If `steps` ask, only they wait: the handler goes on being asked for the others, also at `until_mono_s`. The
-    answer gives those another round of attempts with its words. Until then no other question is put.
+    answer gives those another round of attempts with its words, and a gate one of these `decisions`, the first where
+    none is named. Until then no other question is put.
     """
 
     action: str
@@ -114,15 +117,17 @@ class AskCi:
     steps: tuple[str, ...] = ()
     until_mono_s: float | None = None
     answers: tuple[Answer, ...] = ()
+    decisions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """The run is over."""
+    """The run is over; `outputs` are what its workflow gives."""
 
     outcome: RunOutcome
     message: str
     phase: str = "storage"
+    outputs: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

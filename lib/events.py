@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from lib.jobs import Cooldown, Delay, Job, JobResult, ProcessIdentity, Progress
 from lib.model import Base, Edit, Problem, RunOutcome, Step, StepChange, Value
 from lib.question import Answer
+from lib.steps import BUILD, StepKind
 
 
 class RunStarted(Value):
@@ -65,12 +67,13 @@ class ActionStarted(Value):
     kind: Literal["action_started"] = "action_started"
     action: str
     feedback: str = ""
+    workflow: str = BUILD
 
 
 class Asked(Value):
     """ci is to act; `phase` is entered with the question, or kept where None. `answers` is all that can be typed then.
 
-    If `steps` ask, only they wait for the answer.
+    If `steps` ask, only they wait for the answer; of a gate it is one of the `decisions`.
     """
 
     kind: Literal["asked"] = "asked"
@@ -81,6 +84,7 @@ class Asked(Value):
     phase: str | None = None
     error: Problem | None = None
     steps: tuple[str, ...] = ()
+    decisions: tuple[str, ...] = ()
 
 
 class Advanced(Value):
@@ -89,6 +93,7 @@ class Advanced(Value):
     action: str
     message: str = ""
     answered: str = ""
+    workflow: str = BUILD
 
 
 class VerbDone(Value):
@@ -97,15 +102,17 @@ class VerbDone(Value):
     kind: Literal["verb_done"] = "verb_done"
     verb: str
     action: str
+    workflow: str = BUILD
 
 
 class Finished(Value):
-    """The run is over; `phase` is entered with it, or kept where None."""
+    """The run is over; `phase` is entered with it, or kept where None. `outputs` are what its workflow gives."""
 
     kind: Literal["finished"] = "finished"
     outcome: RunOutcome
     message: str
     phase: str | None = None
+    outputs: Mapping[str, Any] = {}
 
 
 class StepAdded(Value):
@@ -114,8 +121,11 @@ class StepAdded(Value):
 
 
 class StepChanged(Value):
+    """`of` is the kind of the step."""
+
     kind: Literal["step_changed"] = "step_changed"
     step: str
+    of: StepKind = StepKind.BUILDER
     changes: StepChange
 
 

@@ -41,8 +41,12 @@ class _Task(Value):
 
 
 class _Process(_Task):
-    """The fields of a task that is a process, with its limits in seconds."""
+    """The fields of a task that is a process, with its limits in seconds. In a sandbox one that is `read_only` can't
+    write its worktree. `env` is added to its environment.
+    """
 
+    read_only: bool = False
+    env: Mapping[str, str] = {}
     timeout_s: float | None = None
     idle_timeout_s: float | None = None
 
@@ -62,11 +66,13 @@ class AssistantTurn(_Process):
 
 
 class Command(_Process):
-    """A shell line. Without a `worktree` it runs in the user's own folder; `env` is added to its environment."""
+    """A shell line. Without a `worktree` it runs in the user's own folder. If it `gives` something, that is what it
+    prints, or what it writes into the file `$RELAY_OUTPUT`.
+    """
 
     kind: Literal[JobKind.COMMAND] = JobKind.COMMAND
     command: str
-    env: Mapping[str, str] = {}
+    gives: bool = False
 
 
 class Effect(_Task):
@@ -99,8 +105,8 @@ class JobResult(Value):
     end) says when that is lifted, if known. `text` is an assistant's final message, or both ends of what a command
     printed; `tail` the report of a failure, of `command` if it was one; `printed` says that its process failed and
     printed something; `shadow` is why a verification looked at other code than that of its worktree; `kept` says that a
-    turn is in its program's conversation. `warnings` are shown. `data` is an effect's result as JSON: see
-    `lib.effects`.
+    turn is in its program's conversation. `warnings` are shown. `output` is what a command that `gives` something gave.
+    `data` is an effect's result as JSON: see `lib.effects`.
     """
 
     ok: bool
@@ -120,6 +126,7 @@ class JobResult(Value):
     shadow: str = ""
     kept: bool = False
     warnings: tuple[str, ...] = ()
+    output: Any = None
     data: Mapping[str, Any] = {}
 
 

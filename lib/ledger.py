@@ -7,13 +7,13 @@ that have finished are not held, but recalled for those who ask. Pure, but for t
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import MappingProxyType
 
 from lib.jobs import Job
 from lib.model import Step, Usage
-from lib.steps import BuilderStatus, StepStatus
+from lib.steps import BuilderStatus, StepStatus, TriggerRule, is_counted
 
 
 class HasLedger:
@@ -50,8 +50,11 @@ class Ledger:
         self._place: dict[str, int] = {}
         self._ids: list[str] = []
         self._in_status: dict[BuilderStatus, dict[str, None]] = {status: {} for status in BuilderStatus}
+        self._counted: Counter[BuilderStatus] = Counter()
         self._needed_by: defaultdict[str, list[str]] = defaultdict(list)
         self._unmet: dict[str, int] = {}
+        self._lost: dict[str, int] = {}
+        self._open: defaultdict[str, int] = defaultdict(int)
         self._ready: list[int] = []
         self._jobs_of: defaultdict[str | None, list[str]] = defaultdict(list)
         self._job_place: dict[str, int] = {}
@@ -109,8 +112,8 @@ class Ledger:
         return sum(len(self._in_status[status]) for status in statuses)
 
     def counts(self) -> dict[str, int]:
-        """The number of steps in each status that any has."""
-        return {status.value: len(names) for status, names in self._in_status.items() if names}
+        """The number of steps in each status that any has: of those that count, see `lib.steps.is_counted`."""
+        return {status.value: number for status in BuilderStatus if (number := self._counted[status])}
 
     def within(self, *statuses: BuilderStatus) -> list[Step]:
         """The steps in any of these statuses, in order."""
@@ -126,8 +129,16 @@ class Ledger:
         return (self._steps[name] for name in reversed(self._in_status[status]))
 
     def ready(self) -> Iterator[Step]:
-        """The pending steps of which all needs are met, in order."""
+        """The pending steps of which all needs are met, in order, and those whose rule may decide without."""
         return (self._steps[self._ids[place]] for place in self._ready)
+
+    def count_open(self, box: str) -> int:
+        """The number of steps in a box, of the run's own level for "", that are not over."""
+        return self._open[box]
+
+    def needing(self, name: str) -> Iterable[str]:
+        """The steps that need a step."""
+        return tuple(self._needed_by.get(name, ()))
 
     def in_order(self, names: Iterable[str]) -> list[Step]:
         return [self._steps[name] for name in sorted(names, key=self._place.__getitem__)]
@@ -182,23 +193,27 @@ class Ledger:
         if old is None:
             self._place[step.id] = len(self._ids)
             self._ids.append(step.id)
-            self._unmet[step.id] = 0
+            self._unmet[step.id] = self._lost[step.id] = 0
             for need in step.needs:
                 self._needed_by[need].append(step.id)
-                if need in self._steps and not self._steps[need].status.satisfies:
-                    self._unmet[step.id] += 1
+                self._unmet[step.id] += need in self._steps and not self._steps[need].is_satisfied
+                self._lost[step.id] += need in self._steps and self._steps[need].is_lost
         else:
             del self._in_status[old.shown][old.id]
+            self._counted[old.shown] -= is_counted(old.kind, old.shown)
         self._in_status[step.shown][step.id] = None
-        self._weigh(step.id, int(not step.status.satisfies) - int(old is not None and not old.status.satisfies))
+        self._counted[step.shown] += is_counted(step.kind, step.shown)
+        self._weigh(old, step)
         if old is None or step.usage is not old.usage:
             self._spent = self._spent.plus(step.usage).minus(old.usage if old else Usage())
         self._rank(step.id)
 
     def _drop_step(self, name: str) -> None:
         step = self._steps[name]
-        self._weigh(name, -int(not step.status.satisfies))
-        del self._steps[name], self._place[name], self._unmet[name], self._in_status[step.shown][name]
+        self._weigh(step, None)
+        del self._steps[name], self._place[name], self._in_status[step.shown][name]
+        del self._unmet[name], self._lost[name]
+        self._counted[step.shown] -= is_counted(step.kind, step.shown)
         for need in step.needs:
             self._needed_by[need].remove(name)
         place = len(self._ids) - 1
@@ -208,10 +223,17 @@ class Ledger:
             self._ready.pop()
         self._spent = self._spent.minus(step.usage)
 
-    def _weigh(self, need: str, unmet: int) -> None:
-        """Counts so many unmet needs more for the steps that need this one."""
-        for name in self._needed_by.get(need, ()) if unmet else ():
+    def _weigh(self, old: Step | None, new: Step | None) -> None:
+        """Counts a change of a step, one of which may be none, for its box and the steps that need it."""
+        step = new or old
+        if step is None:
+            return
+        self._open[step.parent] += _counts(new, _is_open) - _counts(old, _is_open)
+        unmet = _counts(new, _is_unmet) - _counts(old, _is_unmet)
+        lost = _counts(new, _is_lost) - _counts(old, _is_lost)
+        for name in self._needed_by.get(step.id, ()) if unmet or lost else ():
             self._unmet[name] += unmet
+            self._lost[name] += lost
             self._rank(name)
 
     def _rank(self, name: str) -> None:
@@ -219,11 +241,16 @@ class Ledger:
         place = self._place[name]
         at = bisect_left(self._ready, place)
         is_there = at < len(self._ready) and self._ready[at] == place
-        is_ready = self._steps[name].status is StepStatus.PENDING and not self._unmet[name]
+        is_ready = self._steps[name].status is StepStatus.PENDING and self._may_decide(name)
         if is_ready and not is_there:
             self._ready.insert(at, place)
         elif is_there and not is_ready:
             del self._ready[at]
+
+    def _may_decide(self, name: str) -> bool:
+        step, unmet = self._steps[name], self._unmet[name]
+        is_enough = step.rule is TriggerRule.ONE_SUCCESS and unmet < len(step.needs)
+        return not unmet or bool(self._lost[name]) or is_enough
 
     def _hold_all(self, step: str) -> None:
         """Holds all jobs of a finished step, which is begun again."""
@@ -250,3 +277,19 @@ class Ledger:
             del self._jobs_of[job.spec.step]
         self._live.discard(name)
         del self._job_place[name]
+
+
+def _counts(step: Step | None, what: Callable[[Step], bool]) -> int:
+    return int(step is not None and what(step))
+
+
+def _is_open(step: Step) -> bool:
+    return not (step.is_satisfied or step.is_lost)
+
+
+def _is_unmet(step: Step) -> bool:
+    return not step.is_satisfied
+
+
+def _is_lost(step: Step) -> bool:
+    return step.is_lost

@@ -14,15 +14,17 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstr
 from typing_extensions import TypedDict
 
 from lib.question import Answer
-from lib.steps import BuilderStatus, StepStatus, shown_status
+from lib.steps import BUILD, BuilderStatus, StepKind, StepStatus, TriggerRule, shown_status
 
 SCHEMA_VERSION: Final = 1
 SCHEMA_NAME: Final = "state.schema.json"
 
 #: What a name may be that becomes part of a branch, a folder and a file name.
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
-#: What an action may be: a verb, and for `retry` and `skip` the builders it is about.
-Action = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]*( [a-z0-9][a-z0-9_-]*)*$", max_length=2000)]
+#: What an action may be: a verb, and for `retry` and `skip` the steps it is about.
+Action = Annotated[
+    str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_-]*( [A-Za-z0-9][A-Za-z0-9_.:-]*)*$", max_length=2000)
+]
 
 NO_ACTION: Final = "none"
 
@@ -51,6 +53,8 @@ class Owner(StrEnum):
 class RunOutcome(StrEnum):
     LANDED = "landed"
     STORED = "stored"
+    DONE = "done"
+    FAILED = "failed"
     CANCELLED = "cancelled"
 
 
@@ -120,6 +124,21 @@ class BuilderLine(Value):
     note: str = ""
 
 
+class StepLine(Value):
+    """One step of a workflow as state.json shows it."""
+
+    id: str
+    kind: StepKind
+    status: BuilderStatus
+    assistant: str
+    attempt: int
+    pid: int | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    verified: bool = False
+    note: str = ""
+
+
 class State(Value):
     """The whole of `.project/state.json`.
 
@@ -131,7 +150,7 @@ class State(Value):
     schema_version: Literal[1] = SCHEMA_VERSION
     rev: int = Field(ge=0, description="Counter of the orchestrator's writes.")
     run: str
-    workflow: str = "build"
+    workflow: str = BUILD
     instance: str = "default"
     requirement: str
     phase: str = Field(description="How far the run is: init, design, execution, merge_build, storage (terminal).")
@@ -147,6 +166,7 @@ class State(Value):
     outcome: RunOutcome | None = None
     base: Base
     builders: tuple[BuilderLine, ...] = ()
+    steps: tuple[StepLine, ...] = ()
     progress: Mapping[str, int] = {}
     usage: Usage = Usage()
     error: Problem | None = None
@@ -219,31 +239,53 @@ class Reach(Value):
 
 
 class Step(Value):
-    """All that is known of one step; today every one is a builder, with a branch and a worktree of its own.
+    """All that is known of one step. A builder has a component, a branch and a worktree of its own.
+
+    `node` is its id in the workflow, which instances of it share, `parent` the box that it is in, and `members` are the
+    steps in a box, in order. `item` is that of an instance. `needs` are the steps that have to be over before it
+    starts, as `rule` says.
 
     `stage` is the part of its work that it is at while it runs. Facts apart from `status`: `commit` is its work as it
-    was collected, `verified` says that its commands succeeded on that, `merged` and `landed` where that is.
+    was collected, `verified` says that its commands succeeded on that, `merged` and `landed` where that is. A step that
+    was skipped by its condition, or by the ends of what it needs, is `ruled_out`; others go on after a failure that is
+    `tolerated`. `output` is what it gave; of a gate `words` are the question, `decision` and `feedback` the answer.
     """
 
     id: str
-    component: Component
+    kind: StepKind = StepKind.BUILDER
+    node: str = ""
+    parent: str = ""
+    members: tuple[str, ...] = ()
+    item: Any = None
+    needs: tuple[str, ...] = ()
+    rule: TriggerRule = TriggerRule.ALL_SUCCESS
+    component: Component | None = None
     status: StepStatus = StepStatus.PENDING
     stage: str = ""
-    branch: str
-    worktree: str
-    assistant: str
+    branch: str = ""
+    worktree: str = ""
+    assistant: str = ""
     chain: Chain = ()
     attempt: int = 0
-    attempts: int
+    attempts: int = 1
+    per_round: int = Field(default=0, description="Attempts of another round; those of the configuration if 0.")
+    round: int = Field(default=0, description="How often a gate sent it back.")
     budgets: int = Field(default=1, description="How many times the budget of a builder was granted to it.")
     base_commit: str = ""
     commit: str = ""
     verified: bool = False
     merged: bool = False
     landed: bool = False
+    ruled_out: bool = False
+    tolerated: bool = False
+    given_up: int = Field(default=0, description="The dispatch in which it failed.")
+    occupant: str = Field(default="", description="The step whose uncollected work a workspace holds.")
     reach: Reach = Reach()
     session: str | None = None
     job: str | None = None
+    output: Any = None
+    decision: str = ""
+    words: str = ""
     feedback: str = ""
     failure: str = Field(default="", description="Digest of the last failure of one of its commands.")
     losses: int = Field(default=0, description="How often in a row its turn was ended by others.")
@@ -257,19 +299,31 @@ class Step(Value):
     ended_at: datetime | None = None
 
     @property
-    def needs(self) -> tuple[str, ...]:
-        """The ids of the steps that have to be done before it starts."""
-        return self.component.depends_on
-
-    @property
     def shown(self) -> BuilderStatus:
         """Its status as state.json shows it."""
-        return shown_status(self.status, self.stage, merged=self.merged, landed=self.landed)
+        return shown_status(self.kind, self.status, self.stage, merged=self.merged, landed=self.landed)
 
     @property
     def has_work(self) -> bool:
-        """True if there is a commit of it to merge, or merged."""
-        return bool(self.commit) and self.status is StepStatus.DONE
+        """True if there is a commit on a branch of its own to merge, or merged."""
+        return bool(self.branch and self.commit) and self.status is StepStatus.DONE
+
+    @property
+    def is_satisfied(self) -> bool:
+        """True if those that need it may start: it is done, or a person has decided to go on without."""
+        return self.status.satisfies and not self.ruled_out
+
+    @property
+    def is_lost(self) -> bool:
+        """True if it is over without that."""
+        return self.ruled_out or self.tolerated
+
+    @property
+    def part(self) -> Component:
+        """The component that it builds. Raises `TypeError` for a step that builds none."""
+        if self.component is None:
+            raise TypeError(f"{self.id} is a {self.kind}, and builds no component")
+        return self.component
 
 
 class StepChange(TypedDict, total=False):
@@ -279,17 +333,27 @@ class StepChange(TypedDict, total=False):
 
     status: StepStatus
     stage: str
+    members: tuple[str, ...]
+    item: Any
     assistant: str
     attempt: int
     attempts: int
+    round: int
     budgets: int
     base_commit: str
     commit: str
     verified: bool
     merged: bool
     landed: bool
+    ruled_out: bool
+    tolerated: bool
+    given_up: int
+    occupant: str
     reach: Reach
     session: str | None
+    output: Any
+    decision: str
+    words: str
     feedback: str
     failure: str
     losses: int
@@ -299,6 +363,19 @@ class StepChange(TypedDict, total=False):
     error: Problem | None
     started_at: datetime | None
     ended_at: datetime | None
+
+
+class Definition(Value):
+    """The workflow of a run as it was when it started: its text and those of what it includes, by name, and the inputs.
+
+    A text is that of a file, whose name says how it is read. `project` is the root of the project.
+    """
+
+    name: str
+    project: str
+    files: Mapping[str, str]
+    texts: Mapping[str, str]
+    inputs: Mapping[str, Any] = {}
 
 
 class Now(Value):

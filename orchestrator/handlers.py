@@ -65,7 +65,7 @@ class ProgramHandler:
 
     def _job(self, view: PhaseView) -> Command:
         env = {
-            "RELAY_STATE": to_json(view.state, exclude={"builders"}),
+            "RELAY_STATE": to_json(view.state, exclude={"builders", "steps"}),
             "RELAY_STATE_FILE": str(self._project.state_file),
             "RELAY_PROJECT": str(self._project.root),
             "RELAY_RUN_DIR": str(self._project.run_dir(view.state.run)),

@@ -40,7 +40,7 @@ def stored_and_replayed(relay: Relay) -> tuple[Run | None, Run | None]:
     rows = [(EVENT.validate_python(json.loads(row.data)), _instant(row.at, row.mono_s)) for row in db.events(name)]
     first, began = rows[0]
     assert isinstance(first, RunStarted)
-    replayed = begin(first, restored.config, began)
+    replayed = begin(first, restored.config, began, restored.definition)
     for event, instant in rows[1:]:
         apply(replayed, event, instant)
     return _complete(restored), _complete(replayed)

@@ -30,18 +30,18 @@ def tips(builders: Iterable[Step]) -> tuple[Tip, ...]:
 
     Merging is deterministic, so what a dependent builder starts from are the commits that the run's branch gets too.
     """
-    known = {builder.id: builder for builder in builders if builder.commit}
-    ordered = order([builder.component for builder in known.values()])
-    return tuple(Tip(id=name, tip=known[name].commit, title=known[name].component.title or name) for name in ordered)
+    known = {builder.part.id: builder for builder in builders if builder.commit}
+    ordered = [known[name] for name in order([builder.part for builder in known.values()])]
+    return tuple(Tip(id=each.id, tip=each.commit, title=each.part.title or each.id) for each in ordered)
 
 
 def trespasses(builder: Step, changed: Sequence[str], builders: Iterable[Step]) -> list[str]:
     """A sentence for each other builder whose files, and not its own, are among those that `builder` changed."""
-    own = builder.component.files
+    own = builder.part.files
     foreign = [path for path in changed if not any(overlap(pattern, path) for pattern in own)]
     found = []
     for other in builders if foreign else ():
-        theirs = [path for path in foreign if any(overlap(pattern, path) for pattern in other.component.files)]
+        theirs = [path for path in foreign if any(overlap(pattern, path) for pattern in other.part.files)]
         if theirs and other.id != builder.id:
             more = f" and {len(theirs) - SHOWN} more" if len(theirs) > SHOWN else ""
             found.append(f"{builder.id} changed files of {other.id}: {', '.join(theirs[:SHOWN])}{more}")

@@ -24,6 +24,8 @@ _NAMED = re.compile(r"(?<![\w./-])\.project/")
 MERGED_WORKTREE = "merged"
 #: The worktree of the commit that a run starts from.
 BASE_WORKTREE = "_base"
+#: The worktree that the steps of a workflow share, its branch, and the id of its record.
+SHARED_WORKTREE = "_shared"
 #: Names of branches and worktrees below a run that are no builder's.
 RESERVED = frozenset({MERGED_WORKTREE, BASE_WORKTREE, "architect"})
 #: Characters of an instance's name.
@@ -109,6 +111,10 @@ class Project:
         """The folder for what the commands of a project's own handler write."""
         return self.run_dir(run) / "files" / handler
 
+    def artifacts_dir(self, run: str, step: str) -> Path:
+        """The folder for copies of files that a step of a workflow has made."""
+        return self.run_dir(run) / "artifacts" / step
+
     def record_dir(self, run: str, job: str) -> Path:
         """The folder of a job's claim, exit and prompt: beyond the reach of `git clean -fdx`."""
         return self.store / "jobs" / run / job
@@ -120,6 +126,11 @@ class Project:
 
     def worktree(self, run: str, name: str) -> Path:
         return self.worktrees / run / name
+
+
+def author_of(worktree: str) -> str:
+    """The author of what is in a worktree of a run, in words: a builder by its id."""
+    return "the workflow" if worktree == SHARED_WORKTREE else worktree
 
 
 def working_folder(otherwise: Path | None = None) -> Path:

@@ -1,7 +1,7 @@
 """Finds plug-ins: one new file with one named object in it is enough to add a phase handler or an assistant.
 
 The file's name is the plug-in's name, so that names are known without importing anything. Files whose name begins
-with an underscore are not plug-ins.
+with an underscore, and folders, are not plug-ins.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ def executables(folder: Path) -> dict[str, Path]:
 def _sources_of(place: Place) -> Iterator[Source]:
     if isinstance(place, ModuleType):
         for module in pkgutil.iter_modules(place.__path__):
-            if _is_plugin_name(module.name):
+            if _is_plugin_name(module.name) and not module.ispkg:
                 full = f"{place.__name__}.{module.name}"
                 where = str(Path(place.__path__[0]) / f"{module.name}.py")
                 yield Source(module.name, where, partial(importlib.import_module, full))

@@ -31,6 +31,7 @@ _STEP_FACTS: Final = _facts(
     ended_day="julianday(json_extract(data, '$.ended_at'))",
     took_s="(julianday(json_extract(data, '$.ended_at')) - julianday(json_extract(data, '$.started_at'))) * 86400.0",
 )
+_KIND: Final = _facts(kind="coalesce(json_extract(data, '$.kind'), 'builder')")
 _JOB_FACTS: Final = _facts(
     step="coalesce(json_extract(data, '$.spec.step'), json_extract(data, '$.spec.builder'))",
     name="json_extract(data, '$.spec.name')",
@@ -156,8 +157,20 @@ MIGRATIONS: Final = (
         "CREATE INDEX jobs_by_step ON jobs (run, step)",
         "CREATE INDEX jobs_live ON jobs (run) WHERE NOT ended",
     ),
+    (
+        *(f"ALTER TABLE steps ADD COLUMN {name} AS ({value})" for name, value in _KIND.items()),
+        "DROP INDEX steps_by_status",
+        """
+        CREATE INDEX steps_by_status ON steps (
+            run, kind, status, stage, merged, landed, verified, assistant, input_tokens, output_tokens, cost_usd, took_s
+        )
+        """,
+        "ALTER TABLE runs ADD COLUMN definition TEXT",
+    ),
 )
 VERSION: Final = len(MIGRATIONS)
+#: The last version without columns for the facts of steps and jobs.
+_WITHOUT_FACTS: Final = 2
 
 
 def version_of(connection: sqlite3.Connection, path: Path) -> int:
@@ -186,21 +199,22 @@ def migrate(connection: sqlite3.Connection, path: Path) -> None:
 
 def show_as_migrated(connection: sqlite3.Connection, version: int) -> None:
     """Gives a reader of an older schema that of this version, by views that only this connection has."""
-    facts = {"steps": _STEP_FACTS, "jobs": _JOB_FACTS}
-    shown = {name: [f"{value} AS {fact}" for fact, value in found.items()] for name, found in facts.items()}
-    if version == VERSION - 1:
-        for name, more in shown.items():
-            connection.execute(f"CREATE TEMP VIEW {name} AS SELECT *, {', '.join(more)} FROM main.{name}")  # noqa: S608 - names of ours
-    elif version == 1:
-        for table, old, more in (
-            ("runs", "runs", []),
-            ("steps", "builders", shown["steps"]),
-            ("jobs", "jobs", shown["jobs"]),
-            ("events", "events", ["0.0 AS mono_s"]),
-            ("checkpoints", "checkpoints", ["builders AS steps", "NULL AS config", "NULL AS design"]),
-        ):
-            columns = ", ".join(["*", "1 AS format", *more])
-            connection.execute(f"CREATE TEMP VIEW {table} AS SELECT {columns} FROM main.{old}")  # noqa: S608 - names of ours
+    if version == VERSION:
+        return
+    steps, jobs = [f"{value} AS {name}" for name, value in _KIND.items()], []
+    if version <= _WITHOUT_FACTS:
+        steps += [f"{value} AS {name}" for name, value in _STEP_FACTS.items()]
+        jobs += [f"{value} AS {name}" for name, value in _JOB_FACTS.items()]
+    shown = {"runs": ["NULL AS definition"], "steps": steps, "jobs": jobs}
+    tables = {name: name for name in shown}
+    if version == 1:
+        tables |= {"steps": "builders", "events": "events", "checkpoints": "checkpoints"}
+        shown |= {"events": ["0.0 AS mono_s"],
+                  "checkpoints": ["builders AS steps", "NULL AS config", "NULL AS design"]}  # fmt: skip
+        shown = {name: [*more, "1 AS format"] for name, more in shown.items()}
         connection.execute(
-            "CREATE TEMP VIEW unpinned AS SELECT id AS checkpoint, run, commits FROM checkpoints WHERE 0"
+            "CREATE TEMP VIEW unpinned AS SELECT id AS checkpoint, run, commits FROM main.checkpoints WHERE 0"
         )
+    for name, table in tables.items():
+        columns = ", ".join(["*", *shown[name]])
+        connection.execute(f"CREATE TEMP VIEW {name} AS SELECT {columns} FROM main.{table}")  # noqa: S608 - names of ours

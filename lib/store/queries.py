@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from lib.errors import RelayError
-from lib.steps import BuilderStatus, status_of
+from lib.steps import WAITING, BuilderStatus, StepKind, is_counted, status_of
 from lib.store.rows import JobRow, Revision, StepRow, Stored, current, run_row
 from lib.store.upgrades import Kind, upgraded
 
@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 #: Statuses in stored words: those of steps, and of version 0.1, which had more.
 _AT_WORK: Final = "('running', 'preparing', 'verifying')"
 _FINISHED: Final = "('done', 'built', 'merged', 'landed', 'skipped', 'cancelled')"
-_STATUS: Final = "status, stage, merged, landed"
+_STATUS: Final = "kind, status, stage, merged, landed"
+#: Steps that are shown: a workspace is where others work.
+_SHOWN: Final = "AND kind != 'workspace'"
 
 
 class Totals(NamedTuple):
@@ -37,14 +39,17 @@ class Totals(NamedTuple):
 
 
 class Whole(NamedTuple):
-    """Facts of all steps of a run: how many are in each status, how many of those built no command has verified, the
-    assistants by name, and the sums.
+    """Facts of all steps of a run that count: how many are in each status, how many of the builders that are built no
+    command has verified, the assistants by name, and the sums. Of those at work so many `asks` a person; it
+    `has_worktree` that its steps share.
     """
 
     counts: Mapping[BuilderStatus, int]
     unverified: int
     assistants: tuple[str, ...]
     totals: Totals = Totals()
+    asks: int = 0
+    has_worktree: bool = False
 
 
 _SUMS: Final = Totals._fields
@@ -70,6 +75,7 @@ class Queries:
             header=upgraded(Kind.HEADER, json.loads(row["header"]), row["format"]),
             options=upgraded(Kind.CONFIG, json.loads(row["options"]), row["format"]),
             file_bytes=row["file_bytes"],
+            definition=json.loads(row["definition"] or "null"),
         )
 
     def revisions(self) -> tuple[Revision, ...]:
@@ -85,17 +91,24 @@ class Queries:
         unverified, sums = 0, [0.0] * len(_SUMS)
         facts = f"{_STATUS}, verified, assistant"  # in the order of an index, from which all is read then
         columns = ", ".join([facts, "count(*) AS number", *(f"total({name}) AS {name}" for name in _SUMS)])
-        groups = list(self._rows(columns, "steps", f"AND status IS NOT NULL GROUP BY {facts}"))
-        for row in groups:
-            status = _status(row)
-            counts[status] += row["number"]
-            unverified += row["number"] if status.is_built and not row["verified"] else 0
-            sums = [total + row[name] for total, name in zip(sums, _SUMS, strict=True)]
+        asks, assistants, has_worktree = 0, set[str](), False
+        for row in self._rows(columns, "steps", f"AND status IS NOT NULL GROUP BY {facts}"):
+            status, kind = _status(row), row["kind"] or StepKind.BUILDER
+            has_worktree |= kind == StepKind.WORKSPACE
+            if is_counted(kind, status):
+                counts[status] += row["number"]
+            if kind == StepKind.BUILDER and status.is_built and not row["verified"]:
+                unverified += row["number"]
+            if kind == StepKind.GATE and status.is_at_work:
+                asks += row["number"]
+            assistants |= {row["assistant"]} - {""}
+            if kind not in {*WAITING, StepKind.WORKSPACE}:
+                sums = [total + row[name] for total, name in zip(sums, _SUMS, strict=True)]
         totals = Totals(int(sums[0]), int(sums[1]), round(sums[2], 6), round(sums[3], 3))
-        return Whole(dict(counts), unverified, tuple(sorted({row["assistant"] for row in groups})), totals)
+        return Whole(dict(counts), unverified, tuple(sorted(assistants)), totals, asks, has_worktree)
 
     def step_ids(self) -> list[str]:
-        return [row["id"] for row in self._rows("id", "steps", "ORDER BY seq")]
+        return [row["id"] for row in self._rows("id", "steps", f"{_SHOWN} ORDER BY seq")]
 
     def statuses(self, names: Iterable[str]) -> dict[str, BuilderStatus]:
         """The statuses of these steps; unknown ones are left out."""
@@ -108,24 +121,24 @@ class Queries:
 
     def at_work(self) -> list[StepRow]:
         """The steps that are at work, in order."""
-        return self._steps(f"AND status IN {_AT_WORK} ORDER BY seq")
+        return self._steps(f"{_SHOWN} AND status IN {_AT_WORK} ORDER BY seq")
 
     def failed(self, limit: int) -> list[StepRow]:
         """The first steps that failed, in order."""
-        return self._steps("AND status = 'failed' ORDER BY seq LIMIT ?", limit)
+        return self._steps(f"{_SHOWN} AND status = 'failed' ORDER BY seq LIMIT ?", limit)
 
     def finished(self, limit: int) -> list[StepRow]:
         """The steps that finished last, the latest first."""
-        return self._steps(f"AND status IN {_FINISHED} ORDER BY ended_day DESC, seq DESC LIMIT ?", limit)
+        return self._steps(f"{_SHOWN} AND status IN {_FINISHED} ORDER BY ended_day DESC, seq DESC LIMIT ?", limit)
 
     def foremost(self, limit: int) -> list[StepRow]:
         """The steps that count most, in order: all that are at work, and with them up to `limit` of those that failed,
         then wait, then finished last.
         """
-        places = self._places(f"AND status IN {_AT_WORK}")
+        places = self._places(f"{_SHOWN} AND status IN {_AT_WORK}")
         for status in ("failed", "retrying", "pending"):
-            places += self._places("AND status = ? ORDER BY seq LIMIT ?", status, max(0, limit - len(places)))
-        latest = f"AND status IN {_FINISHED} ORDER BY ended_day DESC, seq DESC LIMIT ?"
+            places += self._places(f"{_SHOWN} AND status = ? ORDER BY seq LIMIT ?", status, max(0, limit - len(places)))
+        latest = f"{_SHOWN} AND status IN {_FINISHED} ORDER BY ended_day DESC, seq DESC LIMIT ?"
         places += self._places(latest, max(0, limit - len(places)))
         return self._steps(f"AND seq IN {_listed(places)} ORDER BY seq")
 

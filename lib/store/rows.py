@@ -118,12 +118,16 @@ class RunRow(NamedTuple):
 
 
 class Stored(NamedTuple):
-    """A run as a whole, without its steps, jobs and events; `file_bytes` is the newest state.json."""
+    """A run as a whole, without its steps, jobs and events; `file_bytes` is the newest state.json.
+
+    `definition` is that of its workflow; None for `build`.
+    """
 
     row: RunRow
     header: dict[str, Any]
     options: dict[str, Any]
     file_bytes: bytes | None
+    definition: dict[str, Any] | None = None
 
 
 RUN_COLUMNS: Final = ", ".join(RunRow._fields)

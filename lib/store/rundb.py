@@ -107,6 +107,7 @@ class RunDB:
         mono_s: float = 0.0,
         header: Mapping[str, Any] | None = None,
         options: Mapping[str, Any] | None = None,
+        definition: Mapping[str, Any] | None = None,
         steps: Iterable[StepRow] = (),
         jobs: Iterable[JobRow] = (),
         file_bytes: bytes | None = None,
@@ -125,6 +126,8 @@ class RunDB:
                 self._put_run(db, run, run_values(header, problem))
             if options is not None:
                 db.execute("UPDATE runs SET options = ? WHERE id = ?", (json.dumps(options), run))
+            if definition is not None:
+                db.execute("UPDATE runs SET definition = ? WHERE id = ?", (json.dumps(definition), run))
             if file_bytes is not None:
                 db.execute("UPDATE runs SET file_bytes = ? WHERE id = ?", (file_bytes, run))
             db.executemany(

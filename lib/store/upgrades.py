@@ -109,9 +109,22 @@ def _header_with_answered(header: Document) -> Document:
     return header | {"engine": engine}
 
 
+# --- from 3 to 4 -----------------------------------------------------------------------------------------------------
+
+
+def _step_with_kind(step: Document) -> Document:
+    """Every step was a builder, and needed those that its component depends on."""
+    return {"kind": "builder", "needs": step.get("component", {}).get("depends_on", [])} | step
+
+
+def _event_with_kind(event: Document) -> Document:
+    return event | {"step": _step_with_kind(event["step"])} if event["kind"] == "step_added" else event
+
+
 _CHAIN: Final[tuple[Mapping[Kind, Callable[[Document], Document]], ...]] = (
     {Kind.STEP: _step_of_builder, Kind.JOB: _job_of_builder, Kind.EVENT: _event_of_builder},
     {Kind.HEADER: _header_with_answered},
+    {Kind.STEP: _step_with_kind, Kind.EVENT: _event_with_kind},
 )
 #: The format in which this version writes.
 FORMAT: Final = len(_CHAIN) + 1

@@ -34,7 +34,7 @@ from lib.events import (
 )
 from lib.jobs import Cooldown, Delay, Job
 from lib.ledger import HasLedger, Ledger
-from lib.model import NO_ACTION, Now, Owner, Problem, State, Step, Usage, Value
+from lib.model import NO_ACTION, Definition, Now, Owner, Problem, State, Step, Usage, Value
 from lib.scheduling.assistant_choice import EXTEND_BUDGET
 from lib.steps import AT_WORK, TRANSITIONS, StepStatus
 
@@ -55,6 +55,8 @@ class Engine(Value):
     asking: tuple[str, ...] = Field(
         default=(), description="Builders that wait for the answer to a question; others go on."
     )
+    decisions: tuple[str, ...] = Field(default=(), description="Answers of the gate that asks.")
+    outputs: Mapping[str, Any] = {}
     holds: Mapping[str, Cooldown] = {}
     budgets: int = Field(default=1, description="How many times the run's budget was granted.")
     problem: Problem | None = None
@@ -71,6 +73,7 @@ class Run(HasLedger):
     state: State
     config: Config
     engine: Engine = field(default_factory=Engine)
+    definition: Definition | None = None
     ledger: Ledger = field(default_factory=Ledger)
 
     def draft(self) -> Run:
@@ -80,8 +83,8 @@ class Run(HasLedger):
         return replace(self, ledger=self.ledger.copy())
 
 
-def begin(event: RunStarted, config: Config, now: Now) -> Run:
-    """A new run."""
+def begin(event: RunStarted, config: Config, now: Now, definition: Definition | None = None) -> Run:
+    """A new run; `definition` is that of its workflow, None for `build`."""
     state = State(
         rev=1,
         run=event.run,
@@ -96,7 +99,7 @@ def begin(event: RunStarted, config: Config, now: Now) -> Run:
         created_at=now.wall,
         updated_at=now.wall,
     )
-    return Run(state=state, config=config, engine=Engine(warnings=event.warnings))
+    return Run(state=state, config=config, engine=Engine(warnings=event.warnings), definition=definition)
 
 
 def apply(run: Run, event: Event, now: Now) -> None:
@@ -115,12 +118,12 @@ def apply(run: Run, event: Event, now: Now) -> None:
         case Advanced():
             _advance(run, event)
         case Finished():
-            _engine(run, asking=())
+            _engine(run, asking=(), decisions=(), outputs=event.outputs)
             _state(run, outcome=event.outcome, message=event.message, action_owner=Owner.CODE,
                    action_needed=NO_ACTION, next_action=NO_ACTION, answers=(), error=None,
                    phase=event.phase or run.state.phase)  # fmt: skip
         case VerbDone():
-            _engine(run, asking=())
+            _engine(run, asking=(), decisions=())
             _state(run, action_needed=event.action, next_action=NO_ACTION, feedback="", answers=(),
                    error=None, message=_under_way(event.action))  # fmt: skip
         case StepAdded():
@@ -148,7 +151,7 @@ def _under_way(action: str) -> str:
 
 
 def _ask(run: Run, event: Asked) -> None:
-    _engine(run, asking=event.steps)
+    _engine(run, asking=event.steps, decisions=event.decisions)
     phase = event.phase or run.state.phase
     if phase != run.state.phase:
         _engine(run, answered=())
@@ -170,7 +173,7 @@ def _advance(run: Run, event: Advanced) -> None:
         answered = (*answered, event.answered)
     budgets = run.engine.budgets + (event.answered == EXTEND_BUDGET)
     _engine(run, budgets=budgets, dispatch=run.engine.dispatch + 1, begun=False, feedback="", answered=answered,
-            asking=())  # fmt: skip
+            asking=(), decisions=())  # fmt: skip
     for builder in run.ledger.within(*AT_WORK):
         if job := run.jobs.get(builder.job or ""):  # what it does goes on
             run.ledger.put_job(job.model_copy(update={"dispatch": run.engine.dispatch}))

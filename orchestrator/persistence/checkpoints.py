@@ -27,7 +27,7 @@ def checkpoint_of(run: Run, label: str | None, design: str | None, instant: Now)
     """The checkpoint of a run as it is now, None without a label. Pure."""
     if label is None:
         return None
-    commits = {step.id: step.commit for step in run.steps.values() if step.commit}
+    commits = {step.id: step.commit for step in run.steps.values() if step.commit and step.branch}
     commits |= {BASE_WORKTREE: run.state.base.commit}
     within: set[str] = set()
     if head := _merged_head(run):

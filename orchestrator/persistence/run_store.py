@@ -10,7 +10,7 @@ from lib.config.model import Config
 from lib.events import Event
 from lib.jobs import Job
 from lib.ledger import Ledger
-from lib.model import Now, State, Step
+from lib.model import Definition, Now, State, Step
 from lib.names import from_json, to_json
 from lib.store.rundb import Checkpoint, JobRow, Revision, RunDB, StepRow
 from orchestrator.engine.run import Engine, Run
@@ -39,9 +39,10 @@ def save(
         after.state.run,
         events=[(stamp, event.kind, to_json(event)) for event in events],
         mono_s=now.mono_s,
-        header={**after.state.model_dump(mode="json", exclude={"builders"}),
+        header={**after.state.model_dump(mode="json", exclude={"builders", "steps"}),
                 ENGINE: after.engine.model_dump(mode="json")},
         options=after.config.model_dump(mode="json") if before is None else None,
+        definition=after.definition.model_dump(mode="json") if before is None and after.definition else None,
         steps=[StepRow(row.id, to_json(row)) for row in _changed(before, after.ledger.changed_steps(), after.steps)],
         jobs=[JobRow(row.id, row.dispatch, row.result is not None, to_json(row))
               for row in _changed(before, after.ledger.changed_jobs(), after.jobs)],
@@ -87,6 +88,7 @@ def restore(db: RunDB, run: str) -> Run:
         state=State.model_validate(header),
         config=Config.model_validate(stored.options),
         engine=Engine.model_validate(engine),
+        definition=Definition.model_validate(stored.definition) if stored.definition else None,
         ledger=Ledger((from_json(Step, row.data) for row in steps), _jobs(jobs), recall),
     )
 

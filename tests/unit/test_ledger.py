@@ -7,7 +7,7 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from situations import job
+from situations import SMALL, job
 
 from lib.jobs import Job, JobResult
 from lib.ledger import Ledger
@@ -139,3 +139,13 @@ def test_a_hundred_thousand_steps_pass_through() -> None:
         done += len(batch)
     assert done == MANY
     assert ledger.counts() == {"built": MANY}
+
+
+def test_a_box_counts_by_its_members_once_it_is_at_work_and_a_workspace_never() -> None:
+    ledger = Ledger(SMALL)
+    assert ledger.counts() == {"pending": 1, "running": 1, "done": 2}
+    ledger.settle()
+    ledger.put_step(SMALL[2].model_copy(update={"status": StepStatus.FAILED}))
+    assert ledger.counts()["failed"] == 1
+    ledger.undo()
+    assert ledger.counts() == {"pending": 1, "running": 1, "done": 2}
