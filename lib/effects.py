@@ -164,6 +164,30 @@ class SettleReviewResult(EffectResult):
     changed: bool = False
 
 
+# --- steps of workflows ----------------------------------------------------------------------------------------------
+
+
+class KeepArtifacts(EffectArgs, effect="keep_artifacts"):
+    """Copies of the files in the worktree that the patterns name, in the run's folder."""
+
+    patterns: tuple[str, ...]
+
+
+class Artifact(Data):
+    """A file that was copied: its path in the worktree, and the SHA-256 of its content in hex."""
+
+    path: str
+    sha256: str
+    size: int
+
+
+class KeepArtifactsResult(EffectResult):
+    """`folder` is relative to the project's root."""
+
+    folder: str
+    files: tuple[Artifact, ...] = ()
+
+
 # --- merging ---------------------------------------------------------------------------------------------------------
 
 

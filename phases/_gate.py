@@ -9,6 +9,7 @@ from lib.contracts import PhaseView
 from lib.design.scope import asks, sentence
 from lib.design.verification import warning
 from lib.effects import MergeResult
+from lib.project.paths import author_of
 from phases._resolve import SHOWN, by_own_account
 
 
@@ -19,7 +20,7 @@ def reasons(view: PhaseView, merged: MergeResult, doubt: str) -> list[str]:
     """
     return [
         *([doubt] if doubt else []),
-        *_bounded([f"{each.builder} changes {each.path} ({each.kind})" for each in merged.flagged]),
+        *_bounded([f"{author_of(each.builder)} changes {each.path} ({each.kind})" for each in merged.flagged]),
         *_bounded(_outside(view, pressing=True)),
         *_bounded(by_own_account(view)),
     ]
@@ -34,7 +35,7 @@ def remarks(view: PhaseView) -> list[str]:
 
 
 def _unverified(view: PhaseView) -> list[str]:
-    said = warning(view.config, [builder.component for builder in view.steps.values() if builder.has_work])
+    said = warning(view.config, [builder.part for builder in view.steps.values() if builder.has_work])
     return [said] if said else []
 
 

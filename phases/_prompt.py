@@ -28,7 +28,7 @@ def builder_prompt(view: PhaseView, builder: Step, session: str | None) -> dict[
     return {
         "resumed": bool(earlier),
         **_goes_on(builder, earlier, session),
-        "verify": of_builder(view.config, builder.component),
+        "verify": of_builder(view.config, builder.part),
         "red": red(view),
         "outside": OUTSIDE[view.config.scope],
         "all_feedback": builder.feedback,

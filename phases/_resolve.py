@@ -29,7 +29,7 @@ from lib.effects import (
 )
 from lib.jobs import AssistantTurn, Command, Effect, Job, effect
 from lib.model import Problem, Step
-from lib.project.paths import MERGED_WORKTREE
+from lib.project.paths import MERGED_WORKTREE, author_of
 from lib.question import Answer
 from lib.scheduling.assistant_choice import Choice, choose, nobody, program
 from phases._again import again as repeat
@@ -83,7 +83,7 @@ def asked(view: PhaseView, conflict: NotedConflict, tried: str = "", answers: It
     what = "is not resolved yet" if conflict.open else "conflicts with what is merged already"
     folder = _folder(view)
     message = (
-        f"{conflict.builder} {what}: {shown}. {tried}"
+        f"{author_of(conflict.builder)} {what}: {shown}. {tried}"
         f"Resolve in {folder} (git status there shows each file; no commit needed)"
     )
     files = Answer(f"cd {folder} && git status", "shows the files in question")
@@ -151,7 +151,7 @@ def _choice(view: PhaseView) -> Choice:
 
 def _purpose(view: PhaseView, builder: Step | None) -> dict[str, Any] | None:
     """A side's component, and what its builder said of it."""
-    return {**builder.component.model_dump(mode="json"), "report": report_of(view, builder)} if builder else None
+    return {**builder.part.model_dump(mode="json"), "report": report_of(view, builder)} if builder else None
 
 
 def _ours(done: Sequence[Job]) -> tuple[str, ...]:
@@ -243,7 +243,7 @@ def _judge(view: PhaseView, conflict: NotedConflict, turn: Job) -> Effect:
     ]
     message = "\n\n".join(
         [
-            f"Merge {conflict.builder}, conflicts resolved by {program(turn.assistant)}",
+            f"Merge {author_of(conflict.builder)}, conflicts resolved by {program(turn.assistant)}",
             *(["\n".join(explained)[:4000]] if explained else []),
             f"Relay-Run: {view.state.run}\n",
         ]
@@ -268,7 +268,7 @@ def _verify(view: PhaseView, merge: Job, conflict: NotedConflict) -> str:
     """Commands that each of the builders merged then was verified with, alone, and so must pass with the others."""
     found = MergeResult.of_job(merge)
     names = [name for name in (*(found.merged if found else ()), conflict.builder) if name in view.steps]
-    return of_merged(view.config, [view.steps[name].component for name in names])
+    return of_merged(view.config, [view.steps[name].part for name in names])
 
 
 def _merged(args: EffectArgs) -> Effect:

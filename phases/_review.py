@@ -180,7 +180,7 @@ def _earlier(view: PhaseView, builder: Step) -> list[str]:
 def _prompt(view: PhaseView, builder: Step, errors: Sequence[str]) -> dict[str, Any]:
     seen = _gathered(view, builder)
     return {
-        "verify": of_builder(view.config, builder.component),
+        "verify": of_builder(view.config, builder.part),
         "base": builder.base_commit,
         "tip": builder.commit,
         "diff": seen.diff,

@@ -54,6 +54,7 @@ def _builder(view: PhaseView, index: int, component: Component) -> Step:
     return Step(
         id=component.id,
         component=component,
+        needs=component.depends_on,
         branch=f"relay/{run}/{component.id}",
         worktree=f".project/worktrees/{run}/{component.id}",
         chain=chain,

@@ -7,6 +7,7 @@ them: what is merged already is found merged, and what a person left in the merg
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from lib.config.model import Land as LandMode
 from lib.contracts import AskCi, Change, Fail, Finish, Outcome, PhaseView, Proceed, Wait
@@ -19,7 +20,7 @@ from lib.model import Component, Problem, RunOutcome, Step
 from lib.project.paths import MERGED_WORKTREE
 from lib.question import CANCEL, RETRY, Answer
 from lib.scheduling.retries import reading
-from lib.steps import StepStatus
+from lib.steps import StepKind, StepStatus
 from phases._base import AS_BEFORE, as_before
 from phases._gate import reasons, remarks
 from phases._resolve import is_news, resolve, unjudged
@@ -89,7 +90,8 @@ def _landing(view: PhaseView, done: Mapping[str, Job], merged: MergeResult) -> O
     if (mode is LandMode.ASK or why) and ("approve_landing" not in view.answered or is_news(view)):
         return _approval(view, known, [*why, *remarks(view)])
     if mode is LandMode.BRANCH:
-        return Finish(RunOutcome.STORED, f"Merged, {known}, not landed: git merge {_branch(view)}")
+        message = f"Merged, {known}, not landed: git merge {_branch(view)}"
+        return Finish(RunOutcome.STORED, message, outputs=_outputs(view))
     land = done.get(Land.effect)
     if land is None:
         args = Land(branch=view.state.base.branch, base=view.state.base.commit, head=head)
@@ -109,7 +111,17 @@ def _landing(view: PhaseView, done: Mapping[str, Job], merged: MergeResult) -> O
     if clean.result is None:
         return Wait()
     late = "; it was too late to cancel" if land.stopping else ""
-    return Finish(RunOutcome.LANDED, f"Landed on {view.state.base.branch} at {head[:10]}, {known}{_hint(view)}{late}")
+    message = f"Landed on {view.state.base.branch} at {head[:10]}, {known}{_hint(view)}{late}"
+    return Finish(RunOutcome.LANDED, message, outputs=_outputs(view))
+
+
+def _outputs(view: PhaseView) -> Mapping[str, Any]:
+    """The outputs of the run's workflow; `build` has none."""
+    if view.definition is None:
+        return {}
+    from phases.steps._graph import outputs
+
+    return outputs(view)
 
 
 def _shadow(done: Mapping[str, Job]) -> str:
@@ -154,7 +166,7 @@ def _merge(view: PhaseView) -> Merge:
         base_branch=view.state.base.branch,
         base=view.state.base.commit,
         tips=tips(working),
-        owned={builder.id: builder.component.files for builder in working},
+        owned={builder.id: builder.part.files for builder in working},
         landed=any(builder.landed for builder in view.steps.values()),
         believed=_believed(view),
     )
@@ -190,7 +202,7 @@ def _verification(view: PhaseView) -> list[JobSpec]:
 
 
 def _parts(view: PhaseView) -> list[Component]:
-    return [builder.component for builder in view.steps.values() if builder.has_work]
+    return [builder.part for builder in view.steps.values() if builder.has_work]
 
 
 def _since(view: PhaseView, merge: Job) -> dict[str, Job]:
@@ -217,10 +229,11 @@ def _nothing() -> AskCi:
 
 
 def _fix(view: PhaseView, result: JobResult, what: str) -> AskCi:
-    names = [builder.id for builder in view.steps.values() if builder.has_work]
-    message = f"{what}: {result.message}. Fix it in {_folder(view)} (no commit needed), or have a builder fix it"
+    names = [step.id for step in view.steps.values() if step.has_work and step.kind is StepKind.BUILDER]
+    also = ", or have a builder fix it" if names else ""
+    message = f"{what}: {result.message}. Fix it in {_folder(view)} (no commit needed){also}"
     shown = reading(MERGED_WORKTREE, result) if result.printed else RETRY
-    answers = (Answer(f'relay retry {names[-1]} "a hint"', "has that builder fix it"), RETRY)
+    answers = (*(Answer(f'relay retry {name} "a hint"', "has that builder fix it") for name in names[-1:]), RETRY)
     problem = problem_of(result, message, shown, "merge_build")
     return AskCi("fix_failure", message, "merge_build", error=problem, answers=answers)
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from typing import Any, Final
+
+from lib.names import shown_data
 
 #: How much of the end of a message is searched: bounds the time that a hostile one can cost.
 MAX_SEARCHED: Final = 400_000
@@ -16,6 +19,7 @@ MAX_QUESTIONS: Final = 10
 MAX_QUESTION: Final = 500
 
 _OBJECT: Final = re.compile(r'\{\s*"')
+_VALUE: Final = re.compile(r'\{\s*["}]|\[')
 
 
 def last_object(text: str, *keys: str) -> tuple[dict[str, Any] | None, json.JSONDecodeError | None]:
@@ -41,6 +45,39 @@ def last_object(text: str, *keys: str) -> tuple[dict[str, Any] | None, json.JSON
             value = _unwrapped(value, keys)
             found = value if any(key in value for key in keys) else found
     return found, None if found is not None else failure
+
+
+def final_value(text: str) -> Any:  # noqa: ANN401 - any JSON value
+    """The JSON object or list that a message ends with, fenced or bare; without one, the message itself."""
+    said = text.strip()
+    searched = said.removesuffix("```").rstrip()[-MAX_SEARCHED:]
+    if not searched.endswith(("}", "]")):
+        return said
+    start = 0
+    while match := _VALUE.search(searched, start):
+        try:
+            value, start = _DECODER.raw_decode(searched, match.start())
+        except (ValueError, RecursionError):
+            start = match.end()
+        else:
+            if start == len(searched):
+                return shown_data(value)
+    return said
+
+
+def json_value(text: str) -> Any:  # noqa: ANN401 - any JSON value
+    """The value of a JSON text, which can be stored. Raises `ValueError`, `RecursionError`."""
+    return shown_data(_DECODER.decode(text.strip()))
+
+
+def _number(text: str) -> float:
+    """A number as JSON has it (RFC 8259, section 6). Raises `ValueError` for others."""
+    if not math.isfinite(value := float(text)):
+        raise ValueError(f"{text} is no number that JSON has")
+    return value
+
+
+_DECODER: Final = json.JSONDecoder(parse_constant=_number, parse_float=_number)
 
 
 def questions_of(text: str) -> tuple[str, ...]:

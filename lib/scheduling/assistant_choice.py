@@ -81,6 +81,11 @@ def nobody(choice: Choice, next_action: str) -> Outcome:
     return AskCi(EXTEND_BUDGET, choice.problem.message, next_action, error=choice.problem, answers=(_EXTEND, CANCEL))
 
 
+def lifted(view: PhaseView) -> list[float]:
+    """The times at which holds of assistants end, on the monotonic clock."""
+    return [hold.until_mono_s for hold in view.holds.values() if hold.until_mono_s is not None]
+
+
 def to_answer(asked: Mapping[str, Sequence[str]], next_action: str, builders: Iterable[str] = ()) -> AskCi:
     """The question to ci that passes on what these ask, by their names; only the `builders` among them wait for it."""
     said = " ".join(_ended(f"{name} asks: {' '.join(questions)}") for name, questions in asked.items())

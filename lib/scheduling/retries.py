@@ -18,12 +18,18 @@ from lib.steps import StepStatus
 FATAL = frozenset({"conflict", "budget", "unknown_assistant", "question"})
 #: A builder's turn left its tree empty.
 TREE_EMPTIED = "tree_emptied"
+#: A file that a step of a workflow was to make is not there.
+NO_ARTIFACT = "no_artifact"
 #: Faults of a turn that a step of Relay's own has found: another turn follows, and not that step again.
-OF_THE_WORK = frozenset({TREE_EMPTIED})
+OF_THE_WORK = frozenset({TREE_EMPTIED, NO_ARTIFACT})
 #: It asks something that a person has to answer.
 QUESTION = "question"
 #: How often a command is tried that fails while the disk is full.
 FULL_TRIES = 10
+#: How many attempts a step of a workflow has that is to be retried and does not say how often.
+DEFAULT_ATTEMPTS = 3
+#: A person has decided on a step of a workflow: no other goes on as if it were lost.
+NOT_LOST: StepChange = {"ruled_out": False, "tolerated": False}
 #: Somebody else killed it, before its exit could be recorded.
 LOST = "lost"
 #: The conversation can't go on, and a new one can: it is full, or its service refuses what is in it.
@@ -58,13 +64,13 @@ def failed(
     failure = failure_digest(step, result)
     again = _came_back(builder, failure, result, others)
     problem = problem_of(
-        result, f"{builder.id}: {_named(step, result)}: {result.message}{again}", reading(builder.id, result), step
+        result, f"{builder.id}: {named(step, result)}: {result.message}{again}", reading(builder.id, result), step
     )
     fields: StepChange = {
         "error": problem.model_copy(update={"at": now.wall}),
         "note": result.message,
         "session": builder.session if result.session is None else result.session or None,
-        "feedback": builder.feedback if _is_not_its_own(step, result) else _feedback(step, result),
+        "feedback": builder.feedback if _is_not_its_own(step, result) else feedback_of(step, result),
         "failure": failure or builder.failure,
     }
     if _is_uncounted(builder, step, result):
@@ -120,7 +126,7 @@ def _is_uncounted(builder: Step, step: str, result: JobResult) -> bool:
     return result.code in UNJUDGED or (result.code == SPENT and builder.session is not None)
 
 
-def _named(step: str, result: JobResult) -> str:
+def named(step: str, result: JobResult) -> str:
     """The step, with its command if it is one."""
     command = " ".join(result.command.split())
     return f"{step} ({command[:COMMAND_CHARS]})" if command else step
@@ -142,9 +148,14 @@ def _came_back(builder: Step, failure: str, result: JobResult, others: Iterable[
 
 
 def backoff_s(config: Config, attempt: int, salt: str) -> float:
-    """Seconds before the attempt that follows `attempt`: doubling, capped, with up to a quarter of jitter by `salt`."""
+    """Seconds before the attempt that follows `attempt`: doubling, capped, with jitter by `salt`."""
     plain = min(config.retry_delay_max_s, config.retry_delay_s * 2.0 ** (attempt - 1))
-    return plain * (1 + zlib.crc32(f"{salt}.{attempt}".encode()) % 256 / 1024)
+    return jittered(plain, f"{salt}.{attempt}")
+
+
+def jittered(pause_s: float, salt: str) -> float:
+    """The pause with up to a quarter more, the same for the same `salt`."""
+    return pause_s * (1 + zlib.crc32(salt.encode()) % 256 / 1024)
 
 
 def retry_is_due(builder: Step, now: Now) -> bool:
@@ -166,9 +177,10 @@ def another_round(builder: Step, words: str, config: Config) -> StepChange:
     """The changes that give a builder that failed as many attempts again, with a person's words for it."""
     return {
         "status": StepStatus.RETRYING,
-        "attempts": builder.attempt + config.attempts,
+        "attempts": builder.attempt + (builder.per_round or config.attempts),
         "budgets": builder.budgets + (builder.error is not None and builder.error.code == "budget"),
         "feedback": "\n\n".join(part for part in (words, builder.feedback) if part),
+        **NOT_LOST,
         "failure": "",
         "losses": 0,
         "retry_at_mono_s": None,
@@ -177,7 +189,7 @@ def another_round(builder: Step, words: str, config: Config) -> StepChange:
     }
 
 
-def _feedback(step: str, result: JobResult) -> str:
+def feedback_of(step: str, result: JobResult) -> str:
     """Feedback for the next attempt: the step and how it failed, then the end of what a command printed, if any."""
     tail = result.tail.strip()
     said = f"{step} failed: {result.message}"

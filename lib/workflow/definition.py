@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, Field, Strict, StringConstraints, field_va
 from pydantic_core import PydanticCustomError
 
 from lib.model import Chain
+from lib.steps import TriggerRule
 from lib.workflow.options import (
     Access,
     Budget,
@@ -35,7 +36,6 @@ from lib.workflow.options import (
     Seconds,
     Secret,
     Text,
-    TriggerRule,
     Words,
     Workspace,
 )  # fmt: skip

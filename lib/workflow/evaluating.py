@@ -64,7 +64,7 @@ def _reached(reference: Reference, names: Mapping[str, Any]) -> Any:  # noqa: AN
         found = _part(value, part)
         if found is _MISSING:
             holder = Reference(reference.path[:at], reference.offset)
-            where = f"{holder} is {shown(value)}, without" if at else "there is no"
+            where = f"{holder} is {getattr(value, 'told', '') or shown(value)}, without" if at else "there is no"
             raise UndefinedError(f"{reference} is not there: {where} {part}", reference.offset)
         value = found
     return value

@@ -59,13 +59,6 @@ class InputType(StrEnum):
     OBJECT = "object"
 
 
-class TriggerRule(StrEnum):
-    ALL_SUCCESS = "all_success"
-    ALL_DONE = "all_done"
-    ONE_SUCCESS = "one_success"
-    NONE_FAILED_MIN_ONE_SUCCESS = "none_failed_min_one_success"
-
-
 class Workspace(StrEnum):
     SHARED = "shared"
     OWN = "own"
@@ -286,6 +279,10 @@ class OnReject(Option):
         return self
 
 
+#: Actions that state.json can name, so that no decision can.
+_TAKEN: Final = frozenset({"retry", "skip", "cancel", "design", "design_build", "execution", "merge_build"})
+
+
 class Gate(Option):
     """A question: the run goes on with the answer."""
 
@@ -309,6 +306,8 @@ class Gate(Option):
     def _once(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if len(set(value)) < len(value):
             raise ValueError("has a decision twice")
+        if taken := sorted(_TAKEN.intersection(value)):
+            raise ValueError(f"has a decision called {taken[0]}, which is an action of Relay's own")
         return value
 
     @model_validator(mode="after")

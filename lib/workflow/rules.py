@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from enum import StrEnum
 
-from lib.workflow.options import TriggerRule
+from lib.steps import TriggerRule
 
 
 class Need(StrEnum):

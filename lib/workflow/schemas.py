@@ -1,15 +1,18 @@
-"""Problems of JSON Schemas that a workflow holds, by which no reply could fit them. Pure."""
+"""JSON Schemas that a workflow holds: problems by which no reply could fit them, and replies that don't fit. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from lib.display import clip
 from lib.workflow.faults import hint, shown
 from lib.workflow.located import Path
 
 _TYPES: Final = ("string", "integer", "number", "boolean", "array", "object", "null")
 _MAX_DEPTH: Final = 40
+_MAX_MISFITS: Final = 5
+_MAX_WORDS: Final = 200
 #: Keywords whose value is a schema, or a mapping or list of schemas.
 _INNER: Final = ("items", "additionalProperties", "not", "contains", "if", "then", "else")
 _NAMED: Final = ("properties", "patternProperties", "$defs", "definitions")
@@ -58,3 +61,20 @@ def _required(schema: Mapping[str, Any], path: Path) -> Iterator[tuple[Path, str
 
 def _is_open(schema: Mapping[str, Any]) -> bool:
     return schema.get("additionalProperties", False) is not False or "patternProperties" in schema
+
+
+def misfits(schema: Mapping[str, Any], value: Any) -> list[str]:  # noqa: ANN401 - any JSON value
+    """The first reasons why a value does not fit a schema, each with the place in the value; nothing is fetched."""
+    from jsonschema import Draft202012Validator
+    from jsonschema.exceptions import best_match
+    from referencing import Registry
+    from referencing.exceptions import Unresolvable
+
+    validator = Draft202012Validator(dict(schema), registry=Registry())
+    try:
+        errors = sorted(validator.iter_errors(value), key=lambda error: list(map(str, error.path)))
+    except Unresolvable as error:
+        return [f"the schema refers to {error.ref}, which is not in it"]
+    best = [best_match([error]) or error for error in errors[:_MAX_MISFITS]]
+    places = (error.json_path.removeprefix("$.") if error.path else "it" for error in best)
+    return [f"{place}: {clip(error.message, _MAX_WORDS)}" for place, error in zip(places, best, strict=True)]

@@ -26,9 +26,14 @@ VALUES: dict[str, dict[str, Any]] = {
     "resolver": {"requirement": "Build it", "attempt": 1, "paths": [{"path": "add.py", "kind": "content"}],
                  "base_branch": "main", "theirs": COMPONENT, "ours": [BARE], "verify": "make test", "reasons": [],
                  "feedback": "", "worktree": "/w"},
+    "step": {"task": "Find the cause", "assigned_role": "reviewer", "goes_on": False, "interrupted": False,
+             "questions": [], "feedback": "", "errors": [], "schema": '{"type": "object"}', "reads": True,
+             "verified": False, "minutes": 5, "worktree": "/w"},
 }  # fmt: skip
-#: A value of each, beside the requirement, that somebody else wrote.
-FOREIGN = {"architect": "feedback", "builder": "feedback", "reviewer": "diff", "resolver": "feedback"}
+#: Two values of each that somebody else wrote.
+FOREIGN = {"architect": ("requirement", "feedback"), "builder": ("requirement", "feedback"),
+           "reviewer": ("requirement", "diff"), "resolver": ("requirement", "feedback"),
+           "step": ("task", "feedback")}  # fmt: skip
 HOSTILE = "{{ 7 * 7 }} {% raw %} {# no #} $(touch x) `id` ; <b> &amp; \x1b"
 
 
@@ -42,7 +47,7 @@ def test_every_shipped_prompt_is_rendered_here() -> None:
 
 @pytest.mark.parametrize("role", VALUES)
 def test_what_looks_like_a_template_in_a_value_stays_as_it_is(role: str, tmp_path: Path) -> None:
-    text = prompt(role, tmp_path, requirement=HOSTILE, **{FOREIGN[role]: HOSTILE})
+    text = prompt(role, tmp_path, **dict.fromkeys(FOREIGN[role], HOSTILE))
     assert text.count(HOSTILE) == 2
 
 
@@ -98,6 +103,23 @@ def test_the_resolver_is_given_all_that_it_is_to_use(tmp_path: Path) -> None:
     again = prompt("resolver", tmp_path, attempt=2, reasons=["a marker", "a line"], feedback="left first", theirs=None)
     for part in ("- a marker\n- a line", "left first", "made on main meanwhile"):
         assert part in again
+
+
+def test_a_step_of_a_workflow_is_given_all_that_it_is_to_use(tmp_path: Path) -> None:
+    plain = prompt("step", tmp_path)
+    for part in ("Find the cause", "as the reviewer", '{"type": "object"}', "Change no file", "5 minutes", "/w"):
+        assert part in plain
+    for part in ("<feedback>", "<errors>", "None", "A command judges"):
+        assert part not in plain
+    writes = prompt("step", tmp_path, reads=False, verified=True, schema="", feedback="1 test failed")
+    for part in ("committed for you", "A command judges", "End with your result", "1 test failed", "was tried before"):
+        assert part in writes
+    again = prompt("step", tmp_path, goes_on=True, questions=["Which one?"], feedback="The first")
+    for part in ("You go on", "- Which one?", "<answer>\nThe first\n</answer>", "Find the cause"):
+        assert part in again
+    wrong = prompt("step", tmp_path, goes_on=True, errors=["cause: missing"])
+    assert "- cause: missing" in wrong
+    assert "Find the cause" not in wrong
 
 
 def test_a_builder_of_little_is_not_told_of_what_is_not_there(tmp_path: Path) -> None:

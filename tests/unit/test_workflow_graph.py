@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 from workflow_texts import compiled, library, wrong
 
+from lib.steps import TriggerRule
 from lib.workflow.definition import Kind
 from lib.workflow.drawing import data, mermaid, svg, text
 from lib.workflow.evaluating import evaluate
 from lib.workflow.graph import own_key
 from lib.workflow.inputs import given_inputs
-from lib.workflow.options import TriggerRule
 from lib.workflow.plan import filled
 from lib.workflow.rules import Need, Start, start
 from lib.workflow.shape import shape

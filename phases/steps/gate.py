@@ -1,0 +1,144 @@
+"""`gate`: a question to a person, whose answer is its output; a rejection may send steps back. Pure."""
+
+from __future__ import annotations
+
+import shlex
+from typing import Any, Final
+
+from lib.config.model import Gate as ConfigGate
+from lib.contracts import AskCi, PhaseView
+from lib.design.final_json import json_value
+from lib.errors import UsageError
+from lib.model import Step, StepChange
+from lib.question import GATE, Answer
+from lib.steps import StepStatus
+from lib.workflow.evaluating import EvaluationError
+from lib.workflow.options import Gate
+from lib.workflow.schemas import misfits
+from phases.steps import Moved, Moves
+from phases.steps._failing import can_not_start, final, handed_back
+from phases.steps._names import names_for
+from phases.steps._nodes import node_of
+from phases.steps._sending_back import found_near, sent_back
+
+APPROVE: Final = "approve"
+REJECT: Final = "reject"
+#: Characters of the question that its record's note has.
+NOTE: Final = 200
+
+
+class Gates:
+    """At work from the question to the answer."""
+
+    takes_slot = False
+
+    def move(self, step: Step, moves: Moves) -> Moved | None:
+        view = moves.view
+        if step.status in {StepStatus.PENDING, StepStatus.RETRYING}:
+            return _open(view, step)
+        if step.status is StepStatus.RUNNING and step.decision:
+            return _answered(step, moves)
+        again = handed_back(view, step) if step.status is StepStatus.FAILED else None
+        return Moved(again) if again else None
+
+
+def question(view: PhaseView, step: Step) -> AskCi:
+    """The question of an open gate."""
+    gate = _gate(view, step)
+    again = f"{step.note[:1].upper()}{step.note[1:]}. " if step.note != step.words[:NOTE] else ""
+    return AskCi(GATE, f"{again}{step.id} asks: {step.words}", "execution", steps=(step.id,), answers=_answers(gate),
+                 decisions=gate.decisions)  # fmt: skip
+
+
+def _answers(gate: Gate) -> tuple[Answer, ...]:
+    """The answers to choose from; of a form, one that has all its fields."""
+    if fields := _fields(gate):
+        given = " ".join(f"{name}=…" for name in fields)
+        return (Answer(f"relay answer '{given}'", "goes on with these values"), *_rejects(gate))
+    others = (name for name in gate.decisions if name not in {APPROVE, REJECT})
+    first = [Answer("relay approve", "goes on")] if APPROVE in gate.decisions else []
+    return (*first, *(Answer(f"relay decide {name}", "goes on with that") for name in others), *_rejects(gate))
+
+
+def _rejects(gate: Gate) -> tuple[Answer, ...]:
+    if REJECT not in gate.decisions:
+        return ()
+    back = gate.on_reject.back_to if gate.on_reject else None
+    return (Answer('relay reject "why"', f"has {back} done again" if back else "ends this step as failed"),)
+
+
+def _open(view: PhaseView, step: Step) -> Moved:
+    """The gate with its question in words; where gates are left out, with its answer."""
+    gate = _gate(view, step)
+    try:
+        words = node_of(view, step).templates["gate.message"].rendered(names_for(view, step))
+    except (EvaluationError, UsageError) as error:
+        return Moved(can_not_start(view, step, error.message))
+    opened: StepChange = {"status": StepStatus.RUNNING, "decision": "", "words": words, "note": words[:NOTE],
+                          "feedback": "", "error": None, "attempt": step.attempt + 1,
+                          "started_at": step.started_at or view.now.wall}  # fmt: skip
+    if view.config.gates.design is ConfigGate.NONE and APPROVE in gate.decisions and not _fields(gate):
+        given = {"decision": APPROVE, "words": "", "by": "--yes", "form": {}}
+        return Moved(opened | {"status": StepStatus.DONE, "output": given, "ended_at": view.now.wall})
+    return Moved(opened)
+
+
+def _answered(step: Step, moves: Moves) -> Moved | None:
+    view, gate = moves.view, _gate(moves.view, step)
+    if step.decision == REJECT:
+        return _rejected(step, moves, gate)
+    form, wrong = _form(gate, step.feedback)
+    if wrong:
+        return Moved({"decision": "", "feedback": "", "note": f"the answer does not fit the form: {wrong}"})
+    words = "" if form else step.feedback
+    given = {"decision": step.decision, "words": words, "by": "person", "form": form}
+    return Moved({"status": StepStatus.DONE, "output": given, "note": step.decision, "ended_at": view.now.wall})
+
+
+def _rejected(step: Step, moves: Moves, gate: Gate) -> Moved | None:
+    view = moves.view
+    given = {"decision": REJECT, "words": step.feedback, "by": "person", "form": {}}
+    back = gate.on_reject
+    if back is not None and back.back_to is not None and step.round < back.max_rounds:
+        return sent_back(view, step, found_near(view, step, back.back_to), step.feedback)
+    why = f"rejected {step.round + 1} times" if step.round else "rejected"
+    told = can_not_start(view, step, f"{why}: {step.feedback}" if step.feedback else why)
+    return Moved(told | final(view, step) | {"output": given})
+
+
+def _form(gate: Gate, text: str) -> tuple[dict[str, Any], str]:
+    """The further answers in a person's words, JSON or `name=value`, and why they don't fit."""
+    if gate.form is None:
+        return {}, ""
+    try:
+        form = json_value(text) if text.lstrip().startswith("{") else _pairs(text)
+    except (ValueError, RecursionError) as error:
+        return {}, f"it can't be read: {error}"
+    return form, "; ".join(misfits(gate.form, form))
+
+
+def _pairs(text: str) -> dict[str, Any]:
+    """`name=value` words: a value that is JSON is that, else text."""
+    found: dict[str, Any] = {}
+    for word in shlex.split(text):
+        name, _, value = word.partition("=")
+        try:
+            found[name] = json_value(value)
+        except (ValueError, RecursionError):
+            found[name] = value
+    return found
+
+
+def _fields(gate: Gate) -> list[str]:
+    """The names of the further answers."""
+    return list((gate.form or {}).get("properties", ()))
+
+
+def _gate(view: PhaseView, step: Step) -> Gate:
+    gate = node_of(view, step).step.gate
+    if gate is None:
+        raise TypeError(f"{step.id} is no gate")
+    return gate
+
+
+mover = Gates()

@@ -1,0 +1,128 @@
+"""`prompt`: a turn of an assistant, whose reply is read, and goes back where it does not fit. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any, Final
+
+from lib.config.model import Role
+from lib.contracts import PhaseView
+from lib.design.final_json import final_value, questions_of
+from lib.jobs import AssistantTurn, Job, JobResult
+from lib.model import Step, StepChange
+from lib.scheduling.assistant_choice import ANSWERING, choose
+from lib.scheduling.retries import INTERRUPTED, QUESTION
+from lib.steps import StepStatus
+from lib.workflow.options import Access
+from lib.workflow.plan import Node
+from lib.workflow.schemas import misfits
+from phases.steps import Moved, Moves
+from phases.steps._failing import ended_badly
+from phases.steps._names import names_for, variables
+from phases.steps._nodes import node_of
+from phases.steps._work import after_work, begin, go_on, or_later, worktree_of
+
+#: How often a reply goes back that does not fit its schema.
+REPAIRS: Final = 2
+
+
+class Prompts:
+    """Asked, collected, verified. One that asks fails until it is answered."""
+
+    takes_slot = True
+
+    def move(self, step: Step, moves: Moves) -> Moved | None:
+        if step.status is StepStatus.PENDING:
+            return begin(step, moves, _work)
+        return go_on(step, moves, _work, _worked)
+
+
+def _work(step: Step, moves: Moves) -> Moved:
+    return _turn(step, moves, ())
+
+
+def _turn(step: Step, moves: Moves, errors: Sequence[str]) -> Moved:
+    """A turn; without an assistant that could take it, a note on what it waits for."""
+    view, node = moves.view, node_of(moves.view, step)
+    names = names_for(view, step)
+    choice = choose(view, chain_of(view, step, node, names), moves.jobs, name="turn", builder=step.id)
+    if choice.assistant is None:
+        return Moved({"note": choice.why})
+    earlier = view.ledger.jobs_of(step.id)
+    last = next((job for job in reversed(earlier) if job.turn is not None), None)
+    session = step.session if step.assistant == choice.assistant else None
+    prompt = {
+        "task": node.templates["prompt"].rendered(names),
+        "assigned_role": node.step.role or "",
+        "goes_on": session is not None,
+        "interrupted": last is not None and last.result is not None and last.result.code in INTERRUPTED,
+        "questions": list(_asked(last)),
+        "feedback": step.feedback,
+        "all_feedback": step.feedback,
+        "errors": list(errors),
+        "schema": json.dumps(node.step.output_schema, indent=2) if node.step.output_schema is not None else "",
+        "reads": node.step.access is Access.READ,
+        "verified": "verify" in node.commands,
+        "attempt": step.attempt,
+        "minutes": max(1, round((node.step.timeout_s or view.config.timeout_s) / 60)),
+    }
+    turn = AssistantTurn(
+        name="turn",
+        step=step.id,
+        worktree=worktree_of(node),
+        role="step",
+        assistant=choice.assistant,
+        prompt=prompt,
+        session=session,
+        read_only=node.step.access is Access.READ,
+        env=variables(view, step, names),
+        timeout_s=node.step.timeout_s or view.config.timeout_s,
+        idle_timeout_s=node.step.idle_timeout_s or view.config.idle_timeout_s,
+    )
+    return Moved({"note": "", "assistant": choice.assistant, "session": session}, turn)
+
+
+def chain_of(view: PhaseView, step: Step, node: Node, names: dict[str, Any]) -> list[str]:
+    """The assistants of a step, first the one that has worked on it; else those of its role, or of the run."""
+    own = [node.templates[f"assistant.{at}"].rendered(names) for at in range(len(node.step.assistant))]
+    model = node.templates["model"].rendered(names) if "model" in node.templates else ""
+    role = node.step.role or ""
+    known = own or list(view.config.chain(Role(role) if role in set(Role) else Role.BUILDER))
+    chain = [f"{name.partition(':')[0]}:{model}" if model else name for name in known]
+    worked = [step.assistant] if step.session and step.assistant in chain else []
+    return list(dict.fromkeys([*worked, *chain]))
+
+
+def _worked(step: Step, moves: Moves, result: JobResult) -> Moved:
+    view, schema = moves.view, node_of(moves.view, step).step.output_schema
+    job, said = view.jobs[step.job or ""], result.text.strip()
+    kept: StepChange = {"session": step.session if result.session is None else result.session or None,
+                        "note": said.splitlines()[-1][:200] if said else ""}  # fmt: skip
+    if questions := questions_of(said):
+        asks = JobResult(ok=False, code=QUESTION, message=f"it asks: {' '.join(questions)}", remedy=ANSWERING.command,
+                         does=ANSWERING.does)  # fmt: skip
+        return Moved(kept | ended_badly(view, step, job, asks))
+    output = final_value(said)
+    wrong = misfits(schema, output) if schema is not None else []
+    if not wrong:
+        moved = after_work(view, step, output, said if schema is None else "")
+        return moved._replace(fields=kept | moved.fields)
+    if _repairs(view, step) < REPAIRS:
+        again = or_later(step, _turn(step.model_copy(update=dict(kept)), moves, wrong))
+        return again._replace(fields=kept | again.fields)
+    message = f"its reply does not fit output_schema: {'; '.join(wrong)}"
+    return Moved(kept | ended_badly(view, step, job, JobResult(ok=False, code="schema", message=message)))
+
+
+def _repairs(view: PhaseView, step: Step) -> int:
+    """The number of replies that went back in this attempt."""
+    return sum(bool(job.turn and job.turn.prompt.get("errors")) and job.attempt == step.attempt
+               for job in view.ledger.jobs_of(step.id))  # fmt: skip
+
+
+def _asked(last: Job | None) -> tuple[str, ...]:
+    return questions_of(last.result.text) if last is not None and last.result is not None and last.result.ok else ()
+
+
+mover = Prompts()
