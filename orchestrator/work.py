@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from lib.config.model import Config
-from lib.jobs import Command, Job
+from lib.jobs import AssistantTurn, Command, Job
 from lib.model import Component, Step
 from lib.project.paths import Project
 from lib.secrets.masking import Masker
@@ -34,16 +35,37 @@ class Work:
 
     @property
     def worktree(self) -> Path:
-        """The folder that the job runs in: the user's own if it names no worktree."""
+        """The folder that the job runs in. Without a worktree it is the user's own, of a workflow's step one for its
+        files.
+        """
         name = self.job.spec.worktree
-        return self.project.worktree(self.run, name) if name else self.project.root
+        if name:
+            return self.project.worktree(self.run, name)
+        return self.files if self.job.spec.step and self.files else self.project.root
+
+    @property
+    def may_write(self) -> bool:
+        """True if a process of the job may write the folder that it runs in, if a sandbox keeps others from that."""
+        spec = self.job.spec
+        return self.worktree != self.project.root and not (isinstance(spec, AssistantTurn | Command) and spec.read_only)
+
+    @property
+    def is_own_work(self) -> bool:
+        """True of a step's own command: what it leaves in the worktree is work, and not what verifying made."""
+        return isinstance(self.job.spec, Command) and self.job.spec.gives
+
+    @property
+    def env(self) -> Mapping[str, str]:
+        """The environment that the job's task adds to its process."""
+        spec = self.job.spec
+        return spec.env if isinstance(spec, AssistantTurn | Command) else {}
 
     @property
     def files(self) -> Path | None:
-        """The folder that a handler's command may write to; None for any other job."""
+        """The folder that a process without a worktree may write to; None for any other job."""
         spec = self.job.spec
-        is_handlers = isinstance(spec, Command) and spec.worktree is None
-        return self.project.files_dir(self.run, spec.name) if is_handlers else None
+        has_none = self.job.is_process and spec.worktree is None
+        return self.project.files_dir(self.run, spec.step or spec.name) if has_none else None
 
     @property
     def records(self) -> Path:

@@ -13,6 +13,7 @@ from lib.errors import GitError
 from lib.git.inspect import is_ancestor
 from lib.git.objects import at, commit_tree, dated, gc_safe, move_ref, stamp_of, value
 from lib.git.run import Repo, git, identity_env
+from lib.project.paths import SHARED_WORKTREE
 
 #: Merges between two moves of the ref: a kill repeats at most so many, each of which gives the same commit again.
 BATCH: Final = 25
@@ -245,7 +246,8 @@ def _merge_some(
                 conflict = builder, result
                 break
             stamp = max(stamp, history.dates[tip])
-            message = f"Merge {builder}: {title}\n\n{trailer}".rstrip()
+            what = f"the workflow {title}" if builder == SHARED_WORKTREE else f"{builder}: {title}"
+            message = f"Merge {what}\n\n{trailer}".rstrip()
             head = commit_tree(repo, result.tree, [head, tip], message, {**who, **at(stamp)})
             made += 1
             history.take(tip)

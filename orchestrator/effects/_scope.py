@@ -38,7 +38,7 @@ def look(work: Work, base: str, commit: str) -> Seen:
     found = changes(repo, base, commit)
     added, deleted = (sum(status == letter for status, _ in found.files) for letter in "AD")
     total = count_files(repo, base, repo.own) if deleted else 0
-    owned = work.step.component.files if work.step else ()
+    owned = work.step.component.files if work.step and work.step.component else ()
     reach = judge(found.files, owned, moved=found.moved, total=total)
     owns = matcher(owned or ["**"])
     paths = sorted((path for _, path in found.files), key=owns)

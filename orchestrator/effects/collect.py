@@ -14,6 +14,7 @@ from lib.git.landing_blockers import some
 from lib.git.run import Repo
 from lib.git.snapshot import Snapshot
 from lib.jobs import JobResult
+from lib.steps import StepKind
 from orchestrator.effects import _scope
 from orchestrator.effects._runner import HEADS, Runner, done, trailer
 from orchestrator.work import Work, masker_of
@@ -25,7 +26,7 @@ def run(work: Work, args: Collect) -> JobResult:
         return _scope.emptied(work, args, None)
     warnings = moved_refs.put_back_own(repo, work.run, HEADS + args.branch, work.worktree)
     taken = worktrees.snapshot(
-        repo, work.worktree, args.branch, args.base, author_name=f"{who} (relay builder)", message=_message(work, args)
+        repo, work.worktree, args.branch, args.base, author_name=_author(work), message=_message(work, args)
     )
     checkout = Checkout.at(repo, work.worktree)
     ignored = in_words(work.worktree, note_built(checkout, taken.ignored))
@@ -72,6 +73,11 @@ def _put_away(work: Work, args: Collect, checkout: Checkout, tip: str) -> Iterat
         yield f"{who} took back commits of its own; they are kept as {some(kept)}: relay recover"
     if kept := keep_stashes(repo, checkout, args.branch):
         yield f"{who} stashed work, which does not land; it is kept as {some(kept)}: relay recover"
+
+
+def _author(work: Work) -> str:
+    kind = "builder" if work.step is None or work.step.kind is StepKind.BUILDER else "step"
+    return f"{work.job.spec.step} (relay {kind})"
 
 
 def _message(work: Work, args: Collect) -> str:

@@ -8,6 +8,7 @@ from lib.git import resolution
 from lib.git.objects import value
 from lib.git.run import Repo
 from lib.jobs import JobResult
+from lib.project.paths import author_of
 from orchestrator.effects._conflict import Note
 from orchestrator.effects._runner import RESOLVED, Runner, done
 from orchestrator.work import Work
@@ -20,7 +21,7 @@ def run(work: Work, args: JudgeResolution) -> JobResult:
     account = Account.of(args.removed, args.added)
 
     def check(files: list[Disputed]) -> Judgement:
-        return judge(files, account, ("what was merged before", left.builder))
+        return judge(files, account, ("what was merged before", author_of(left.builder)))
 
     found = resolution.judge(repo, work.worktree, sides, ref, args.message, check)
     result = JudgeResolutionResult(

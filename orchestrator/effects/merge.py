@@ -12,6 +12,7 @@ from lib.git.checkout import Checkout
 from lib.git.inspect import not_in, resolve
 from lib.git.run import Repo
 from lib.jobs import JobResult
+from lib.project.paths import author_of
 from orchestrator.effects._branches import base_taken, branches_as_left, steering
 from orchestrator.effects._conflict import Note, leave, stage, take_back
 from orchestrator.effects._runner import HEADS, RESOLVED, Runner, done, trailer, triples
@@ -77,7 +78,7 @@ def _still_open(work: Work, args: Merge, repo: Repo, ref: str, left: NotedConfli
         return None
     if left.left is not None:
         return take_back(work, left)
-    message = f"Merge {left.builder}, conflicts resolved\n\n{trailer(work)}\n"
+    message = f"Merge {author_of(left.builder)}, conflicts resolved\n\n{trailer(work)}\n"
     accepted = conflict.accept(repo, work.worktree, ref, left.head, left.theirs, message)
     return None if isinstance(accepted, str) else left.model_copy(update={"open": tuple(accepted)})
 

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 #: Roles that only read: what they have to say is their answer.
 READERS: Final = frozenset({"architect", "reviewer"})
+#: A file in a job's scratch folder: what a command gives.
+GIVEN: Final = "output"
 #: Processes are limited by Relay's own clock; the kernel, which also counts threads, stops what is faster than that.
 TASKS_EACH: Final = 16
 
@@ -101,7 +103,7 @@ class Site:
             keep=self.keep,
             home=Path.home(),
             files=work.files,
-            reviews=work.job.role in READERS or work.job.spec.worktree is None,
+            reviews=work.job.role in READERS or not work.may_write,
             hidden=() if work.job.turn is not None else known.logins,
             own=start.folders,
             guarded=known.guarded,
@@ -114,9 +116,12 @@ class Site:
         return wrap(start.argv, policy_of(places, memory_max=memory_max, tasks_max=tasks_max))
 
     def variables(self) -> dict[str, str]:
-        """Variables that say where temporary files go. Git leaves alone what it may not write."""
+        """Variables that say where temporary files, and what a command gives, go. Git leaves alone what it may not
+        write.
+        """
         temporary = "/tmp" if self.contained else str(self.scratch)  # noqa: S108 - the private one
-        return {**dict.fromkeys(("TMPDIR", "TMP", "TEMP"), temporary), "GIT_OPTIONAL_LOCKS": "0"}
+        given = {"RELAY_OUTPUT": f"{temporary}/{GIVEN}"} if self.work.is_own_work else {}
+        return {**given, **dict.fromkeys(("TMPDIR", "TMP", "TEMP"), temporary), "GIT_OPTIONAL_LOCKS": "0"}
 
     def caches(self) -> dict[str, str]:
         """Caches of package managers: the builder's own, as it may not write those of the user."""

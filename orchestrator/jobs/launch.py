@@ -78,7 +78,7 @@ def _spawn_spec(work: Work, site: Site, start: Launch) -> SpawnSpec:
     # A job may write what it reads from, so that is not the record of it.
     for file, text in ((work.records / "prompt", masker_of(work.config).masked(stdin)), (site.stdin, stdin)):
         replace_file(file, text.encode(), durable=False)
-    additions = {**site.caches(), **work.config.env, **start.env, **site.variables(), **_told(work)}
+    additions = {**site.caches(), **work.config.env, **work.env, **start.env, **site.variables(), **_told(work)}
     return SpawnSpec(
         job_id=work.mark,
         argv=site.command(start),
@@ -93,7 +93,7 @@ def _spawn_spec(work: Work, site: Site, start: Launch) -> SpawnSpec:
 def _launch_of(work: Work, site: Site) -> Launch:
     spec = work.job.spec
     if isinstance(spec, Command):
-        return Launch(argv=("/bin/sh", "-c", spec.command), env=spec.env)
+        return Launch(argv=("/bin/sh", "-c", spec.command))
     turn = turn_of(work)
     from lib.project.skills import read_skills
     from lib.project.templates import render_prompt
@@ -113,7 +113,7 @@ def _launch_of(work: Work, site: Site) -> Launch:
 
 def _known(work: Work) -> dict[str, Any]:
     """The values of a prompt that follow from the run, and so are stored with no job. Raises `StoreError`."""
-    if work.step is None:
+    if work.step is None or work.step.component is None:
         return {"requirement": work.requirement}
     return {
         "requirement": work.requirement,

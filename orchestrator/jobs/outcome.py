@@ -29,6 +29,7 @@ from lib.process import await_written, ended_with, exit_status, reap, sweep
 from lib.sandbox import scratch_of
 from lib.scheduling.passing_failures import DISK_FULL, passing
 from lib.scheduling.retries import LOST, REFUSED, SPENT
+from orchestrator.jobs.given import given
 from orchestrator.jobs.launch import adapter_of, turn_of
 from orchestrator.jobs.shadowing import shadow
 from orchestrator.work import Work, masker_of
@@ -82,7 +83,7 @@ def _judged(work: Work, waited: int | None) -> JobResult:
     )
     is_command = bool(work.job.command)
     result = _command_result(work, end) if is_command else _assistant_result(work, end)
-    if is_command and work.job.spec.worktree and (told := _look(work)):
+    if is_command and not work.is_own_work and work.job.spec.worktree and (told := _look(work)):
         result = result.model_copy(update={"warnings": (told,)})
     if result.ok:
         return _of_others(work, result) if is_command and work.job.spec.name == "verify" else result
@@ -171,7 +172,8 @@ def _command_result(work: Work, end: Exit) -> JobResult:
     if failure := ended_by_force(end):
         return failure
     if end.status == 0:
-        return JobResult(ok=True, exit_status=0, text=ends_of(work.output / "output.log"))
+        done = JobResult(ok=True, exit_status=0, text=ends_of(work.output / "output.log"))
+        return given(work, done)
     if is_full(work.worktree):
         message = f"exit status {end.status}, with no room left on the disk"
         return JobResult(ok=False, code=DISK_FULL, message=message, remedy="df -h; df -i",

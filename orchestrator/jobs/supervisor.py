@@ -27,6 +27,7 @@ from lib.process import (
     watch_fd,
 )
 from lib.project.paths import Project
+from lib.steps import StepKind
 from orchestrator.diagnostics import Diagnostics
 from orchestrator.effects._registry import run_effect
 from orchestrator.engine.decision import Output
@@ -261,7 +262,8 @@ def _siblings(run: Run, job: Job) -> tuple[Component, ...]:
     """The other components, for the prompt of a step's turn."""
     if job.turn is None or job.spec.step is None:
         return ()
-    return tuple(step.component for step in run.steps.values() if step.id != job.spec.step)
+    others = (step for step in run.steps.values() if step.id != job.spec.step)
+    return tuple(step.component for step in others if step.component and step.kind is StepKind.BUILDER)
 
 
 def _before(run: Run, job: Job) -> tuple[str, ...]:
