@@ -16,6 +16,10 @@
 true` when a design went back with errors, comes before the one without a condition; `{feedback}` in it is replaced. A
 builder may have `attempts: {1: [...], 2: [...]}`; an attempt that is not listed plays the steps of the last one before.
 `reviewer` and `resolver`, where there are any, are steps or attempts like those of a builder: what they say counts.
+
+A playbook for a workflow has `steps` instead of `architect` and `builders`: by the ids of its prompts, steps or
+attempts like those of a builder. An instance of a fan-out plays those of its own id (`look:security`), else those of
+`look`.
 """
 
 from __future__ import annotations
@@ -41,6 +45,7 @@ _NO_SEPARATORS = dict.fromkeys(map(ord, (GROUP, RECORD, UNIT)))
 
 ARCHITECT = "architect"
 BUILDER = "builder"
+STEP = "step"
 #: Roles that a playbook may leave out.
 FURTHER = ("reviewer", "resolver")
 
@@ -66,7 +71,8 @@ class Answer:
 class Playbook:
     """A playbook that was read from `file`.
 
-    `builders` holds the steps by builder and first attempt that plays them, `roles` those of other roles likewise.
+    `builders` holds the steps by builder and first attempt that plays them, `roles` and `steps` those of other roles
+    and of a workflow's steps likewise.
     """
 
     file: Path
@@ -77,6 +83,7 @@ class Playbook:
     architect: tuple[Answer, ...]
     builders: Mapping[str, Mapping[int, Steps]]
     roles: Mapping[str, Mapping[int, Steps]]
+    steps: Mapping[str, Mapping[int, Steps]]
 
     def score(self, requirement: str) -> int:
         """Number of the `match` words and phrases that are in the requirement."""
@@ -121,15 +128,23 @@ def steps_for(book: Playbook, role: str, builder: str, attempt: int, prompt: str
     if role == ARCHITECT:
         steps = _architect(book, prompt)
     else:
-        rounds = book.builders.get(builder) if role == BUILDER else book.roles.get(role)
+        rounds = _rounds(book, role, builder)
         if rounds is None:
-            who = f"the builder {builder}" if role == BUILDER else f"the role {role}"
-            message = (
-                f"the playbook {book.name} has no steps for {who}; it has {', '.join([*book.builders, *book.roles])}"
-            )
+            who = f"the {role} {builder}" if role in {BUILDER, STEP} else f"the role {role}"
+            known = ", ".join([*book.builders, *book.roles, *book.steps])
+            message = f"the playbook {book.name} has no steps for {who}; it has {known}"
             raise UsageError(message, remedy=f"$EDITOR {quote(book.file)}", code="no_role")
         steps = rounds[max(first for first in rounds if first <= attempt)]
     return [step for step in (_settled(step, attempt) for step in steps) if step]
+
+
+def _rounds(book: Playbook, role: str, name: str) -> Mapping[int, Steps] | None:
+    match role:
+        case "builder":
+            return book.builders.get(name)
+        case "step":
+            return book.steps.get(name) or book.steps.get(name.partition(":")[0])
+    return book.roles.get(role)
 
 
 def plan(prompt: str, steps: Sequence[Step]) -> str:

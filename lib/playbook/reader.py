@@ -69,17 +69,18 @@ class _Reader:
     def playbook(self, root: Node | None) -> Playbook:
         if root is None:
             raise self.error(None, "the file is empty")
-        top = self.fields(root, required=("name", "architect", "builders"),
+        of_workflow = isinstance(root, MappingNode) and any(key.value == "steps" for key, _ in root.value)
+        top = self.fields(root, required=("name", *(("steps",) if of_workflow else ("architect", "builders"))),
                           optional=("description", "requirement", "match", *FURTHER))  # fmt: skip
-        builders = self.mapping(top["builders"])
         return Playbook(
             file=self.file,
             name=self.text(top["name"]),
             description=self.text(top["description"]) if "description" in top else "",
             requirement=self.text(top["requirement"]) if "requirement" in top else "",
             match=tuple(self.text(node) for node in self.items(top["match"])) if "match" in top else (),
-            architect=self.answers(top["architect"]),
-            builders={name: self.rounds(node) for name, node in builders.items()},
+            architect=() if of_workflow else self.answers(top["architect"]),
+            builders=self.named(top.get("builders")),
+            steps=self.named(top.get("steps")),
             roles={role: self.rounds(top[role]) for role in FURTHER if role in top},
         )
 
@@ -103,23 +104,26 @@ class _Reader:
             self.mapping(fields["design"])
             design = self.value(fields["design"])
         on_errors = "on_errors" in fields and self.flag(fields["on_errors"])
-        steps = self.steps(fields["steps"]) if "steps" in fields else ()
+        steps = self.played(fields["steps"]) if "steps" in fields else ()
         return Answer(self.text(fields["say"]), design, words, on_errors, steps)
+
+    def named(self, node: Node | None) -> dict[str, Mapping[int, Steps]]:
+        return {} if node is None else {name: self.rounds(each) for name, each in self.mapping(node).items()}
 
     def rounds(self, node: Node) -> Mapping[int, Steps]:
         if not isinstance(node, MappingNode):
-            return {1: self.steps(node)}
+            return {1: self.played(node)}
         attempts = self.mapping(self.fields(node, required=("attempts",))["attempts"])
         rounds = {}
         for key, steps in attempts.items():
             if not key.isdecimal():
                 raise self.error(steps.start_mark, f"{key!r} is no number of an attempt")
-            rounds[int(key)] = self.steps(steps)
+            rounds[int(key)] = self.played(steps)
         if 1 not in rounds:
             raise self.error(node.start_mark, "attempts must begin with 1")
         return rounds
 
-    def steps(self, node: Node) -> Steps:
+    def played(self, node: Node) -> Steps:
         return tuple(step for each in self.items(node) for step in self.step(each))
 
     def step(self, node: Node) -> list[Step]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -12,6 +13,9 @@ from lib.names import quote
 from lib.project.paths import working_folder
 from orchestrator.cli.formats import Format, Json, Output, for_machines, tell
 from orchestrator.cli.project import Instance, project_of, tell_of_folder
+
+if TYPE_CHECKING:
+    from lib.model import Definition
 
 
 def register(app: typer.Typer) -> None:
@@ -23,7 +27,10 @@ def register(app: typer.Typer) -> None:
 
 
 def start(
-    requirement: Annotated[str, typer.Argument(help="What you want built, in words; - reads standard input.")],
+    requirement: Annotated[str, typer.Argument(help="What you want built, in words; - reads standard input.")] = "",
+    workflow: Annotated[str, typer.Option("--workflow", "-w", help="NAME or file of the workflow to run.")] = "build",
+    given: Annotated[list[str] | None, typer.Option("--input", "--var", help="An input of it: NAME=VALUE.")] = None,
+    inputs: Annotated[Path | None, typer.Option("--inputs", help="A JSON or YAML file of inputs.")] = None,
     assistant: Annotated[str | None, typer.Option(help="NAME or NAME:VARIANT; auto picks one installed.")] = None,
     parallel: Annotated[int | None, typer.Option(min=1, help="Builders at work at once.")] = None,
     verify: Annotated[str | None, typer.Option(help="Shell line that must succeed.")] = None,
@@ -38,20 +45,29 @@ def start(
     output: Output = Format.TABLE,
     as_json: Json = False,
 ) -> None:
-    """Start a run: design, build in parallel, merge, land."""
+    """Start a run: design, build in parallel, merge, land; or the steps of another workflow."""
     flags = {"assistant": assistant, "parallel": parallel, "verify": verify, "setup": setup, "land": land,
              "poll_s": poll, "gates": {"design": "none"} if yes else None}  # fmt: skip
     try:
-        code = _started(requirement, instance, flags, dry_run=dry_run, wait=wait, foreground=foreground,
-                        as_json=for_machines(output, as_json))  # fmt: skip
+        code = _started(requirement, Chosen(workflow, given or [], inputs), instance, flags, dry_run=dry_run, wait=wait,
+                        foreground=foreground, as_json=for_machines(output, as_json))  # fmt: skip
     except RelayError as error:
         error.remedy = error.remedy.replace(" …", f" {quote(requirement)}")
         raise
     raise typer.Exit(code)
 
 
+class Chosen(NamedTuple):
+    """The workflow that is to be run, and its inputs as they were typed."""
+
+    workflow: str
+    given: list[str]
+    inputs: Path | None
+
+
 def _started(
     requirement: str,
+    chosen: Chosen,
     instance: str,
     flags: dict[str, Any],
     *,
@@ -75,10 +91,16 @@ def _started(
 
         ask_for_trust(project)
     text = _standard_input() if requirement == "-" else requirement
+    definition: Definition | None = None
+    if chosen != Chosen("build", [], None):
+        from orchestrator.commands.start_workflow import definition_of, inputs_of, words_of
+
+        definition = definition_of(project, chosen.workflow, inputs_of(chosen.given, chosen.inputs), text)
+        text = words_of(definition, text)
     if dry_run:
-        show_plan(plan(project, text, config), as_json=as_json)
+        show_plan(plan(project, text, config, definition), as_json=as_json)
         return 0
-    return begin(project, text, config, wait=wait, foreground=foreground, as_json=as_json)
+    return begin(project, text, config, definition, wait=wait, foreground=foreground, as_json=as_json)
 
 
 def status(context: typer.Context) -> None:

@@ -18,10 +18,20 @@ from lib.project.paths import Project
 from orchestrator.cli.formats import tell
 
 if TYPE_CHECKING:
+    from lib.model import Definition
     from orchestrator.engine.run import Run
 
 
-def begin(project: Project, requirement: str, config: Config, *, wait: bool, foreground: bool, as_json: bool) -> int:
+def begin(
+    project: Project,
+    requirement: str,
+    config: Config,
+    definition: Definition | None = None,
+    *,
+    wait: bool,
+    foreground: bool,
+    as_json: bool,
+) -> int:
     """Makes the run and its orchestrator; the exit code. Raises `RelayError` before anything is made."""
     from orchestrator.background import start_detached
     from orchestrator.commands.create_run import create_run
@@ -29,7 +39,7 @@ def begin(project: Project, requirement: str, config: Config, *, wait: bool, for
     lock = InstanceLock(project)
     lock.acquire()
     try:
-        run = create_run(project, requirement, config)
+        run = create_run(project, requirement, config, definition)
     except BaseException:
         lock.release()
         raise
@@ -72,6 +82,8 @@ def _announce(project: Project, run: Run, *, as_json: bool, wait: bool) -> None:
     told = Place.of(project).told
     typer.echo(f"Started {name}")
     typer.echo(f"  project    {escaped(str(project.root))}")
+    if run.definition is not None:
+        typer.echo(f"  workflow   {run.definition.name}")
     typer.echo(f"  assistant  {_chains(run.config)}")
     typer.echo(f"  state      {told(str(project.state_file.relative_to(project.root)))}")
     if unseen := _unseen(project):
@@ -102,8 +114,8 @@ def _chains(config: Config) -> str:
     )
 
 
-def plan(project: Project, requirement: str, config: Config) -> dict[str, Any]:
-    """The plan of `start`, with everything checked that can be without making anything. Raises `RelayError`."""
+def plan(project: Project, requirement: str, config: Config, definition: Definition | None = None) -> dict[str, Any]:
+    """The plan of `start`, of a workflow with its graph; all is checked that can be. Raises `RelayError`."""
     from lib.git.inspect import starting_point
     from lib.git.run import Repo
     from lib.project.trust import require
@@ -117,12 +129,24 @@ def plan(project: Project, requirement: str, config: Config) -> dict[str, Any]:
         "instance": project.instance,
         "base": f"{base.branch} at {base.commit[:10]}",
         "assistant": _chains(config),
-        "gate": f"design: {config.gates.design.value}",
+        **(_of_workflow(definition) if definition else {"gate": f"design: {config.gates.design.value}"}),
         "parallel": config.parallel,
         "setup": config.setup or "none",
-        "verify": config.verify or "nothing but what the design names (relay init proposes a command)",
+        "verify": config.verify or f"nothing but what {_names(definition)} (relay init proposes a command)",
         "land": config.land.value,
     }
+
+
+def _names(definition: Definition | None) -> str:
+    return "its steps name" if definition else "the design names"
+
+
+def _of_workflow(definition: Definition) -> dict[str, Any]:
+    from lib.workflow.compiled import plan_of
+    from orchestrator.commands.workflow_reports import picture
+
+    return {"workflow": definition.name, "inputs": dict(definition.inputs),
+            "graph": picture(plan_of(definition), "text")}  # fmt: skip
 
 
 def show_plan(values: dict[str, Any], *, as_json: bool) -> None:
@@ -132,5 +156,11 @@ def show_plan(values: dict[str, Any], *, as_json: bool) -> None:
     from lib.display import escaped
 
     for key, value in values.items():
-        typer.echo(f"{key:10} {escaped(str(value))}")
+        if key == "graph":  # names of plain characters, on lines of their own
+            typer.echo(f"\n{value}\n")
+        elif isinstance(value, dict):
+            for name, given in value.items():
+                typer.echo(f"{key:10} {escaped(f'{name}: {given}')}")
+        else:
+            typer.echo(f"{key:10} {escaped(str(value))}")
     typer.echo("\nNothing was started. Leave out --dry-run to start it.")

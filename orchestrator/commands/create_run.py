@@ -14,11 +14,13 @@ from lib.events import Event, Noted, RunStarted
 from lib.files.replace import exchange
 from lib.git.inspect import starting_point
 from lib.git.run import Repo
+from lib.model import Definition
 from lib.process import now
 from lib.project.paths import Project
 from lib.project.trust import require
 from lib.secrets.masking import Masker
 from lib.statefile.document import Raw, read_raw, render, set_aside
+from lib.steps import BUILD
 from lib.store.rundb import RunDB
 from orchestrator.engine.run import Run, begin
 from orchestrator.jobs import shadowing
@@ -28,7 +30,6 @@ from orchestrator.persistence.run_store import save
 from orchestrator.persistence.state_restore import publish_end
 
 MAX_REQUIREMENT = 20_000
-WORKFLOW = "build"
 
 
 def _free(project: Project) -> str:
@@ -37,10 +38,11 @@ def _free(project: Project) -> str:
     return next((name for name in names if not (project.dot / "instances" / name).exists()), "another")
 
 
-def create_run(project: Project, requirement: str, config: Config) -> Run:
+def create_run(project: Project, requirement: str, config: Config, definition: Definition | None = None) -> Run:
     """Records a new run of `project` and writes its state.json. The instance lock must be held.
 
-    Raises `RelayError` before anything is made when the repository, the configuration or the instance is not ready.
+    `definition` is that of its workflow, None for `build`. Raises `RelayError` before anything is made when the
+    repository, the configuration or the instance is not ready.
     """
     if not requirement.strip():
         raise UsageError("the requirement is empty", remedy='relay start "what you want built"', code="no_requirement")
@@ -68,15 +70,15 @@ def create_run(project: Project, requirement: str, config: Config) -> Run:
         warnings = budget_warnings(config)
         started = RunStarted(
             run=run_id(Masker.from_environ(config.env).masked(requirement), instant.wall),
-            workflow=WORKFLOW,
+            workflow=definition.name if definition else BUILD,
             instance=project.instance,
             requirement=requirement,
             base=base,
-            phase="init",
-            action="design",
+            phase="execution" if definition else "init",
+            action="execution" if definition else "design",
             warnings=warnings,
         )
-        run = begin(started, config, instant)
+        run = begin(started, config, instant, definition)
         told = [words for words in (warning, shadowing.warning(project, config), *warnings) if words]
         events: list[Event] = [started, *(Noted(message=words, level="warning") for words in told)]
         written = render(run.state)

@@ -95,6 +95,18 @@ class TestTurns:
             steps_for(book, role, builder, 1, "")
 
 
+def test_a_playbook_for_a_workflow_has_steps_by_their_ids(tmp_path: Path) -> None:
+    file = tmp_path / "flow.yaml"
+    file.write_text(
+        "name: flow\nsteps:\n  look: [{say: any}]\n  'look:b': {attempts: {1: [{say: b}], 2: [{say: again}]}}\n"
+    )
+    flow = read_playbook(file)
+    assert steps_for(flow, "step", "look:a", 1, "") == [("say", "any")]
+    assert steps_for(flow, "step", "look:b", 2, "") == [("say", "again")]
+    with pytest.raises(RelayError, match="no steps for the step write; it has look, look:b"):
+        steps_for(flow, "step", "write", 1, "")
+
+
 HEAD = "name: x\narchitect: {say: hi}\nbuilders:\n  a:\n"
 
 

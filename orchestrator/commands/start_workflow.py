@@ -1,0 +1,97 @@
+"""The definition of a run's workflow: its text, those that it includes, and the inputs, checked before it starts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from lib.errors import UsageError
+from lib.files.safe_read import NotPlainError, read_own
+from lib.model import Definition
+from lib.names import quote
+from lib.project.paths import Project
+from lib.steps import BUILD
+from lib.workflow.definition import Kind
+from lib.workflow.inputs import given_inputs
+from lib.workflow.library import Shelf, shelf
+from lib.workflow.located import NotReadableError, read
+from lib.workflow.plan import Plan
+from lib.workflow.unrun import refuse
+
+#: The input that takes the words of `relay start "…"`.
+REQUIREMENT: Final = "requirement"
+_MAX_INPUTS: Final = 1_000_000
+_SHOWN: Final = 200
+
+
+def definition_of(project: Project, name: str, inputs: Mapping[str, Any], words: str) -> Definition:
+    """The definition of a workflow started with these inputs, and with the words as its requirement if it takes one.
+
+    Raises `UsageError` (`no_workflow`, `workflow_invalid`, `input_invalid`).
+    """
+    found = shelf(project)
+    entry = found.entry(name)
+    loaded, plan = found.plan(name)
+    if plan.workflow.name == BUILD:
+        message = f"{BUILD} takes its requirement in words, and no inputs"
+        raise UsageError(message, remedy='relay start "what you want built"', code="input_invalid")
+    refuse(plan, entry.file)
+    given = dict(inputs)
+    if words and REQUIREMENT in plan.workflow.inputs:
+        given.setdefault(REQUIREMENT, words)
+    texts = {entry.name: (entry.file.name, loaded.text), **_included(plan, found)}
+    return Definition(
+        name=entry.name,
+        project=str(project.root),
+        files={each: file for each, (file, _) in texts.items()},
+        texts={each: text for each, (_, text) in texts.items()},
+        inputs=given_inputs(plan.workflow.inputs, given, name),
+    )
+
+
+def words_of(definition: Definition, words: str) -> str:
+    """The requirement of the run: the words that were given, else its workflow and inputs."""
+    if words:
+        return words
+    given = definition.inputs
+    told = "; ".join(f"{name}: {value}" if len(given) > 1 else str(value) for name, value in given.items())
+    return f"{definition.name}: {told}"[:_SHOWN] if told else definition.name
+
+
+def inputs_of(given: Sequence[str], file: Path | None) -> dict[str, Any]:
+    """The inputs of a file, and those given as NAME=VALUE, which win. Raises `UsageError` (`input_invalid`)."""
+    found = _of_file(file) if file is not None else {}
+    for each in given:
+        name, equals, value = each.partition("=")
+        if not equals or not name:
+            message = f"{each} is no NAME=VALUE"
+            raise UsageError(message, remedy=f"--input {quote(each.strip('=') or 'name')}=VALUE", code="input_invalid")
+        found[name] = value
+    return found
+
+
+def _of_file(file: Path) -> dict[str, Any]:
+    try:
+        raw = read_own(file, limit=_MAX_INPUTS)
+        if raw is None:
+            raise UsageError(f"there is no file {file}", remedy=f"ls {quote(file.parent)}", code="input_invalid")
+        text = raw.decode("utf-8-sig")
+        data = json.loads(text) if file.suffix == ".json" else read(text, is_json=False).data
+    except NotReadableError as error:
+        where = f"{file}:{error.line}:{error.column}"
+        raise UsageError(f"{where}: {error.reason}", remedy=f"$EDITOR {quote(file)}", code="input_invalid") from error
+    except (OSError, ValueError, RecursionError, NotPlainError) as error:
+        raise UsageError(
+            f"{file} can't be read: {error}", remedy=f"ls -l {quote(file)}", code="input_invalid"
+        ) from error
+    if not isinstance(data, dict):
+        raise UsageError(f"{file} has no `name: value` lines", remedy=f"$EDITOR {quote(file)}", code="input_invalid")
+    return data
+
+
+def _included(plan: Plan, found: Shelf) -> dict[str, tuple[str, str]]:
+    """File and text of the workflows that are included, by name."""
+    names = {node.step.include for node in plan.nodes.values() if node.kind is Kind.INCLUDE and node.step.include}
+    return {name: (found.entry(name).file.name, found.load(name).text) for name in sorted(names)}
