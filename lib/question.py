@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+#: The question of a workflow's gate.
+GATE: Final = "answer_gate"
 #: What ci can be asked by the built-in phases, in words.
 QUESTIONS: Final = {
     "approve_design": "approve the design",
@@ -16,6 +18,7 @@ QUESTIONS: Final = {
     "clear_the_way": "unblock the landing",
     "check_branch": "look at your branch",
     "answer_questions": "answer what is asked",
+    GATE: "make a decision",
 }
 
 

@@ -20,8 +20,8 @@ EDITOR: Final = "$EDITOR"
 #: Commands that are about one instance; the others know no `--instance`.
 OF_INSTANCE: Final = frozenset(
     {
-        "start", "status", "logs", "diff", "approve", "reject", "answer", "retry", "skip", "pause",
-        "resume", "cancel", "stop", "doctor",
+        "start", "status", "logs", "diff", "approve", "reject", "decide", "answer", "retry", "skip",
+        "pause", "resume", "cancel", "stop", "doctor",
     }
 )  # fmt: skip
 #: Such a command where it begins, unless it names an instance.

@@ -26,8 +26,9 @@ from lib.project.paths import Project
 from lib.project.registry import RegistryEntry, record
 from lib.store.rundb import RunDB, StoreError
 from orchestrator.diagnostics import Diagnostics
-from orchestrator.engine.decide import decide, legal_actions, overdue
+from orchestrator.engine.decide import decide, overdue
 from orchestrator.engine.decision import Decision, Seen
+from orchestrator.engine.handing_back import legal_actions
 from orchestrator.engine.run import Run
 from orchestrator.handlers import phase_handlers
 from orchestrator.jobs.supervisor import Workers

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -15,7 +15,7 @@ from lib.effects import BriefResolver, Collect, JudgeResolution, Merge, Prepare,
 from lib.events import Event, JobEnded, JobSpawned, StateEdited
 from lib.jobs import Effect, Job, JobResult, ProcessIdentity
 from lib.ledger import Ledger
-from lib.model import Base, Edit, Now, Owner, State
+from lib.model import Base, Definition, Edit, Now, Owner, State
 from lib.names import to_json
 from lib.project.paths import BASE_WORKTREE
 from orchestrator.engine.decide import decide
@@ -52,6 +52,14 @@ def new_run(**settings: Any) -> Run:
         base=Base(branch="main", commit="0" * 40), created_at=START, updated_at=START,
     )  # fmt: skip
     return Run(state=state, config=Config.model_validate({"retry_delay_s": 1.0, **settings}))
+
+
+def new_workflow(text: str, **settings: Any) -> Run:
+    """A run of the workflow of this text, called small, before its first step."""
+    definition = Definition(name="small", project="/p", files={"small": "small.yaml"}, texts={"small": text})
+    run = new_run(**{"assistant": "claude", **settings})
+    own = {"workflow": "small", "phase": "execution", "action_needed": "execution"}
+    return replace(run, state=run.state.model_copy(update=own), definition=definition)
 
 
 Answer = Callable[[Job], JobResult | None]

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from lib.model import EDITABLE, Edit, Owner, Problem, State
+from lib.project.paths import SHARED_WORKTREE
 from lib.question import Answer
 from lib.statefile.document import (
     DISCARD,
@@ -25,13 +26,14 @@ from lib.statefile.document import (
     shown_feedback,
 )
 from lib.statefile.strict_json import locate
+from lib.steps import BUILD
 
 SETTLE_S: Final = 1.0
 _START: Final = Answer('relay start "what you want built"', "starts another run")
 #: Fields that never change while phase, owner and action stay, so those of an older revision are checked too.
 _LASTING: Final = ("phase", "workflow", "instance", "requirement", "base", "created_at")
-#: Verbs that builders may follow, and whether one must.
-_NEEDS_BUILDERS: Final = {"retry": False, "skip": True}
+#: Verbs that ids of steps may follow, and whether one must.
+_NEEDS_STEPS: Final = {"retry": False, "skip": True}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,7 @@ class EarlierRevision:
 
 
 def asked_with(action: str | None) -> str:
-    """The key of an action in `Known.wordless`: a verb has ` ID` where builders follow, and "" is no action."""
+    """The key of an action in `Known.wordless`: a verb has ` ID` where steps follow, and "" is no action."""
     verb, _, names = (action or "").partition(" ")
     return f"{verb} ID" if names else verb
 
@@ -68,7 +70,7 @@ class Known:
 
     `written` are the bytes of the newest revision, `published` says whether they ever stood in the file (a crash or a
     full disk comes between). `earlier` has recent older revisions by `rev`, `actions` those that code can be asked for
-    now, verbs included, `builders` the ids of all builders; `name` is what messages call the file. `wordless` are
+    now, verbs included, `steps` the ids of all steps; `name` is what messages call the file. `wordless` are
     actions with which nobody would read words, and what to type for each: "" for the one that follows, and for none at
     all while code has the run.
     """
@@ -77,7 +79,7 @@ class Known:
     published: bool
     earlier: Mapping[int, EarlierRevision]
     actions: Collection[str]
-    builders: Collection[str]
+    steps: Collection[str]
     name: str = NAME
     wordless: Mapping[str, str] = field(default_factory=dict)
 
@@ -211,18 +213,19 @@ class _Judging:
             raise self.refused("action_owner", "not_handed_back", message)
 
     def _check_action(self, action: str) -> None:
-        verb, *builders = action.split(" ")
+        verb, *steps = action.split(" ")
+        what = "builder" if self.newest.workflow == BUILD else "step"
         possible = sorted({*self.known.actions, self.newest.next_action} - {"none"})
         if verb not in possible:
             message = f"there is no action {verb} now{did_you_mean(verb, possible)}; there are {', '.join(possible)}"
             raise self.refused("action_needed", "unknown_action", message)
-        if builders and verb not in _NEEDS_BUILDERS:
+        if steps and verb not in _NEEDS_STEPS:
             raise self.refused("action_needed", "unknown_action", f"nothing can follow {verb}")
-        if not builders and _NEEDS_BUILDERS.get(verb):
-            raise self.refused("action_needed", "unknown_action", f"{verb} needs the id of a builder: {verb} ID")
-        for unknown in (builder for builder in builders if builder not in self.known.builders):
-            hint = did_you_mean(unknown, self.known.builders)
-            raise self.refused("action_needed", "unknown_builder", f"there is no builder {unknown}{hint}")
+        if not steps and _NEEDS_STEPS.get(verb):
+            raise self.refused("action_needed", "unknown_action", f"{verb} needs the id of a {what}: {verb} ID")
+        for unknown in (step for step in steps if step not in self.known.steps):
+            hint = did_you_mean(unknown, [name for name in self.known.steps if name != SHARED_WORKTREE])
+            raise self.refused("action_needed", f"unknown_{what}", f"there is no {what} {unknown}{hint}")
 
     def _check_words(self, values: Mapping[str, Any]) -> None:
         """Refuses words with an action that reads none; they stay in the file."""

@@ -14,7 +14,7 @@ Words = Annotated[str | None, typer.Argument(help="Words for the next action.")]
 
 
 def register(app: typer.Typer) -> None:
-    for command in (approve, reject, answer, retry, skip, pause, resume, cancel):
+    for command in (approve, reject, decide, answer, retry, skip, pause, resume, cancel):
         app.command()(command)
 
 
@@ -30,10 +30,15 @@ _APPROVED: Final = {
 
 def approve(words: Words = None, instance: Instance = "default") -> None:
     """Say yes to what you are asked; the run goes on."""
-    from orchestrator.commands import run_control
+    from orchestrator.commands import gates, run_control
 
     project = project_of(instance)
-    question = run_control.current(project).action_needed
+    state = run_control.current(project)
+    if gates.is_asking(state):
+        gates.decide(project, gates.APPROVE, words)
+        _told(project, "Approved. The workflow goes on.")
+        return
+    question = state.action_needed
     run_control.hand_back(project, feedback=words)
     _told(project, _APPROVED.get(question, "Relay goes on."))
 
@@ -41,28 +46,49 @@ def approve(words: Words = None, instance: Instance = "default") -> None:
 def reject(
     words: Annotated[str, typer.Argument(help="What to do differently.")], instance: Instance = "default"
 ) -> None:
-    """Ask for another design, one that follows your words."""
-    from orchestrator.commands import run_control
+    """Say no: ask for another design, one that follows your words, or reject what a gate asks about."""
+    from orchestrator.commands import gates, run_control
 
     project = project_of(instance)
+    if gates.is_asking(run_control.current(project)):
+        gates.decide(project, gates.REJECT, words)
+        _told(project, "Rejected, with your words.")
+        return
     run_control.hand_back(project, only="approve_design", action="design", feedback=words)
     _told(project, "Rejected. Another design is made, with your words.")
 
 
-def answer(words: Annotated[str, typer.Argument(help="The answer.")], instance: Instance = "default") -> None:
-    """Answer what an assistant asks; it goes on with your words."""
-    from lib.scheduling.assistant_choice import ANSWER
-    from orchestrator.commands import run_control
+def decide(
+    decision: Annotated[str, typer.Argument(metavar="NAME", help="One of the decisions that the gate offers.")],
+    words: Words = None,
+    instance: Instance = "default",
+) -> None:
+    """Answer the gate of a workflow with one of its decisions."""
+    from orchestrator.commands import gates
 
     project = project_of(instance)
+    gates.decide(project, decision, words)
+    _told(project, f"Decided: {decision}. The workflow goes on.")
+
+
+def answer(words: Annotated[str, typer.Argument(help="The answer.")], instance: Instance = "default") -> None:
+    """Answer what an assistant asks, or a gate with a form (name=value …)."""
+    from lib.scheduling.assistant_choice import ANSWER
+    from orchestrator.commands import gates, run_control
+
+    project = project_of(instance)
+    if gates.is_asking(run_control.current(project)):
+        gates.answer(project, words)
+        _told(project, "Answered. The workflow goes on.")
+        return
     state = run_control.hand_back(project, only=ANSWER, feedback=words)
     _told(project, f"Answered: {state.next_action} goes on.")
 
 
 def retry(
-    words: Annotated[list[str] | None, typer.Argument(help="Builders to try again, and words for them.")] = None,
+    words: Annotated[list[str] | None, typer.Argument(help="Builders or steps to retry, and words for them.")] = None,
     builder: Annotated[
-        list[str] | None, typer.Option("--builder", "-b", help="Only this builder, even while it works.")
+        list[str] | None, typer.Option("--builder", "-b", help="Only this builder or step, even while it works.")
     ] = None,
     instance: Instance = "default",
 ) -> None:
@@ -77,9 +103,9 @@ def retry(
 
 
 def skip(
-    builder: Annotated[list[str], typer.Argument(help="Builders to go on without.")], instance: Instance = "default"
+    builder: Annotated[list[str], typer.Argument(help="Builders or steps.")], instance: Instance = "default"
 ) -> None:
-    """Go on without a builder; what it did is kept."""
+    """Go on without a builder or step; what it did is kept."""
     from orchestrator.commands import run_control
 
     project = project_of(instance)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import select
 import signal
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
@@ -17,20 +18,21 @@ from lib.model import Edit, Owner, State
 from lib.names import quote
 from lib.process import freeze, identify, stop_trees, thaw, watch_fd
 from lib.project.lock import InstanceLock, holder, state_lock
-from lib.project.paths import Project
-from lib.question import asked
+from lib.project.paths import SHARED_WORKTREE, Project
+from lib.question import GATE, asked
 from lib.statefile.document import MAX_FEEDBACK_CHARS, Missing, Raw, Refused, parse, read_raw, render, set_aside
-from lib.steps import BuilderStatus
+from lib.steps import BUILD, BuilderStatus
 from lib.store.rundb import RunDB, StoreError
 from orchestrator.persistence.state_restore import publish_end, put_back
 from orchestrator.status.questions import state_file
 
 if TYPE_CHECKING:
+    from lib.store.queries import Queries
     from orchestrator.engine.run import Run
 
 STOP_TIMEOUT_S = 30.0
 #: The command that answers nothing but this.
-_ONLY = {"approve_design": "reject", "answer_questions": "answer"}
+_ONLY = {"approve_design": "reject", "answer_questions": "answer", GATE: "decide"}
 MERGED = frozenset({BuilderStatus.MERGED, BuilderStatus.LANDED})
 
 
@@ -74,26 +76,32 @@ def hand_back(project: Project, *, action: str | None = None, feedback: str | No
     ci has nothing to hand back, and (`unread_words`) when nobody would read the words.
     """
     state = current(project)
+    check_asked(state, only, action)
+    _check_words(project, action or "", feedback or state.feedback)
+    return edit(project, Edit(action_owner=Owner.CODE, action_needed=action, feedback=feedback))
+
+
+def check_asked(state: State, only: str = "", action: str | None = None) -> None:
+    """Refuses an answer if ci is asked nothing, or something else than `only`. Raises `RelayError` (`not_asked`)."""
     answers = {state.action_needed, _failed_as(state)}
     if state.action_owner is not Owner.CI or (only and only not in answers):
         message = _not_asked(state, _ONLY.get(only) or action or "approve")
         remedy = ", or: ".join(answer.command for answer in state.answers) or "relay status"
         raise RelayError(message, remedy=remedy, code="not_asked")
-    _check_words(project, action or "", feedback or state.feedback)
-    return edit(project, Edit(action_owner=Owner.CODE, action_needed=action, feedback=feedback))
 
 
 def _check_words(project: Project, asked_for: str, words: str) -> None:
     """Refuses words that nobody would read with what is asked for. Raises `UsageError` (`unread_words`)."""
     from orchestrator.engine.words import WORDS, wordless
 
-    remedy = wordless(_run(project)).get(asked_for) if words else None
+    remedy = wordless(run_of(project)).get(asked_for) if words else None
     if remedy is not None:
         remedy = remedy.replace(WORDS, quote(words))
         raise UsageError("nobody would read your words now", remedy=remedy, code="unread_words")
 
 
-def _run(project: Project) -> Run:
+def run_of(project: Project) -> Run:
+    """The run that is not over, as it is stored. Raises `RelayError` (`no_run`)."""
     from orchestrator.persistence.run_store import restore
 
     run, db = active_run(project), RunDB.open_readonly(project.database)
@@ -140,13 +148,17 @@ def ensure_daemon(project: Project) -> bool:
 
 
 def verb(project: Project, word: str, builders: Sequence[str], feedback: str | None = None) -> State:
-    """Asks for `skip`, `retry` or `cancel`, whoever has it. Raises `RelayError` (`unknown_builder`, `too_late`)."""
+    """Asks for `skip`, `retry` or `cancel`, whoever has it.
+
+    Raises `RelayError` (`unknown_builder` or `unknown_step`, `too_late`).
+    """
     active_run(project)
     state = current(project)
-    known = {line.id: line.status for line in state.builders}
+    known = _statuses(project, builders)
     if unknown := [name for name in builders if name not in known]:
-        message = f"there is no builder {unknown[0]}; there are: {', '.join(sorted(known)) or 'none yet'}"
-        raise RelayError(message, remedy="relay status", code="unknown_builder")
+        what, names = "builder" if state.workflow == BUILD else "step", _step_ids(project)
+        message = f"there is no {what} {unknown[0]}; there are: {', '.join(sorted(names)) or 'none yet'}"
+        raise RelayError(message, remedy="relay status", code=f"unknown_{what}")
     if word == "retry":
         _check_retried(project, builders)
     elif late := [name for name in builders if known[name] in MERGED]:
@@ -158,10 +170,31 @@ def verb(project: Project, word: str, builders: Sequence[str], feedback: str | N
     return edit(project, Edit(action_owner=Owner.CODE, action_needed=action, feedback=feedback))
 
 
-def _check_retried(project: Project, builders: Sequence[str]) -> None:
-    from orchestrator.engine.decide import nothing_to_retry
+def _statuses(project: Project, names: Sequence[str]) -> dict[str, BuilderStatus]:
+    """The statuses of these steps; unknown ones are left out, and so is the worktree that steps share."""
+    with _looked(project) as look:
+        return look.statuses(name for name in names if name != SHARED_WORKTREE)
 
-    run = _run(project)
+
+def _step_ids(project: Project) -> list[str]:
+    with _looked(project) as look:
+        return look.step_ids()
+
+
+@contextmanager
+def _looked(project: Project) -> Iterator[Queries]:
+    """A look at the run that is not over. Raises `RelayError` (`no_run`)."""
+    run, db = active_run(project), RunDB.open_readonly(project.database)
+    if db is None:
+        raise RelayError("the run database is gone", remedy="relay status", code="no_run")
+    with db.look(run) as look:
+        yield look
+
+
+def _check_retried(project: Project, builders: Sequence[str]) -> None:
+    from orchestrator.engine.handing_back import nothing_to_retry
+
+    run = run_of(project)
     if vain := next((said for name in builders if (said := nothing_to_retry(run, name))), ""):
         raise RelayError(vain, remedy="relay status", code="too_late")
 
@@ -177,8 +210,8 @@ def retry(project: Project, builders: Sequence[str], words: str | None) -> None:
 
 
 def named(project: Project, words: Sequence[str]) -> tuple[list[str], str | None]:
-    """The builders that the first words name, and the others as words for the next action."""
-    known = {line.id for line in current(project).builders}
+    """The builders or steps that the first words name, and the others as words for the next action."""
+    known = set(_step_ids(project))
     count = next((index for index, word in enumerate(words) if word not in known), len(words))
     return list(words[:count]), " ".join(words[count:]) or None
 
@@ -196,7 +229,7 @@ def cancel(project: Project) -> bool:
         found = read_raw(project.state_file)
         if db is not None and not isinstance(found, Missing) and not _is_written(found, db, run):
             set_aside(project.state_file)
-    begun = landing(_run(project)) is not None
+    begun = landing(run_of(project)) is not None
     verb(project, "cancel", ())
     return begun
 
@@ -209,7 +242,7 @@ def _is_written(found: Raw | Refused, db: RunDB, run: str) -> bool:
 
 def _held(project: Project) -> bool:
     """True if an assistant of the run is held."""
-    return bool(_run(project).engine.holds)
+    return bool(run_of(project).engine.holds)
 
 
 def pause(project: Project, *, freeze_builders: bool) -> None:
@@ -251,7 +284,7 @@ def _published_end(project: Project) -> str:
 
 def _targets(project: Project) -> dict[str, ProcessIdentity | None]:
     """The processes of the run's jobs, by their marks."""
-    run = _run(project)
+    run = run_of(project)
     return {f"{run.state.run}/{job.id}": job.process for job in run.ledger.live() if job.process is not None}
 
 

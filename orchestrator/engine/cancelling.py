@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from lib.events import Finished, StepChanged, VerbDone
+from lib.events import Finished, StepChanged
 from lib.jobs import Job
 from lib.model import RunOutcome
 from lib.steps import StepStatus
@@ -26,7 +26,7 @@ def cancel(turn: Draft, action: str) -> None:
     """Ends the run, unless its landing has begun: that is asked to stop, and `action` goes on until it has ended."""
     if begun := landing(turn.run):
         turn.stop(begun, CANCELLED)
-        turn.emit(VerbDone(verb=CANCEL, action=action))
+        turn.verb_done(CANCEL, action)
     else:
         _end(turn)
 

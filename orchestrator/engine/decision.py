@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from lib.events import Event, JobStarted, JobStopping
+from lib.events import Event, JobStarted, JobStopping, VerbDone
 from lib.jobs import AssistantTurn, Job, JobSpec, Progress
 from lib.model import Now
 from orchestrator.engine.run import Run, apply
@@ -61,6 +61,9 @@ class Draft:
     def emit(self, event: Event) -> None:
         apply(self.run, event, self.now)
         self.decision.events.append(event)
+
+    def verb_done(self, verb: str, action: str) -> None:
+        self.emit(VerbDone(verb=verb, action=action, workflow=self.run.state.workflow))
 
     def wake_at(self, mono_s: float | None) -> None:
         known = self.decision.wake_at_mono_s

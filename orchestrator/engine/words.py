@@ -10,8 +10,8 @@ from lib.design.document import DESIGN_INVALID
 from lib.effects import Merge, MergeResult
 from lib.model import Edit, Owner
 from lib.statefile.edits import asked_with
-from lib.steps import AT_WORK, BuilderStatus
-from orchestrator.engine.decide import action_of
+from lib.steps import AT_WORK, BuilderStatus, StepKind
+from orchestrator.engine.handing_back import action_of
 from orchestrator.engine.run import Run
 
 #: In what is to be typed, the place of the words themselves.
@@ -19,6 +19,8 @@ WORDS: Final = '"words"'
 #: Builders whose work is in the merged tree, or about to be, and those that words of a retry reach otherwise.
 _REOPENED: Final = (BuilderStatus.BUILT, BuilderStatus.MERGED)
 _TAKES_WORDS: Final = (*AT_WORK, BuilderStatus.RETRYING, BuilderStatus.FAILED)
+#: The kinds of steps that words can be given to.
+_TAKERS: Final = frozenset({StepKind.BUILDER, StepKind.PROMPT})
 _REJECT: Final = f"relay reject {WORDS}"
 
 
@@ -31,6 +33,8 @@ def wordless(run: Run) -> dict[str, str]:
     if run.state.outcome is not None:
         return {}
     asked = run.state.action_owner is Owner.CI
+    if run.engine.decisions:  # a gate reads words with any of them
+        return dict.fromkeys(("retry", "skip ID"), _remedy(run))
     follows = action_of(run)
     found = {action: _remedy(run) for action in ("design_build", "execution", "merge_build") if not _reads(run, action)}
     if not asked or follows in found:
@@ -76,9 +80,11 @@ def _remedy(run: Run) -> str:
     is_invalid = state.error is not None and state.error.code == DESIGN_INVALID
     if state.action_needed == "approve_design" or is_invalid:
         return _REJECT
+    if decisions := run.engine.decisions:
+        return f"relay approve {WORDS}" if "approve" in decisions else f"relay decide {decisions[0]} {WORDS}"
     is_red = state.phase == "merge_build" and state.action_needed == "fix_failure"
     takers = _REOPENED if is_red else _TAKES_WORDS
-    if name := next((step.id for step in run.ledger.within(*takers)), ""):
+    if name := next((step.id for step in run.ledger.within(*takers) if step.kind in _TAKERS), ""):
         return f"relay retry {name} {WORDS}"
     if state.action_owner is Owner.CI:
         return "relay retry" if state.action_needed == "fix_failure" else "relay approve"

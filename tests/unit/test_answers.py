@@ -8,12 +8,12 @@ import re
 import shlex
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 import typer
 from conftest import ROOT
-from world import HANDLERS, World, bad, new_run, ok
+from world import HANDLERS, World, bad, new_run, new_workflow, ok
 
 from lib.contracts import AskCi, Outcome, PhaseView
 from lib.events import JobEnded
@@ -31,7 +31,7 @@ from orchestrator.persistence.presenting import present
 
 COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 #: A command of Relay that hands something back.
-HANDING = re.compile(r"relay (?:approve|reject|answer|retry|skip|cancel|resume)")
+HANDING = re.compile(r"relay (?:approve|reject|decide|answer|retry|skip|cancel|resume)")
 CONFLICT = {
     "builder": "two", "branch": "b", "head": "h", "theirs": "c-two", "paths": [{"path": "a.py", "kind": "content"}],
 }  # fmt: skip
@@ -108,10 +108,19 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any], Callable[[World], None]]]
 }  # fmt: skip
 
 
+#: The workflows of those cases that are no runs of `build`.
+WORKFLOWS: Final = {
+    "a gate of a workflow": 'steps: [{id: ok, gate: {message: "Ship it?", decisions: [approve, hold, reject]}}]',
+    "a gate with a form": 'steps: [{id: ok, gate: {message: "Which?", form: {properties: {n: {type: integer}}}}}]',
+}
+CASES |= {name: ({}, {"gates": {"design": "person"}}, World.settle) for name in WORKFLOWS}
+
+
 def reached(name: str) -> World:
     """The world of a case, where ci is asked."""
     answers, settings, reach = CASES[name]
-    run = new_run(**{"gates": {"design": "none"}, "attempts": 1, "assistant": "claude", **settings})
+    settings = {"gates": {"design": "none"}, "attempts": 1, "assistant": "claude", **settings}
+    run = new_workflow(f"name: small\n{WORKFLOWS[name]}", **settings) if name in WORKFLOWS else new_run(**settings)
     run.state = run.state.model_copy(update={"instance": "second"})
     world = World(run, answers=dict(answers))
     reach(world)

@@ -10,8 +10,9 @@ from lib.effects import Tip
 from lib.events import Advanced, Asked, JobEnded, Noted, StepChanged
 from lib.model import Owner, RunOutcome
 from lib.steps import StepStatus
-from orchestrator.engine.decide import decide, legal_actions
+from orchestrator.engine.decide import decide
 from orchestrator.engine.decision import Output, Seen
+from orchestrator.engine.handing_back import legal_actions
 from orchestrator.engine.run import IllegalTransitionError, apply
 from orchestrator.persistence.presenting import present
 

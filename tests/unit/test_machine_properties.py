@@ -13,7 +13,7 @@ from lib.events import JobEnded, JobSpawned, StateEdited
 from lib.jobs import Job, JobResult, ProcessIdentity
 from lib.model import Edit, Owner, RunOutcome
 from lib.steps import StepStatus
-from orchestrator.engine.decide import legal_actions
+from orchestrator.engine.handing_back import legal_actions
 
 CODES = ("exit_nonzero", "timeout", "lost", "stopped", "not_started", "rebooted", "conflict", "system")
 IDS = ("a", "b", "c", "d")

@@ -17,6 +17,7 @@ from lib.statefile.document import render
 from lib.statefile.edits import Bad, Behind, Edited, Same, Settling, judge
 
 WAITING = state()
+STEPS = ("_shared", "look", "look:a", "review.report")
 AT_WORK = state(action_owner=Owner.CODE, action_needed="execution", next_action="none", phase="execution")
 
 
@@ -209,3 +210,30 @@ def test_a_good_file_in_between_starts_it_anew() -> None:
     settling.bad(b"{", 10.0)
     settling.good()
     assert settling.bad(b"{", 20.0) == 21.0
+
+
+@pytest.mark.parametrize("action", ["retry look:a", "skip review.report look:a", "reject"])
+def test_steps_of_a_workflow_and_decisions_of_its_gate_can_be_named(action: str) -> None:
+    newest = state(workflow="small", action_needed="answer_gate", phase="execution")
+    at_gate = replace(known(newest), steps=STEPS, actions=("retry", "skip", "approve", "reject"))
+    verdict = judge(edited(render(newest), action_owner="code", action_needed=action), at_gate)
+    assert isinstance(verdict, Edited)
+
+
+@pytest.mark.parametrize(
+    ("action", "told"),
+    [
+        ("retry look:b", "unknown_step: .*there is no step look:b; did you mean look:a"),
+        ("retry shared", "unknown_step: .*there is no step shared$"),
+        ("skip", "unknown_action: .*skip needs the id of a step: skip ID"),
+        ("rejct", "unknown_action: .*there is no action rejct now; did you mean reject?"),
+    ],
+)
+def test_an_unknown_step_is_told_with_the_one_that_is_meant_and_never_the_shared_worktree(
+    action: str, told: str
+) -> None:
+    newest = state(workflow="small", action_needed="answer_gate", phase="execution")
+    at_gate = replace(known(newest), steps=STEPS, actions=("retry", "skip", "approve", "reject"))
+    verdict = judge(edited(render(newest), action_owner="code", action_needed=action), at_gate)
+    assert isinstance(verdict, Bad)
+    assert re.search(told, f"{verdict.problem.code}: {verdict.problem.message}")

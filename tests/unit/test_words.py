@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from states import edited, known, state
-from world import World, bad, new_run, ok
+from world import World, bad, new_run, new_workflow, ok
 
 from lib.model import Edit, Owner
 from lib.statefile.document import render
@@ -98,3 +98,42 @@ def test_words_that_wait_in_the_file_are_told_of_when_it_is_handed_back() -> Non
     world.edit(feedback="ship it")
     assert unread(world.run, Edit(action_owner=Owner.CODE)) == "nobody reads the feedback; type instead: relay approve"
     assert unread(world.run, Edit(feedback="ship it now")) == ""
+
+
+@pytest.mark.parametrize(
+    ("decisions", "remedy"),
+    [("approve, reject", 'relay approve "words"'), ("ship, hold", 'relay decide ship "words"')],
+)
+def test_a_gate_of_a_workflow_reads_words_with_any_of_its_decisions(decisions: str, remedy: str) -> None:
+    gate = f'{{message: "Ship it?", decisions: [{decisions}]}}'
+    world = World(new_workflow(f"name: small\nsteps: [{{id: ok, gate: {gate}}}]"))
+    world.settle()
+    assert world.run.state.action_needed == "answer_gate"
+    assert wordless(world.run) == {"retry": remedy, "skip ID": remedy}
+
+
+@pytest.mark.parametrize(
+    ("edit", "decision", "words"),
+    [
+        ({"action_owner": Owner.CODE}, "approve", ""),
+        ({"action_owner": Owner.CODE, "feedback": "fine"}, "approve", "fine"),
+        ({"action_owner": Owner.CODE, "action_needed": "hold"}, "hold", ""),
+    ],
+)
+def test_an_edit_of_state_json_answers_a_gate(edit: dict[str, Any], decision: str, words: str) -> None:
+    gate = '{message: "Ship it?", decisions: [approve, hold, reject]}'
+    world = World(new_workflow(f"name: small\nsteps: [{{id: ok, gate: {gate}}}]"))
+    world.settle()
+    world.edit(**edit)
+    assert world.run.state.outcome == "done"
+    assert world.run.steps["ok"].output == {"decision": decision, "words": words, "by": "person", "form": {}}
+
+
+def test_an_edit_of_state_json_rejects_at_a_gate() -> None:
+    world = World(new_workflow('name: small\nsteps: [{id: ok, gate: {message: "Ship it?"}}]'))
+    world.settle()
+    world.edit(action_owner=Owner.CODE, action_needed="reject", feedback="too early")
+    step = world.run.steps["ok"]
+    assert step.output["decision"] == "reject"
+    assert step.error is not None
+    assert "too early" in step.error.message
