@@ -17,7 +17,7 @@ from lib.model import Base, Component, Owner, Problem, State, Step, Usage
 from lib.process import now
 from lib.project.paths import Project
 from lib.statefile.document import render
-from lib.steps import BuilderStatus
+from lib.steps import BuilderStatus, StepKind, StepStatus
 from lib.store.rundb import RunDB
 from lib.store.upgrades import Kind, upgraded
 from orchestrator.engine.run import Engine, Run
@@ -62,6 +62,29 @@ def builder(name: str, status: BuilderStatus = BuilderStatus.RUNNING, *, minutes
     return Step.model_validate({**usual, **fields})
 
 
+def step(name: str, kind: StepKind, status: StepStatus = StepStatus.RUNNING, **fields: Any) -> Step:
+    """A step of a workflow."""
+    is_over = status not in {StepStatus.PENDING, StepStatus.RETRYING, StepStatus.RUNNING}
+    began = None if status is StepStatus.PENDING else now().wall - timedelta(minutes=2)
+    usual = {
+        "id": name, "kind": kind, "node": name.partition(":")[0], "status": status,
+        "attempt": 0 if began is None else 1, "started_at": began,
+        "ended_at": began + timedelta(minutes=1) if began and is_over else None,
+    }  # fmt: skip
+    return Step.model_validate({**usual, **fields})
+
+
+#: A workflow whose fan-out is at work, in the order in which its steps are added.
+SMALL = (
+    step("_shared", StepKind.WORKSPACE, StepStatus.DONE, component=Component(id="workflow"), branch="b", commit="c"),
+    step("list", StepKind.RUN, StepStatus.DONE),
+    step("look", StepKind.FAN, members=("look:a", "look:b")),
+    step("ok", StepKind.GATE, StepStatus.PENDING),
+    step("look:a", StepKind.PROMPT, StepStatus.DONE, parent="look", assistant="claude"),
+    step("look:b", StepKind.PROMPT, parent="look", assistant="claude"),
+)
+
+
 def job(name: str, of: str | None = None, **spec: Any) -> Job:
     """A job that is at work, of the builder `of` or of the run."""
     usual = {"name": name, "step": of}
@@ -88,6 +111,7 @@ def view_of(
     problem: Problem | None = None,
     pid: int | None = PID,
     lines: dict[str, str] | None = None,
+    engine: dict[str, Any] | None = None,
 ) -> View:
     """The view of a run, as the orchestrator `pid` drives it; None drives none."""
 
@@ -96,7 +120,8 @@ def view_of(
 
     held = dumped(problem) if problem else None
     parts = ([dumped(item) for item in builders], [dumped(item) for item in jobs])
-    return status_view(dumped(stands), *parts, held, pid, now().wall, lines or {})
+    header = dumped(stands) | ({"engine": engine} if engine else {})
+    return status_view(header, *parts, held, pid, now().wall, lines or {})
 
 
 def store(
@@ -112,7 +137,7 @@ def store(
     """Saves the run as the orchestrator does, state.json included; each job at work has printed `prints`."""
     at_work = {item.spec.step: item.id for item in jobs}
     known = [item.model_copy(update={"job": at_work.get(item.id)}) for item in builders]
-    run = Run(stands, Config(), Engine(problem=problem), Ledger(known, jobs))
+    run = Run(stands, Config(), Engine(problem=problem), ledger=Ledger(known, jobs))
     make_home(project)
     data = render(present(run))
     with RunDB.open(project) as db:

@@ -64,6 +64,6 @@ def known(
         published=published,
         earlier={old.rev: EarlierRevision.of(old, render(old)) for old in earlier},
         actions=ACTIONS,
-        builders=BUILDERS,
+        steps=BUILDERS,
         wordless=wordless or {},
     )

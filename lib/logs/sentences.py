@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from lib.display import clip, counted, escaped
+from lib.project.paths import SHARED_WORKTREE
 from lib.question import answers_of, asked, told, ways
-from lib.steps import StepStatus, shown_status
+from lib.steps import BUILD, StepKind, StepStatus, shown_status
 
 _Data = Mapping[str, Any]
 
@@ -18,8 +19,8 @@ _STORY: Final = frozenset(
         "assistant_freed",
     }
 )  # fmt: skip
-#: The statuses at which a builder's part of the story begins, turns or ends.
-_TURNS: Final = frozenset({"running", "built", "landed", "retrying", "failed", "skipped", "cancelled"})
+#: The statuses at which a step's part of the story begins, turns or ends.
+_TURNS: Final = frozenset({"running", "done", "built", "landed", "retrying", "failed", "skipped", "cancelled"})
 
 #: The actions of `build` in words, and their beginnings.
 _ACTIONS: Final = {"design_build": "making builders", "execution": "building", "merge_build": "merging"}
@@ -29,6 +30,11 @@ _BEGINNINGS: Final = {
     "execution": "building begins",
     "merge_build": "merging begins",
 }
+#: The same of a workflow of steps.
+_OF_STEPS: Final = {"execution": "the steps", "merge_build": "merging"}
+_STEPS_BEGIN: Final = {"execution": "the steps begin", "merge_build": "merging begins"}
+#: What the worktree that steps share is called.
+_WORKSPACE: Final = "the worktree"
 #: Longer texts are for `events.jsonl` and the history.
 _LINE_COLUMNS: Final = 500
 _COMMIT_DIGITS: Final = 10
@@ -54,7 +60,8 @@ def beyond(outside: int, deleted: int) -> str:
 def is_story(kind: str, data: _Data) -> bool:
     """True if the event belongs to the short story of a run: beginnings, ends, questions, and what went wrong."""
     if kind == "step_changed":
-        return _status_in(data.get("changes") or {}) in _TURNS
+        kind, changes = _kind_in(data), data.get("changes") or {}
+        return _status_in(kind, changes) in (_TURNS if kind != StepKind.WORKSPACE else {"failed"})
     if kind == "noted":
         return data.get("level") == "warning"
     return kind in _STORY
@@ -85,7 +92,8 @@ def _problem_found(data: _Data) -> str:
 def _action_started(data: _Data) -> str:
     feedback = data.get("feedback")
     action = str(data.get("action"))
-    return _BEGINNINGS.get(action, f"{_words(action)} begins") + (f", with feedback: {feedback}" if feedback else "")
+    beginnings = _BEGINNINGS if _is_build(data) else _STEPS_BEGIN
+    return beginnings.get(action, f"{_words(action)} begins") + (f", with feedback: {feedback}" if feedback else "")
 
 
 def _asked(data: _Data) -> str:
@@ -95,42 +103,63 @@ def _asked(data: _Data) -> str:
 
 def _advanced(data: _Data) -> str:
     message = data.get("message")
-    return f"next: {_words(data.get('action'))}" + (f": {message}" if message else "")
+    return f"next: {_words(data.get('action'), data)}" + (f": {message}" if message else "")
 
 
 def _verb_done(data: _Data) -> str:
     if data.get("verb") == "cancel":
         return "cancelling; a landing has begun, and is stopped unless your branch has moved"
-    return f"{data.get('verb')} is done, {_words(data.get('action'))} goes on"
+    goes = "go on" if not _is_build(data) and data.get("action") == "execution" else "goes on"
+    return f"{data.get('verb')} is done, {_words(data.get('action'), data)} {goes}"
 
 
-def _step_added(data: _Data) -> str:
+def _step_added(data: _Data) -> str | None:
     step = data.get("step") or {}
+    kind = step.get("kind", StepKind.BUILDER)
+    if kind == StepKind.WORKSPACE:
+        return None
+    if kind != StepKind.BUILDER:
+        return f"{step.get('id')}: added"
     title = (step.get("component") or {}).get("title")
     return f"{step.get('id')}: added for {step.get('assistant')}" + (f": {title}" if title else "")
 
 
 def _step_changed(data: _Data) -> str | None:
     changes = data.get("changes") or {}
-    status, error = _status_in(changes), changes.get("error") or {}
+    status, error = _status_in(_kind_in(data), changes), changes.get("error") or {}
     if not status and not error:
         return None
     details = [str(changes["note"])] if changes.get("note") else []
     if changes.get("verified") or (status == "built" and "verified" in changes):
         details.append("verified" if changes["verified"] else "not verified")
-    said = f"{data.get('step')}: {status or 'in trouble'}" + (f" ({', '.join(details)})" if details else "")
-    return f"{said}: {error.get('message')}" if error else said
+    if _kind_in(data) == StepKind.WORKSPACE and not error:
+        return None  # the effects on it are shown
+    said = f"{_named(data.get('step'))}: {status or 'in trouble'}" + (f" ({', '.join(details)})" if details else "")
+    return f"{said}: {str(error.get('message')).removeprefix(f'{SHARED_WORKTREE}: ')}" if error else said
 
 
-def _status_in(changes: _Data) -> str:
-    """The status that a builder has by a change of its step, as state.json shows it; empty if it has the same."""
+def _named(step: object) -> str:
+    """The name of a step as people know it."""
+    return _WORKSPACE if step == SHARED_WORKTREE else str(step)
+
+
+def _is_build(data: _Data) -> bool:
+    return str(data.get("workflow", BUILD)) == BUILD
+
+
+def _kind_in(data: _Data) -> str:
+    return str(data.get("of", StepKind.BUILDER))
+
+
+def _status_in(kind: str, changes: _Data) -> str:
+    """The status that a step has by a change of it, as state.json shows it; empty if it has the same."""
     known = {"landed": changes.get("landed"), "merged": changes.get("merged")}
     if fact := next((name for name, is_new in known.items() if is_new), ""):
         return fact
     if "status" not in changes and not changes.get("stage"):
         return ""
     status = changes.get("status", StepStatus.RUNNING)
-    return shown_status(status, changes.get("stage", ""), merged=False, landed=False).value
+    return shown_status(kind, status, changes.get("stage", ""), merged=False, landed=False).value
 
 
 def _job_started(data: _Data) -> str:
@@ -138,7 +167,7 @@ def _job_started(data: _Data) -> str:
     spec = job.get("spec") or {}
     by = f" by {spec['assistant']}" if spec.get("assistant") else ""
     attempt = f", attempt {job['attempt']}" if (job.get("attempt") or 1) > 1 else ""
-    return f"{spec.get('step') or 'run'}: {spec.get('name')} started{by}{attempt} [{job.get('id')}]"
+    return f"{_named(spec.get('step') or 'run')}: {spec.get('name')} started{by}{attempt} [{job.get('id')}]"
 
 
 def _job_progressed(data: _Data) -> str | None:
@@ -176,9 +205,10 @@ def _noted(data: _Data) -> str:
     return f"warning: {data.get('message')}" if data.get("level") == "warning" else str(data.get("message"))
 
 
-def _words(name: object) -> str:
-    """The name of an action as a person says it."""
-    return _ACTIONS.get(str(name), str(name).replace("_", " "))
+def _words(name: object, data: _Data | None = None) -> str:
+    """The name of an action as a person says it; `data` is that of an event which says of which workflow it is."""
+    actions = _ACTIONS if data is None or _is_build(data) else _OF_STEPS
+    return actions.get(str(name), str(name).replace("_", " "))
 
 
 def _plain(value: object) -> str:

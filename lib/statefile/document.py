@@ -16,7 +16,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, count
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from lib.errors import RelayError
 from lib.files.safe_read import NotPlainError, open_folder, read_plain
@@ -29,7 +29,9 @@ if TYPE_CHECKING:
     from pydantic import BaseModel, ValidationError
     from pydantic_core import ErrorDetails
 
-    from lib.model import BuilderLine, Problem, State
+    from lib.model import BuilderLine, Problem, State, StepLine
+
+_Line = TypeVar("_Line", "BuilderLine", "StepLine")
 
 MAX_READ_BYTES: Final = 1_000_000
 MAX_STATE_BYTES: Final = 100_000
@@ -216,9 +218,10 @@ def _shown(value: object) -> str:
 
 
 def _unknown(place: tuple[int | str, ...]) -> str:
-    from lib.model import Base, BuilderLine, Problem, State, Usage
+    from lib.model import Base, BuilderLine, Problem, State, StepLine, Usage
 
-    models: dict[object, type[BaseModel]] = {"base": Base, "builders": BuilderLine, "error": Problem, "usage": Usage}
+    models: dict[object, type[BaseModel]] = {"base": Base, "builders": BuilderLine, "steps": StepLine,
+                                             "error": Problem, "usage": Usage}  # fmt: skip
     model = State if len(place) == 1 else models.get(place[0], State)
     name = str(place[-1])
     return f"there is no field {_shown(name)}{did_you_mean(name, model.model_fields)}"
@@ -233,7 +236,7 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 
 
 def render(state: State) -> bytes:
-    """The bytes of the file, at most `MAX_STATE_BYTES`: long texts are cut, finished builders left out when too many.
+    """The bytes of the file, at most `MAX_STATE_BYTES`: long texts are cut, finished steps left out when too many.
 
     `progress` counts those too. Rendering what `parse` made of it gives the same bytes.
     """
@@ -254,7 +257,7 @@ def render(state: State) -> bytes:
     )
     limit = MAX_BUILDERS
     while True:
-        data = to_readable_json(_with_builders(stated, limit)).encode() + b"\n"
+        data = to_readable_json(_with_lines(stated, limit)).encode() + b"\n"
         if len(data) <= MAX_STATE_BYTES or limit == 0:
             return data
         limit = limit * 3 // 4
@@ -269,17 +272,21 @@ def shown_feedback(feedback: str) -> str:
     return _cut(shown(feedback)[: MAX_FEEDBACK_CHARS - 200], MAX_FEEDBACK - 200) + _note(feedback)
 
 
-def _with_builders(state: State, limit: int) -> State:
-    chosen = {line.id for line in sorted(state.builders, key=_importance)[:limit]}
-    lines = [line for line in state.builders if line.id in chosen]
+def _with_lines(state: State, limit: int) -> State:
     progress = state.progress
     if sum(progress.values()) < len(state.builders):
         progress = Counter(line.status.value for line in state.builders)
-    cut = [line.model_copy(update={"note": _cut(line.note, MAX_NOTE)}) for line in lines]
-    return state.model_copy(update={"builders": tuple(cut), "progress": progress})
+    return state.model_copy(update={"builders": _foremost(state.builders, limit),
+                                    "steps": _foremost(state.steps, limit), "progress": progress})  # fmt: skip
 
 
-def _importance(line: BuilderLine) -> tuple[int, float]:
+def _foremost(lines: Sequence[_Line], limit: int) -> tuple[_Line, ...]:
+    """The lines that count most, in their order, with notes of a bounded length."""
+    chosen = {line.id for line in sorted(lines, key=_importance)[:limit]}
+    return tuple(line.model_copy(update={"note": _cut(line.note, MAX_NOTE)}) for line in lines if line.id in chosen)
+
+
+def _importance(line: BuilderLine | StepLine) -> tuple[int, float]:
     """Sort key: what is at work or failed first, then what waits, then what finished, the latest before the others."""
     if line.status is BuilderStatus.PENDING:
         return 1, 0.0

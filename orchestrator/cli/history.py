@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated
+from collections.abc import Iterable
+from typing import Annotated, Any
 
 import typer
 
 from lib.project.paths import Project
-from lib.store.rows import RunRow
+from lib.store.rows import RunRow, StepRow, Stored
 from lib.store.rundb import RunDB
 from orchestrator.cli.formats import Format, Json, Output, for_machines, print_json, tell
 from orchestrator.cli.project import Instance, project_of
@@ -21,7 +22,7 @@ def register(app: typer.Typer) -> None:
 
 def runs(
     search: Annotated[str, typer.Argument(help="Only runs whose requirement has these words.")] = "",
-    outcome: Annotated[str | None, typer.Option(help="landed, stored or cancelled.")] = None,
+    outcome: Annotated[str | None, typer.Option(help="landed, stored, done, failed or cancelled.")] = None,
     limit: Annotated[int, typer.Option(min=1)] = 20,
     output: Output = Format.TABLE,
     as_json: Json = False,
@@ -39,7 +40,7 @@ def runs(
     from orchestrator.status.screen import table, terminal_width
     from orchestrator.status.view import stage
 
-    rows = [[row.id, stage(row.outcome, row.phase, row.owner), row.created_at[:16].replace("T", " "),
+    rows = [[row.id, stage(row.outcome, row.phase, row.owner, row.workflow), row.created_at[:16].replace("T", " "),
              " ".join(row.requirement.split())] for row in found]  # fmt: skip
     typer.echo(table(["run", "status", "started", "requirement"], rows, terminal_width()))
     tell(f"\nMore of one: relay show {found[0].id}")
@@ -53,9 +54,26 @@ def _as_dict(row: RunRow) -> dict[str, object]:
     }  # fmt: skip
 
 
-def _data(project: Project, text: str) -> object:
+def _data(project: Project, text: str) -> Any:  # noqa: ANN401 - any JSON value
     """A row's JSON, with paths as they are in this project."""
     return json.loads(project.named(text))
+
+
+def _listed(project: Project, rows: Iterable[StepRow]) -> dict[str, list[dict[str, Any]]]:
+    """The builders, and the steps of another workflow but for the worktree that they share."""
+    from lib.steps import StepKind
+
+    found = [_data(project, row.data) for row in rows]
+    others = [each for each in found if each["kind"] not in {StepKind.BUILDER, StepKind.WORKSPACE}]
+    return {"builders": [each for each in found if each["kind"] == StepKind.BUILDER], "steps": others}
+
+
+def _outputs(stored: Stored) -> dict[str, Any]:
+    """The outputs of the run's workflow, with secrets masked."""
+    from lib.secrets.masking import Masker
+
+    masker = Masker.from_environ(stored.options.get("env", {}))
+    return dict(masker.masked_data(stored.header.get("engine", {}).get("outputs", {})))
 
 
 def show(
@@ -72,14 +90,14 @@ def show(
     events = db.events(name)
     if for_machines(output, as_json):
         facts = [{"seq": row.seq, "at": row.at, "kind": row.kind, "data": _data(project, row.data)} for row in events]
-        builders = [_data(project, row.data) for row in steps]
-        print_json({**_as_dict(stored.row), "builders": builders, "events": facts})
+        print_json({**_as_dict(stored.row), **_listed(project, steps), "outputs": _outputs(stored), "events": facts})
         return
     import sys
     from dataclasses import replace
 
     from lib.display import escaped
     from lib.logs.sentences import is_story, sentence
+    from orchestrator.status.page import output_lines
     from orchestrator.status.screen import Look
     from orchestrator.status.whereabouts import Place
 
@@ -93,6 +111,8 @@ def show(
         data = json.loads(event.data)
         if (verbose or is_story(event.kind, data)) and (said := sentence(event.kind, data)):
             typer.echo(f"  {event.at[11:19]}  {escaped(look.spelled(place.told(said)))}")
+    for line in output_lines(_outputs(stored), look):
+        typer.echo(line)
     if not verbose:
         tell(f"\nEvery event: relay show -v {name}")
 
@@ -123,8 +143,8 @@ def run_named(project: Project, run: str) -> tuple[RunDB, str]:
 
 
 def logs(
-    name: Annotated[str, typer.Argument(metavar="[NAME[/ATTEMPT]]", help="A builder, design, reviewer, resolver or "
-                                        "merged; the run's events if left out.")] = "",
+    name: Annotated[str, typer.Argument(metavar="[NAME[/ATTEMPT]]", help="A builder or step, design, reviewer, "
+                                        "resolver or merged; the run's events if left out.")] = "",
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the run is over.")] = False,
     lines: Annotated[int | None, typer.Option("--lines", "-n", min=0, help="How many lines of what is there.")] = None,
     verify: Annotated[bool, typer.Option("--verify", help="Only what the verify command printed.")] = False,

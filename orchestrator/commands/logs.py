@@ -17,6 +17,7 @@ from lib.jobs import Job
 from lib.names import from_json
 from lib.project.paths import BASE_WORKTREE, MERGED_WORKTREE
 from lib.secrets.masking import Masker
+from lib.steps import BUILD
 from lib.store.rundb import RunDB
 from orchestrator.status.screen import Look
 from orchestrator.status.transcript import Transcript
@@ -73,11 +74,11 @@ def _of(name: str, job: Job) -> bool:
 def show_jobs(project: Project, choice: Choice, *, lines: int, follow: bool, echo: Echo) -> None:
     """Prints the last `lines` of the jobs that are chosen; with `follow` all that comes, until the run is over.
 
-    Raises `RelayError` (`no_run`, `unknown_builder`, `no_output`).
+    Raises `RelayError` (`no_run`, `unknown_builder` or `unknown_step`, `no_output`).
     """
     db, run = _newest(project)
     stored = db.load(run)
-    _check(choice, db, run)
+    _check(choice, db, run, stored.row.workflow)
     masker = Masker.from_environ(stored.options.get("env", {}))
     settings = stored.options.get("assistants", {})
     shown: dict[str, Transcript] = {}
@@ -120,13 +121,14 @@ def _newest(project: Project) -> tuple[RunDB, str]:
     return db, name
 
 
-def _check(choice: Choice, db: RunDB, run: str) -> None:
+def _check(choice: Choice, db: RunDB, run: str, workflow: str) -> None:
     with db.look(run) as look:
         known = look.step_ids()
     if choice.name not in {*known, *ROLES, MERGED_WORKTREE, BASE}:
-        message = f"there is no builder {choice.name}; there are: {', '.join(known) or 'none yet'}"
+        what = "builder" if workflow == BUILD else "step"
+        message = f"there is no {what} {choice.name}; there are: {', '.join(known) or 'none yet'}"
         message += f"; and {', '.join([*ROLES, BASE, MERGED_WORKTREE])}"
-        raise RelayError(message, remedy="relay status", code="unknown_builder")
+        raise RelayError(message, remedy="relay status", code=f"unknown_{what}")
 
 
 def _chosen(choice: Choice, db: RunDB, run: str) -> list[Job]:

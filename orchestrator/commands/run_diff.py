@@ -11,7 +11,7 @@ from lib.errors import RelayError
 from lib.git.diff import changes, listed, patches
 from lib.git.inspect import resolve
 from lib.git.run import Repo, git
-from lib.steps import status_of
+from lib.steps import StepKind, status_of
 
 if TYPE_CHECKING:
     from lib.project.paths import Project
@@ -59,7 +59,8 @@ class Comparison(NamedTuple):
 def compare(project: Project, look: Queries, builder: str) -> Comparison:
     """Raises `RelayError`: `unknown_run`, `unknown_builder`, `no_commits`, `not_merged`, `commits_gone`."""
     repo, stored = Repo.of(project), look.stored
-    run, known = stored.row.id, {row.id: json.loads(row.data) for row in look.steps()}
+    records = (json.loads(row.data) for row in look.steps())
+    run, known = stored.row.id, {each["id"]: each for each in records if each["kind"] != StepKind.WORKSPACE}
     if builder and builder not in known:
         names = ", ".join(known) or "none yet"
         raise RelayError(f"there is no builder {builder}; there are {names}", remedy="relay status",
@@ -67,7 +68,7 @@ def compare(project: Project, look: Queries, builder: str) -> Comparison:
     own = () if builder else look.jobs_of(None)
     old, new, partial = (*_own(repo, known[builder]), False) if builder else _merged(repo, stored, own, known)
     touched = {name: _touched(repo, record) for name, record in known.items() if not builder or name == builder}
-    owns = {name: matcher(record["component"]["files"] or ["**"]) for name, record in known.items()}
+    owns = {name: matcher((record["component"] or {}).get("files") or ["**"]) for name, record in known.items()}
     files = []
     for change in listed(repo, old, new):
         by = tuple(name for name, paths in touched.items() if change.path in paths) or ((builder,) if builder else ())

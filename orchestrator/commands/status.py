@@ -79,7 +79,9 @@ def _no_run(project: Project, options: Options) -> int:
     what = "No run here yet." if options.instance == DEFAULT_INSTANCE else f"No run of instance {options.instance}."
     lines = [what, "", f"   {_START}"]
     if others:
-        rows = [[row.instance, stage(row.outcome, row.phase, row.owner), row.requirement] for row in others]
+        rows = [
+            [row.instance, stage(row.outcome, row.phase, row.owner, row.workflow), row.requirement] for row in others
+        ]
         lines = [what, "", table(["instance", "status", "requirement"], rows, shown.columns), "",
                  f"   relay status --instance {others[0].instance}"]  # fmt: skip
     say(shown.spelled("\n".join(lines)))

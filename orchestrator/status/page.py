@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, TypeVar
 
 from lib.display import clip, escaped, width
 from lib.spelling import for_instance
-from lib.steps import BuilderStatus
-from orchestrator.status.screen import Look, ago, bar, columns, padded, wrapped
-from orchestrator.status.view import BuilderView, HoldView, View
+from lib.steps import BUILD, BuilderStatus, StepKind, is_counted
+from orchestrator.status.screen import Look, ago, bar, columns, padded, spent, thousands, wrapped
+from orchestrator.status.step_rows import is_asking, step_rows
+from orchestrator.status.step_views import BuilderView, StepView
+from orchestrator.status.view import HoldView, View
+
+_Part = TypeVar("_Part", BuilderView, StepView)
 
 #: Each mood's sign and style.
 _MOODS: Final = {
@@ -27,6 +33,7 @@ SIGNS: Final = {
     "preparing": ("●", "cyan"),
     "running": ("●", "cyan"),
     "verifying": ("●", "blue"),
+    "done": ("✓", "green"),
     "built": ("✓", "green"),
     "merged": ("✓", "green"),
     "landed": ("✓", "green"),
@@ -42,6 +49,7 @@ _STOPS: Final = {
     "design": "Design", "design_build": "Approve", "execution": "Build", "merge_build": "Merge", "landed": "Land",
     "stored": "Keep",
 }  # fmt: skip
+_STEPPING: Final = _STOPS | {"execution": "Steps"}
 _STEPS: Final = 5
 _BAR_COLUMNS: Final = 16
 #: From here on there is room for what each builder cost.
@@ -50,6 +58,8 @@ _PROSE_COLUMNS: Final = 100
 _LEAST_BUILDERS: Final = 3
 #: What builders take at least, with what is around them.
 _LEAST_ROWS: Final = _LEAST_BUILDERS + 5
+#: Of a workflow, what it gave.
+_OUTPUTS: Final = 10
 _REQUIREMENT_ROWS: Final = 2
 _PARAGRAPH_ROWS: Final = 8
 _INDENT: Final = "   "
@@ -90,11 +100,15 @@ def _track(view: View, look: Look) -> str:
     """The way, or where there is no room for it, how far along it the run is."""
     sign, style = _MOODS[view.mood]
     marks = {"done": (" ✓", "green"), "now": (f" {sign}", style), "ahead": ("", "dim")}
-    names = [escaped(_STOPS.get(stop.name, stop.name)) for stop in view.track]
+    words, name = (_STOPS, "") if view.workflow == BUILD else (_STEPPING, f"{view.workflow}: ")
+    names = [escaped(words.get(stop.name, stop.name)) for stop in view.track]
+    names[0] = escaped(name) + names[0]
     stops = [(name + marks[stop.state][0], marks[stop.state][1]) for name, stop in zip(names, view.track, strict=True)]
     if width(" → ".join(text for text, _ in stops)) < look.columns:
         return " " + look.paint(" → ", "dim").join(look.paint(*stop) for stop in stops)
     at = max(index for index, stop in enumerate(view.track) if stop.state != "ahead")
+    if len(stops) == 1:
+        return look.paint(clip(f" {stops[0][0]}", look.columns), stops[0][1])
     return look.paint(clip(f" {stops[at][0]} ({at + 1} of {len(stops)})", look.columns), stops[at][1])
 
 
@@ -114,7 +128,26 @@ def _stand(view: View, look: Look) -> list[str]:
         lines += [look.paint(_INDENT + line, "yellow") for line in _paragraph(_held(hold), prose)]
     for trouble in view.troubles:
         lines += [look.paint(_INDENT + line, "red") for line in _paragraph(look.spelled(trouble.message), prose)]
-    return [*lines, ""]
+    return [*lines, *output_lines(view.outputs, look), ""]
+
+
+def output_lines(outputs: Mapping[str, Any], look: Look) -> list[str]:
+    """The outputs of a workflow, one a line and clipped, below an empty one; `--json` has all of it."""
+    shown = [[f"{name}:", _output_text(value)] for name, value in list(outputs.items())[:_OUTPUTS]]
+    if not shown:
+        return []
+    rows = columns(shown, look.columns - len(_INDENT))
+    more = len(outputs) - len(shown)
+    return [
+        "",
+        *(_INDENT + _GAP.join(row).rstrip() for row in rows),
+        *([f"{_INDENT}… and {more} more"] if more else []),
+    ]
+
+
+def _output_text(value: object) -> str:
+    """An output of a workflow as text: a text as it is, anything else as JSON."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _report(view: View, look: Look, rows: int) -> list[str]:
@@ -154,19 +187,26 @@ def _foot(view: View, look: Look) -> list[str]:
     driver = "not running" if pid is None else f"pid {pid or 'unknown'}"
     facts = [
         ", ".join(view.assistants),
-        f"{spent} in all" if (spent := _spent(view.tokens, view.cost_usd)) else "",
+        f"{used} in all" if (used := _spent(view.tokens, view.cost_usd)) else "",
         f"sandbox {view.sandbox}" if view.sandbox else "",
         "" if view.outcome else f"orchestrator {driver}",
         look.spelled(for_instance(f"logs: relay logs {_eyed(view)}".rstrip(), view.instance)),
-        f"branches relay/{view.run}/…" if view.builders and view.outcome != "landed" else "",
+        f"branches relay/{view.run}/…" if _has_branches(view) else "",
     ]
     return [look.paint(f" {line}", "dim") for line in _joined([fact for fact in facts if fact], look.columns - 1)]
 
 
 def _eyed(view: View) -> str:
-    """The builder that most needs an eye, of those that may have printed something."""
-    begun = [builder for builder in view.builders if builder.steps]
+    """The builder or step that most needs an eye, of those that may have printed something."""
+    begun: list[BuilderView | StepView] = [builder for builder in view.builders if builder.steps]
+    begun += [step for step in view.steps if step.kind in {StepKind.PROMPT, StepKind.RUN} and step.attempt]
     return min(begun, key=_urgency).id if begun else ""
+
+
+def _has_branches(view: View) -> bool:
+    """True if work of the run is on branches of its own."""
+    merges = view.workflow != BUILD and len(view.track) > 1
+    return bool(view.builders or merges) and view.outcome != "landed"
 
 
 def _joined(facts: list[str], columns: int) -> list[str]:
@@ -179,33 +219,34 @@ def _joined(facts: list[str], columns: int) -> list[str]:
 
 
 def _spent(tokens: int, cost_usd: float) -> str:
-    told = [f"{_thousands(tokens)} tokens"] if tokens else []
+    told = [f"{thousands(tokens)} tokens"] if tokens else []
     return ", ".join([*told, f"${cost_usd:.2f}"] if cost_usd else told)
-
-
-def _thousands(count: int) -> str:
-    for size, unit in ((1_000_000, "M"), (1_000, "k")):
-        if count >= size:
-            return f"{count / size:.1f}{unit}"
-    return str(count)
 
 
 # --- builders --------------------------------------------------------------------------------------------------------
 
 
 def _builders(view: View, look: Look, room: int) -> list[str]:
-    if not view.builders:
+    """The builders, or the steps of another workflow: how many there are of each sort, then a row for each."""
+    room = max(room - 3, _LEAST_BUILDERS)
+    if view.builders:
+        chosen = _chosen(view.builders, room)
+        rows, shown = _rows(chosen, look), [builder.status for builder in chosen]
+    elif view.steps:
+        some = _chosen(view.steps, room)
+        rows = step_rows(some, look, SIGNS, costs=look.columns >= _WIDE_COLUMNS)
+        shown = [step.status for step in some if is_counted(step.kind, BuilderStatus(step.status))]
+    else:
         return []
-    chosen = _chosen(view.builders, max(room - 3, _LEAST_BUILDERS))
     left = Counter(view.progress)
-    left.subtract(builder.status for builder in chosen)
-    lines = [_progress(view, look), "", *_rows(chosen, look)]
-    if more := ", ".join(f"{count} {status}" for status, count in left.items() if count):
+    left.subtract(shown)
+    lines = [_progress(view, look), "", *rows]
+    if more := ", ".join(f"{count} {status}" for status, count in left.items() if count > 0):
         lines.append(look.paint(clip(f"{_INDENT}… and {more}", look.columns), "dim"))
     return [*lines, ""]
 
 
-def _chosen(builders: tuple[BuilderView, ...], room: int) -> list[BuilderView]:
+def _chosen(builders: Sequence[_Part], room: int) -> list[_Part]:
     """As many as there is room for, in their order: first those that need an eye, the ones under way, then the rest."""
     if len(builders) <= room:
         return list(builders)
@@ -214,8 +255,10 @@ def _chosen(builders: tuple[BuilderView, ...], room: int) -> list[BuilderView]:
     return [builders[index] for index in sorted(first)]
 
 
-def _urgency(builder: BuilderView) -> int:
+def _urgency(builder: BuilderView | StepView) -> int:
     status = builder.status
+    if isinstance(builder, StepView) and is_asking(builder):
+        return -1
     return _URGENT.index(status) if status in _URGENT else len(_URGENT) + BuilderStatus(status).is_built
 
 
@@ -226,7 +269,8 @@ def _progress(view: View, look: Look) -> str:
                + look.paint(drawn[full + busy :], "dim"))  # fmt: skip
     other = (name for name in map(BuilderStatus, view.progress) if not (name.is_built or name.is_at_work))
     rest = {name.value: view.progress[name] for name in other}
-    counts = {"built": view.built, "unverified": view.unverified, "at work": view.active,
+    done = "built" if view.workflow == BUILD else "done"
+    counts = {done: view.built, "unverified": view.unverified, "at work": view.active, "asking": view.asks,
               **view.halted, **rest}  # fmt: skip
     told = " · ".join(f"{count} {name}" for name, count in counts.items() if count)
     return f"{_INDENT}{painted}  {clip(told, look.columns - _BAR_COLUMNS - 5)}"
@@ -235,7 +279,7 @@ def _progress(view: View, look: Look) -> str:
 def _rows(builders: list[BuilderView], look: Look) -> list[str]:
     """One row a builder; a column that would say nothing, or the same for each, is left out."""
     various = len({builder.assistant for builder in builders}) > 1
-    spent = look.columns >= _WIDE_COLUMNS and any(builder.tokens or builder.cost_usd for builder in builders)
+    costs = look.columns >= _WIDE_COLUMNS and any(builder.tokens or builder.cost_usd for builder in builders)
     cells = [
         [
             clip(escaped(builder.id), look.columns // 4),
@@ -243,7 +287,7 @@ def _rows(builders: list[BuilderView], look: Look) -> list[str]:
             "█" * builder.steps + "░" * (_STEPS - builder.steps),
             "" if builder.age_s is None else ago(builder.age_s),
             *([builder.assistant] if various else []),
-            *([_short_spent(builder)] if spent else []),
+            *([spent(builder.tokens, builder.cost_usd)] if costs else []),
             builder.line,
         ]
         for builder in builders
@@ -258,10 +302,6 @@ def _unverified(builder: BuilderView) -> bool:
 
 def _status(builder: BuilderView) -> str:
     return f"{builder.status}, unverified" if _unverified(builder) else builder.status
-
-
-def _short_spent(builder: BuilderView) -> str:
-    return f"${builder.cost_usd:.2f}" if builder.cost_usd else _thousands(builder.tokens) if builder.tokens else ""
 
 
 def _row(builder: BuilderView, cells: list[str], look: Look) -> str:

@@ -32,7 +32,7 @@ _STATE_MAX_BYTES: Final = 1_000_000
 PID_UNKNOWN: Final = 0
 #: What contains jobs, by the setting that a run was started with: `auto` stays only where containing did not work.
 SANDBOXES: Final = {"require": "bubblewrap", "auto": "none", "off": "off"}
-#: How many builders that are not at work are looked at, unless all are wanted: more than screens have rows for.
+#: How many steps that are not at work are looked at, unless all are wanted: more than screens have rows for.
 SHOWN: Final = 100
 _RUNS_LOOKED_AT: Final = 500
 #: Field 22 of proc_pid_stat(5), the start time, counted from the state, which follows the name.
@@ -79,14 +79,14 @@ def _looked(project: Project, run: str, *, every: bool) -> View | None:
 def _view(project: Project, found: Queries, pid: int | None, *, every: bool) -> View:
     stored, rows, live = found.stored, found.steps() if every else found.foremost(SHOWN), found.live()
     header, problem = (stored.header, standing(project)) if pid is not None else _as_edited(project, stored)
-    builders = [json.loads(row.data) for row in rows]
+    steps = [json.loads(row.data) for row in rows]
     jobs = [json.loads(row.data) for row in live]
     masked = Masker.from_environ(stored.options.get("env", {})).masked_data
     lines = {job["id"]: last_line(_output(project, header["run"], job)) for job in jobs}
     problem = stored.row.problem or problem
     header = {**header, "sandbox": SANDBOXES.get(stored.options.get("sandbox", ""))}
     halted = {job["id"]: how for job in jobs if (how := _halted(job, pid))}
-    return status_view(masked(header), masked(builders), jobs, masked(problem), pid, datetime.now(UTC), masked(lines),
+    return status_view(masked(header), masked(steps), jobs, masked(problem), pid, datetime.now(UTC), masked(lines),
                        halted, found.whole())  # fmt: skip
 
 
@@ -112,7 +112,8 @@ def _from_file(project: Project, pid: int | None, error: StoreError) -> View | N
     try:
         header = json.loads(read_plain(project.state_file, limit=_STATE_MAX_BYTES) or b"null")
         masked = Masker.from_environ().masked_data(header)
-        return status_view(masked, masked["builders"], [], problem, pid, datetime.now(UTC), {})
+        steps = [*masked["builders"], *masked.get("steps", ())]
+        return status_view(masked, steps, [], problem, pid, datetime.now(UTC), {})
     except (OSError, NotPlainError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return None
 

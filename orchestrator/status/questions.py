@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 from lib.project.paths import DEFAULT_INSTANCE
-from lib.question import Answer, answers_of, offered, ways
+from lib.question import GATE, Answer, answers_of, offered, ways
 from lib.spelling import for_instance
+from lib.steps import BUILD
 
 Record = Mapping[str, Any]
 
@@ -53,8 +54,17 @@ def _to_ci(header: Record) -> Iterator[Answer]:
     """The answers to the question, and the edit that does the same; a question of version 0.1 has none with it."""
     action = header["action_needed"]
     yield from answers_of(header.get("answers", ())) or offered(action, header["error"], ())
-    same = "retry" if action == "fix_failure" else "approve"
-    yield Answer(_HAND_BACK, f"in {state_file(header['instance'])} does what {same} does")
+    yield Answer(_HAND_BACK, f"in {state_file(header['instance'])} does what {_first(header)}")
+
+
+def _first(header: Record) -> str:
+    """The command that a hand-back which names no action amounts to."""
+    if header["action_needed"] != GATE:
+        return "retry does" if header["action_needed"] == "fix_failure" else "approve does"
+    if any(answer["command"].startswith("relay answer ") for answer in header.get("answers", ())):
+        return "answer does, with the values as feedback"
+    decision = next(iter(header.get("engine", {}).get("decisions", ())), "approve")
+    return f"{decision} does" if decision in {"approve", "reject"} else f"decide {decision} does"
 
 
 def state_file(instance: str) -> str:
@@ -67,9 +77,10 @@ def _afterwards(header: Record) -> Iterator[Answer]:
     branch = f"relay/{header['run']}"
     if header["outcome"] == "stored":
         yield Answer(f"git merge {branch}/merged", "brings it to the branch that you are on")
-    if header["outcome"] == "cancelled":
-        yield Answer(f"git branch --list '{branch}/*'", "what was built so far")
+    if header["outcome"] in {"failed", "cancelled"}:
+        done = "built" if header["workflow"] == BUILD else "done"
+        yield Answer(f"git branch --list '{branch}/*'", f"what was {done} so far")
     stamp = "-".join(header["run"].split("-")[:2])  # enough of it to be found by
     yield Answer(f"relay show {stamp}", "what happened, event by event")
-    if header["outcome"] != "cancelled":
+    if header["outcome"] in {"landed", "stored"}:
         yield Answer("relay diff", "what was changed")

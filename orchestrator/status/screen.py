@@ -141,6 +141,19 @@ def ago(seconds: float) -> str:
     return f"{whole}s"
 
 
+def spent(tokens: int, cost_usd: float) -> str:
+    """The cost in US dollars where it is known, else the tokens, in few columns; empty if neither is."""
+    return f"${cost_usd:.2f}" if cost_usd else thousands(tokens) if tokens else ""
+
+
+def thousands(count: int) -> str:
+    """A count in few columns: `7`, `1.2k`, `3.4M`."""
+    for size, unit in ((1_000_000, "M"), (1_000, "k")):
+        if count >= size:
+            return f"{count / size:.1f}{unit}"
+    return str(count)
+
+
 def wrapped(text: str, columns: int, most: int | None = None) -> list[str]:
     """The text, escaped, in lines of at most `columns`; a path stays whole, so that it can be copied.
 

@@ -7,19 +7,16 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
-from lib.logs.sentences import beyond
-from lib.steps import BuilderStatus, status_of
+from lib.project.paths import SHARED_WORKTREE
+from lib.steps import BUILD, WAITING, StepKind, is_counted, status_of
 from lib.store.queries import Totals, Whole
-from orchestrator.status.headline import building, doing, headline, working
+from orchestrator.status.headline import building, doing, headline, stepping, working
 from orchestrator.status.questions import Command, commands, state_file
+from orchestrator.status.step_views import BuilderView, StepView, age, builder_view, step_views, used
+from orchestrator.status.track import Stop, track
 
 Record = Mapping[str, Any]
 
-#: The actions of `build` in order, each with the phase that it runs in.
-ACTIONS: Final = {"design": "init", "design_build": "design", "execution": "execution", "merge_build": "merge_build"}
-LANDED: Final = "landed"
-#: How many of five steps (prepared, committed, built, merged, landed) a status proves by itself.
-STEPS: Final = {"running": 1, "verifying": 2, "built": 3, "merged": 4, LANDED: 5}
 #: A run's phases in words.
 _STAGES: Final = {"init": "designing", "design": "designed", "execution": "building", "merge_build": "merging"}
 #: How a process of a job can be, besides running.
@@ -27,19 +24,13 @@ FROZEN: Final = "frozen"
 GONE: Final = "stopped"
 
 
-def stage(outcome: str | None, phase: str, owner: str) -> str:
+def stage(outcome: str | None, phase: str, owner: str, workflow: str = BUILD) -> str:
     """The stage of a run, and whom it waits for: `building; waiting for you`, `landed`."""
     if outcome:
         return {"stored": "merged, not landed"}.get(outcome, outcome)
-    doing = _STAGES.get(phase, phase.replace("_", " "))
+    is_stepping = workflow != BUILD and phase == "execution"
+    doing = "at its steps" if is_stepping else _STAGES.get(phase, phase.replace("_", " "))
     return f"{doing}; waiting for you" if owner == "ci" else doing
-
-
-class Stop(NamedTuple):
-    """One stop of the run's way; `state` is done, now or ahead."""
-
-    name: str
-    state: str
 
 
 class Trouble(NamedTuple):
@@ -59,44 +50,19 @@ class HoldView(NamedTuple):
     left_s: float | None
 
 
-class BuilderView(NamedTuple):
-    """One builder. `steps` of five (see `STEPS`) are behind it; `line` is its last word: output, error or note.
-
-    `verified` says that its commands succeeded on what it has now; `outside` counts its files that are not its own.
-
-    `condition` is how its turn is doing: working, silent, asking, retrying or rate_limited; empty without a turn.
-    """
-
-    id: str
-    title: str
-    status: str
-    verified: bool
-    outside: int
-    steps: int
-    attempt: int
-    attempts: int
-    assistant: str
-    age_s: float | None
-    tokens: int
-    cost_usd: float
-    condition: str
-    line: str
-    branch: str
-    worktree: str
-
-
 class View(NamedTuple):
     """All of it, and with these names the object that `status --json` prints.
 
     `mood` is one of ask, work, done, failed, held, paused, down. `message` is what is asked of ci, else empty.
-    `commands` are what to type next, each with what it does. `progress` counts all builders by status, also those that
-    are not among `builders`; `built` and `active` are how many of them are built at least, and how many are at work;
-    `halted` counts those whose processes are frozen or stopped, `unverified` those built that no command has verified.
-    `took_s` is the sum of the times of ended builders. `report` is that of the failure which ci is asked about: the
-    command, its exit and its last lines. `troubles` are problems of it, each with its remedy. `doing` is what runs for
-    the run as a whole, since `doing_s`, and `line` the last that it printed. `holds` are the assistants that a limit
-    holds. Ages are seconds, stamps ISO 8601, cost US dollars; `orchestrator_pid` is null while none is running, and 0
-    where its pid is unknown. Texts are not escaped.
+    `commands` are what to type next, each with what it does. Builders are those of `build`, `steps` those of another
+    workflow. `progress` counts all of them by status, also those that are not listed; `built` and `active` are how many
+    are built (or done) at least, and how many are at work; `asks` counts gates that wait for an answer, `halted` those
+    whose processes are frozen or stopped, `unverified` builders that are built and that no command has verified.
+    `outputs` are what the workflow gave. `took_s` is the sum of the times of those that ended. `report` is that of the
+    failure which ci is asked about: the command, its exit and its last lines. `troubles` are problems of it, each with
+    its remedy. `doing` is what runs for the run as a whole, since `doing_s`, and `line` the last that it printed.
+    `holds` are the assistants that a limit holds. Ages are seconds, stamps ISO 8601, cost US dollars;
+    `orchestrator_pid` is null while none is running, and 0 where its pid is unknown. Texts are not escaped.
     """
 
     run: str
@@ -119,15 +85,18 @@ class View(NamedTuple):
     line: str
     holds: tuple[HoldView, ...]
     builders: tuple[BuilderView, ...]
+    steps: tuple[StepView, ...]
     progress: dict[str, int]
     built: int
     active: int
+    asks: int
     halted: dict[str, int]
     unverified: int
     assistants: tuple[str, ...]
     tokens: int
     cost_usd: float
     took_s: float
+    outputs: dict[str, Any]
     troubles: tuple[Trouble, ...]
     orchestrator_pid: int | None
     sandbox: str | None
@@ -158,7 +127,7 @@ _OF_HEADER: Final = (
 
 def status_view(
     header: Record,
-    builders: Sequence[Record],
+    steps: Sequence[Record],
     jobs: Sequence[Record],
     problem: Record | None,
     daemon_pid: int | None,
@@ -169,22 +138,24 @@ def status_view(
 ) -> View:
     """The view of a run.
 
-    `header` has the fields of `State`; `builders` are dumps of `Step`, or of `BuilderLine`; `jobs` those of the jobs
+    `header` has the fields of `State`; `steps` are dumps of `Step`, or of their lines in it; `jobs` those of the jobs
     that have not ended; `problem` that of the `Problem` that holds the run. `lines` maps a job's id to the last line
     that it printed, `halted` one whose processes do nothing to `FROZEN` or `GONE`. `whole` has the facts of all
-    builders, if those given, at least the ones at work, are not all of them.
+    steps, if those given, at least the ones at work, are not all of them.
     """
     turns = {job["id"]: job["progress"] for job in jobs if job["spec"]["kind"] == "assistant"}
-    shown = tuple(_builder(builder, turns.get(builder.get("job") or ""), lines, now) for builder in builders)
-    whole = whole or _whole(shown, builders)
-    used = _used([header["usage"], whole.totals._asdict(), *(turn["usage"] for turn in turns.values())])
-    idle = Counter(_halted(builder, jobs, halted or {}, daemon_pid) for builder in builders)
+    whole = whole or _whole(steps, now)
+    builders = [record for record in steps if _kind(record) == StepKind.BUILDER]
+    others = [record for record in steps if _kind(record) not in {StepKind.BUILDER, StepKind.WORKSPACE}]
+    tokens, cost_usd = used([header["usage"], whole.totals._asdict(), *(turn["usage"] for turn in turns.values())])
+    idle = Counter(_halted(record, jobs, halted or {}, daemon_pid) for record in (*builders, *others))
     built = sum(count for status, count in whole.counts.items() if status.is_built)
     busy = sum(count for status, count in whole.counts.items() if status.is_at_work)
-    active = busy - idle[FROZEN] - idle[GONE]
-    job = next((job for job in reversed(jobs) if not job["spec"]["step"]), None)
+    active = busy - whole.asks - idle[FROZEN] - idle[GONE]
+    job = next((job for job in reversed(jobs) if job["spec"]["step"] in {None, SHARED_WORKTREE}), None)
     what = doing(job) if job else ""
-    words = working(header["action_needed"], what, building(built, sum(whole.counts.values()), active))
+    told = building if header["workflow"] == BUILD else stepping
+    words = working(header["action_needed"], what, told(built, sum(whole.counts.values()), active))
     mood = _mood(header, problem, daemon_pid)
     message = header["message"] if header["action_owner"] == "ci" else ""
     return View(
@@ -194,21 +165,24 @@ def status_view(
         message=message,
         report=tuple((header["error"] or {}).get("report", ())) if message else (),
         commands=commands(header, mood, problem),
-        track=_track(header),
+        track=track(header, may_merge=whole.has_worktree),
         doing=what,
-        doing_s=_age(job["started_at"], None, now) if job else None,
+        doing_s=age(job["started_at"], None, now) if job else None,
         line=lines.get(job["id"], "") if job else "",
         holds=_holds(header, now),
-        builders=shown,
+        builders=tuple(builder_view(each, turns.get(each.get("job") or ""), lines, now) for each in builders),
+        steps=step_views(others, turns, lines, now),
         progress={status.value: count for status, count in whole.counts.items()},
         built=built,
         active=active,
+        asks=whole.asks,
         halted={name: idle[name] for name in (FROZEN, GONE) if idle[name]},
         unverified=whole.unverified,
         assistants=whole.assistants,
-        tokens=used[0],
-        cost_usd=used[1],
+        tokens=tokens,
+        cost_usd=cost_usd,
         took_s=whole.totals.took_s,
+        outputs=dict(header.get("engine", {}).get("outputs", {})),
         troubles=_troubles(header, problem, jobs),
         orchestrator_pid=daemon_pid,
         sandbox=header.get("sandbox"),
@@ -216,15 +190,15 @@ def status_view(
         branch=f"relay/{header['run']}/merged",
         state_file=state_file(header["instance"]),
         folder=f".project/runs/{header['run']}",
-        age_s=_age(header["created_at"], header["updated_at"] if header["outcome"] else None, now) or 0.0,
+        age_s=age(header["created_at"], header["updated_at"] if header["outcome"] else None, now) or 0.0,
     )
 
 
-def _halted(builder: Record, jobs: Sequence[Record], halted: Mapping[str, str], daemon_pid: int | None) -> str:
-    """The state of a halted builder that should be at work; without an orchestrator, one that has no job is halted."""
-    if not status_of(builder).is_at_work:
+def _halted(step: Record, jobs: Sequence[Record], halted: Mapping[str, str], daemon_pid: int | None) -> str:
+    """The state of a halted step that should be at work; without an orchestrator, one that has no job is halted."""
+    if not status_of(step).is_at_work or _kind(step) in WAITING:
         return ""
-    job = builder.get("job") or ""
+    job = step.get("job") or ""
     alone = daemon_pid is None and not any(job == one["id"] for one in jobs)
     return halted.get(job, GONE if alone else "")
 
@@ -239,78 +213,35 @@ def _holds(header: Record, now: datetime) -> tuple[HoldView, ...]:
     )
 
 
-def _builder(builder: Record, turn: Record | None, lines: Mapping[str, str], now: datetime) -> BuilderView:
-    status, error = status_of(builder), builder.get("error") or {}
-    proved = 2 if builder.get("commit") else 1 if builder.get("base_commit") else 0
-    said = lines.get(builder.get("job") or "", "") if status.is_at_work else ""
-    note = "" if builder["note"] == status else builder["note"]
-    reach = builder.get("reach") or {"outside": 0, "deleted": 0}
-    outside = beyond(reach["outside"], reach["deleted"])
-    tokens, cost_usd = _used([part for part in (builder.get("usage"), turn and turn["usage"]) if part])
-    return BuilderView(
-        id=builder["id"],
-        title=builder.get("component", {}).get("title", ""),
-        status=status.value,
-        verified=bool(builder.get("verified")),
-        outside=reach["outside"],
-        steps=STEPS.get(status, proved),
-        attempt=builder["attempt"],
-        attempts=builder.get("attempts", builder["attempt"]),
-        assistant=builder["assistant"],
-        age_s=_age(builder["started_at"], builder["ended_at"], now),
-        tokens=tokens,
-        cost_usd=cost_usd,
-        condition=turn["condition"] if turn else "",
-        line=_condition(turn)
-        or said
-        or error.get("message", "").removeprefix(f"{builder['id']}: ")
-        or "; ".join(filter(None, (outside, note))),
-        branch=builder["branch"],
-        worktree=builder["worktree"],
-    )
-
-
 def _left(until: str | None, now: datetime) -> float | None:
     return None if until is None else max(0.0, round((datetime.fromisoformat(until) - now).total_seconds(), 1))
 
 
-def _condition(turn: Record | None) -> str:
-    """The condition of a turn that does not simply work, in words."""
-    if turn is None or turn["condition"] == "working":
-        return ""
-    words = {"asking": "asks", "silent": "has been silent for a while"}.get(turn["condition"])
-    said = words or turn["condition"].replace("_", " ")
-    return f"{said}: {turn['reason']}" if turn["reason"] else said
+def _kind(record: Record) -> str:
+    """The kind of a step; the lines of builders in state.json don't say theirs."""
+    return str(record.get("kind", StepKind.BUILDER))
 
 
-def _age(start: str | None, end: str | None, now: datetime) -> float | None:
-    """Seconds from `start` to `end`, or to now; never less than none, as the wall clock may have been set back."""
-    if start is None:
-        return None
-    until = datetime.fromisoformat(end) if end else now
-    return max(0.0, round((until - datetime.fromisoformat(start)).total_seconds(), 1))
-
-
-def _used(parts: Sequence[Record]) -> tuple[int, float]:
-    """Tokens and US dollars in all."""
-    tokens = sum(part["input_tokens"] + part["output_tokens"] for part in parts)
-    return tokens, round(sum(part["cost_usd"] for part in parts), 6)
-
-
-def _whole(shown: Sequence[BuilderView], builders: Sequence[Record]) -> Whole:
-    """The facts of all builders, where all are given."""
-    counts = Counter(BuilderStatus(builder.status) for builder in shown)
-    unverified = sum(BuilderStatus(builder.status).is_built and not builder.verified for builder in shown)
-    usages = [usage for builder in builders if (usage := builder.get("usage"))]
+def _whole(steps: Sequence[Record], now: datetime) -> Whole:
+    """The facts of all steps, where all are given."""
+    found = [(_kind(record), status_of(record), record) for record in steps]
+    counts = Counter(status for kind, status, _ in found if is_counted(kind, status))
+    unverified = sum(kind == StepKind.BUILDER and status.is_built and not record.get("verified")
+                     for kind, status, record in found)  # fmt: skip
+    asks = sum(kind == StepKind.GATE and status.is_at_work for kind, status, _ in found)
+    at_work = [record for kind, _, record in found if kind not in {*WAITING, StepKind.WORKSPACE}]
+    usages = [usage for record in at_work if (usage := record.get("usage"))]
     tokens, more, cost = ([usage[name] for usage in usages] for name in ("input_tokens", "output_tokens", "cost_usd"))
-    took_s = sum(builder.age_s or 0.0 for builder, record in zip(shown, builders, strict=True) if record["ended_at"])
-    totals = Totals(sum(tokens), sum(more), sum(cost), took_s)
-    return Whole(counts, unverified, tuple(sorted({builder.assistant for builder in shown})), totals)
+    took_s = sum(age(record["started_at"], record["ended_at"], now) or 0.0 for record in at_work if record["ended_at"])
+    assistants = sorted({record["assistant"] for record in steps} - {""})
+    has_worktree = any(kind == StepKind.WORKSPACE for kind, _, _ in found)
+    return Whole(counts, unverified, tuple(assistants), Totals(sum(tokens), sum(more), sum(cost), took_s), asks,
+                 has_worktree)  # fmt: skip
 
 
 def _mood(header: Record, problem: Record | None, daemon_pid: int | None) -> str:
     if header["outcome"]:
-        return "failed" if header["outcome"] == "cancelled" else "done"
+        return "failed" if header["outcome"] in {"failed", "cancelled"} else "done"
     if problem:
         return "held"
     if header["paused"]:
@@ -318,29 +249,6 @@ def _mood(header: Record, problem: Record | None, daemon_pid: int | None) -> str
     if header["action_owner"] == "ci":
         return "ask"
     return "down" if daemon_pid is None else "work"
-
-
-def _track(header: Record) -> tuple[Stop, ...]:
-    """The run's way through `build`, or just the phase where another workflow goes its own."""
-    names = [*ACTIONS, header["outcome"] if header["outcome"] == "stored" else LANDED]
-    if header["outcome"] in {LANDED, "stored"}:
-        return tuple(Stop(name, "done") for name in names)
-    here = _here(header)
-    if here is None:
-        return (Stop(header["phase"], "now"),)
-    at = names.index(here)
-    return tuple(Stop(name, "done" if index < at else "ahead" if index > at else "now")
-                 for index, name in enumerate(names))  # fmt: skip
-
-
-def _here(header: Record) -> str | None:
-    """The action that the run is in; a design that waits for approval is made, and nothing is built of it."""
-    if header["action_needed"] == "approve_design":
-        return "design_build"
-    for action in (header["action_needed"], header["next_action"]):
-        if action in ACTIONS:
-            return str(action)
-    return next((action for action, phase in ACTIONS.items() if phase == header["phase"]), None)
 
 
 def _troubles(header: Record, problem: Record | None, jobs: Sequence[Record]) -> tuple[Trouble, ...]:

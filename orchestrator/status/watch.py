@@ -60,8 +60,8 @@ def watch(project: Project, run: str, interval_s: float, *, as_json: bool = Fals
 def follow(project: Project, run: str) -> int:
     """Shows the run until it is over, ci is needed, or its orchestrator is gone; then the last screen.
 
-    Returns 0 when it landed or is stored, 3 when ci must act, 1 when it was cancelled or nobody drives it any more.
-    Raises `RelayError`, `BrokenPipeError`, `KeyboardInterrupt`; the run goes on whatever happens here.
+    Returns 0 when it landed, is stored or done, 3 when ci must act, 1 when it failed, was cancelled, or nobody drives
+    it any more. Raises `RelayError`, `BrokenPipeError`, `KeyboardInterrupt`; the run goes on whatever happens here.
     """
     try:
         view = _shown(project, run, INTERVAL_S, lambda view: view.mood not in {"work", "paused"})
@@ -73,7 +73,7 @@ def follow(project: Project, run: str) -> int:
     if view.outcome is None:
         return EXIT_CI_NEEDED if view.mood in {"ask", "held"} else EXIT_FAILED
     _ready([], view.orchestrator_pid, _LEAVE_S)
-    return EXIT_FAILED if view.outcome == "cancelled" else EXIT_OK
+    return EXIT_FAILED if view.mood == "failed" else EXIT_OK
 
 
 def _shown(project: Project, run: str, interval_s: float, over: Over, *, colour: bool = True) -> View:

@@ -56,4 +56,5 @@ def seen_from(view: View, place: Place) -> View:
         commands=tuple(each._replace(text=told(each.text), what=told(each.what)) for each in view.commands),
         troubles=tuple(each._replace(message=told(each.message), remedy=told(each.remedy)) for each in view.troubles),
         builders=tuple(each._replace(line=told(each.line)) for each in view.builders),
+        steps=tuple(each._replace(line=told(each.line)) for each in view.steps),
     )

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from conftest import ROOT
-from situations import RUN, builder, job, state, store, waiting
+from situations import RUN, SMALL, builder, job, state, store, waiting
 
 from lib.model import Problem
 from lib.process import identify
@@ -20,6 +20,7 @@ from lib.project.paths import Project, find_project
 from lib.steps import BuilderStatus
 from orchestrator.persistence.project_folders import make_home
 from orchestrator.status.last_output import last_line
+from orchestrator.status.query import look
 
 SCRIPT = ROOT / "status.py"
 QUESTION = waiting("approve_design", "Read design.md", phase="design", next_action="design_build")
@@ -240,3 +241,25 @@ def test_the_last_line_of_what_is_no_file_is_nothing(tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("x")
     (tmp_path / "link").symlink_to("secret")
     assert [last_line(tmp_path / name) for name in ("fifo", "link", "missing")] == ["", "", ""]
+
+
+@pytest.mark.parametrize("every", [False, True])
+def test_the_steps_of_a_workflow_are_counted_and_listed_without_the_worktree_that_they_share(
+    project: Project, *, every: bool
+) -> None:
+    store(project, state(workflow="small"), SMALL)
+    view = look(project, every=every)
+    assert view is not None
+    assert [each.id for each in view.steps] == ["list", "look", "look:a", "look:b", "ok"]
+    assert (view.builders, view.progress) == ((), {"done": 2, "running": 1, "pending": 1})
+    assert (view.built, view.assistants, view.took_s) == (2, ("claude",), 120.0)
+    assert [stop.name for stop in view.track] == ["execution", "merge_build", "landed"]
+
+
+def test_without_a_database_the_steps_of_a_workflow_are_those_of_state_json(project: Project) -> None:
+    store(project, state(workflow="small"), SMALL)
+    project.database.write_bytes(b"no database at all" * 100)
+    view = look(project)
+    assert view is not None
+    assert [each.id for each in view.steps] == ["list", "look", "ok", "look:a", "look:b"]
+    assert view.progress == {"done": 2, "pending": 1, "running": 1}

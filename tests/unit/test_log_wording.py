@@ -9,11 +9,13 @@ from typing import get_args
 import pytest
 
 from lib import events as said
-from lib.jobs import AssistantTurn, Condition, Cooldown, Delay, Job, JobResult, ProcessIdentity, Progress
-from lib.logs.sentences import sentence
+from lib.effects import Clean
+from lib.jobs import AssistantTurn, Condition, Cooldown, Delay, Job, JobResult, ProcessIdentity, Progress, effect
+from lib.logs.sentences import is_story, sentence
 from lib.model import Base, Component, Edit, Owner, Problem, RunOutcome, Step, Usage
+from lib.project.paths import SHARED_WORKTREE
 from lib.question import APPROVE
-from lib.steps import Stage, StepStatus
+from lib.steps import Stage, StepKind, StepStatus
 
 AT = datetime(2026, 1, 2, 10, 2, 11, tzinfo=UTC)
 BUILDER = Step(
@@ -79,6 +81,33 @@ CASES: list[tuple[said.Event, str | None]] = [
     (said.StepChanged(step="add", changes={"stage": Stage.VERIFYING, "note": ""}), "add: verifying"),
     (said.StepChanged(step="add", changes={"merged": True}), "add: merged"),
     (said.StepChanged(step="add", changes={"session": "s", "error": None}), None),
+    (said.ActionStarted(action="execution"), "building begins"),
+    (said.ActionStarted(action="execution", workflow="small"), "the steps begin"),
+    (said.ActionStarted(action="merge_build", workflow="small"), "merging begins"),
+    (said.Advanced(phase="merge_build", action="merge_build", workflow="small"), "next: merging"),
+    (said.Advanced(phase="execution", action="execution", workflow="small"), "next: the steps"),
+    (said.VerbDone(verb="reject", action="execution", workflow="small"), "reject is done, the steps go on"),
+    (said.VerbDone(verb="retry", action="merge_build", workflow="small"), "retry is done, merging goes on"),
+    (said.StepAdded(step=Step(id="look:a", kind=StepKind.PROMPT)), "look:a: added"),
+    (said.StepAdded(step=Step(id=SHARED_WORKTREE, kind=StepKind.WORKSPACE)), None),
+    (
+        said.StepChanged(step="look:a", of=StepKind.PROMPT, changes={"status": StepStatus.DONE, "verified": True}),
+        "look:a: done (verified)",
+    ),
+    (
+        said.StepChanged(step=SHARED_WORKTREE, of=StepKind.WORKSPACE, changes={"status": StepStatus.DONE}),
+        None,
+    ),
+    (
+        said.StepChanged(
+            step=SHARED_WORKTREE, of=StepKind.WORKSPACE, changes={"status": StepStatus.FAILED, "error": PROBLEM}
+        ),
+        "the worktree: failed: line 3 is not JSON",
+    ),
+    (
+        said.JobStarted(job=JOB.model_copy(update={"id": "j8", "spec": effect(Clean(branch="b"), step="_shared")})),
+        "the worktree: clean started, attempt 2 [j8]",
+    ),
     (said.JobStarted(job=JOB), "add: build started by claude, attempt 2 [j7]"),
     (said.JobSpawned(job="j7", process=ProcessIdentity(pid=1, start_ticks=2, boot_id="b")), None),
     (said.JobProgressed(job="j7", progress=Progress(usage=Usage(input_tokens=7))), None),
@@ -146,3 +175,10 @@ def test_a_long_text_is_clipped() -> None:
     assert shown is not None
     assert shown.endswith("…")
     assert len(shown) == 500
+
+
+def test_the_story_of_a_workflow_has_the_ends_of_its_steps_and_nothing_of_the_worktree() -> None:
+    done = {"step": "look:a", "of": "prompt", "changes": {"status": "done"}}
+    assert is_story("step_changed", done)
+    assert not is_story("step_changed", {**done, "of": "workspace"})
+    assert is_story("step_changed", {**done, "of": "workspace", "changes": {"status": "failed"}})

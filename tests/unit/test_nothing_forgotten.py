@@ -20,14 +20,15 @@ from lib.effects import KNOWN
 from lib.events import Event
 from lib.model import EDITABLE, Base, State, StepChange
 from lib.project.plugins import load
-from lib.steps import TRANSITIONS, BuilderStatus, Stage, StepStatus, shown_status
+from lib.steps import TRANSITIONS, BuilderStatus, Stage, StepKind, StepStatus, shown_status
 from lib.store.migrations import MIGRATIONS, VERSION, show_as_migrated
 from orchestrator import cli
 from orchestrator.cli.app import app
 from orchestrator.effects._registry import ATTRIBUTE, known
 from orchestrator.effects._runner import Runner, Runs
 from orchestrator.status.page import SIGNS
-from orchestrator.status.view import BuilderView
+from orchestrator.status.step_views import BuilderView
+from phases.steps import mover_of
 
 EVENTS = get_args(get_args(Event)[0])
 #: What the table of builders leaves to `status --json`.
@@ -80,14 +81,23 @@ def entries() -> Iterator[tuple[str, ast.AST]]:
 
 def test_each_status_of_a_step_can_be_reached_and_is_shown() -> None:
     assert TRANSITIONS.keys() == set(StepStatus)
-    assert set().union(*TRANSITIONS.values()) == set(StepStatus) - {StepStatus.PENDING}
-    shown = {shown_status(status, stage, merged=False, landed=False) for status in StepStatus for stage in Stage}
+    assert set().union(*TRANSITIONS.values()) == set(StepStatus)
+    shown = {shown_status(kind, status, stage, merged=False, landed=False)
+             for kind in StepKind for status in StepStatus for stage in Stage}  # fmt: skip
     assert shown == set(BuilderStatus) - {BuilderStatus.MERGED, BuilderStatus.LANDED}
 
 
 def test_each_status_of_a_step_is_given_to_one() -> None:
     given = {name_of(part) for name, value in entries() if name == "status" for part in ast.walk(value)}
-    assert {status.name for status in StepStatus} - given == {"PENDING"}
+    assert {status.name for status in StepStatus} <= given
+
+
+def test_each_kind_of_step_has_a_mover() -> None:
+    folder = ROOT / "phases" / "steps"
+    assert {file.stem for file in folder.glob("[a-z]*.py")} == {kind.value for kind in StepKind}
+    for kind in StepKind:
+        assert callable(mover_of(kind).move)
+        assert isinstance(mover_of(kind).takes_slot, bool)
 
 
 def test_each_status_has_a_sign_on_the_screen() -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from situations import REQUIREMENT, RUN, SPENT, builder, state, view_of, waiting
+from situations import REQUIREMENT, RUN, SMALL, SPENT, builder, state, step, view_of, waiting
 
 from lib.display import escaped, width
 from lib.model import Problem
-from lib.steps import BuilderStatus
+from lib.steps import BuilderStatus, StepKind, StepStatus
 from orchestrator.status.page import page
 from orchestrator.status.screen import Look
 from orchestrator.status.view import View
@@ -163,3 +165,50 @@ def test_what_landed_unverified_is_not_green() -> None:
     )
     assert "\x1b[1;33m ✓ Landed on main at 1a2b3c, not verified" in unverified
     assert "\x1b[1;32m ✓ Landed" in verified
+
+
+# --- workflows of steps ----------------------------------------------------------------------------------------------
+
+
+def test_a_workflow_shows_its_own_way_and_its_steps_those_in_a_box_indented() -> None:
+    lines = page(view_of(state(workflow="small"), SMALL), Look()).splitlines()
+    assert " small: Steps ● → Merge → Land" in lines
+    assert any(line.endswith("  2 done · 1 at work · 1 pending") for line in lines)
+    shown = [re.split(r"  \d+m", line)[0].rstrip() for line in lines if line[1:2] in set("✓●·◆")]
+    assert shown[1:] == [" ✓ list      done", " ● look      running, 1 of 2", " ✓   look:a  done",
+                         " ●   look:b  running", " · ok        pending"]  # fmt: skip
+    assert not any("_shared" in line or "builder" in line for line in lines)
+    assert max(map(width, lines)) <= 80
+
+
+def test_a_gate_that_asks_shows_what_is_asked_and_stays_where_there_is_little_room() -> None:
+    gate = step("ok", StepKind.GATE, note="Ship it?")
+    many = [step(f"look:{n}", StepKind.PROMPT, StepStatus.DONE) for n in range(60)]
+    asked = waiting("answer_gate", "ok asks: Ship it?", workflow="small", next_action="execution")
+    lines = page(view_of(asked, [*many, gate]), Look(rows=24)).splitlines()
+    assert len(lines) < 24
+    assert [line for line in lines if line.startswith(" ◆ ok ") and " asks " in line and line.endswith("Ship it?")]
+    assert any("60 done · 1 asking" in line for line in lines)
+    assert any(line.startswith("   … and ") and line.endswith(" done") for line in lines)
+
+
+def test_a_workflow_that_is_over_shows_what_it_gave_one_a_line_and_clipped() -> None:
+    over = state(workflow="small", outcome="done", action_needed="none", message="4 of 4 steps done")
+    outputs = {"n": 3, "text": "two\nlines \x1b[2J", "looks": [{"ok": True}] * 30}
+    lines = page(view_of(over, SMALL[1:], engine={"outputs": outputs}), Look()).splitlines()
+    assert " small: Steps ✓" in lines
+    at = lines.index("   n:      3")
+    assert lines[at + 1] == r"   text:   two\nlines \x1b[2J"
+    assert lines[at + 2].startswith('   looks:  [{"ok": true}, {"ok": true}')
+    assert lines[at + 2].endswith("…")
+    assert width(lines[at + 2]) <= 80
+    assert "branches relay/" not in lines[-1]
+
+
+@given(st.text(min_size=1), st.integers(40, 120))
+def test_foreign_words_of_steps_neither_drive_the_terminal_nor_widen_the_screen(words: str, columns: int) -> None:
+    shown = step("look:a", StepKind.PROMPT, note=words, assistant=words, parent="look")
+    view = view_of(state(workflow="small"), [SMALL[2], shown], engine={"outputs": {words: words}})
+    for line in page(view, Look(columns=columns)).split("\n"):
+        assert escaped(line) == line
+        assert width(line) <= columns or "/" in line

@@ -10,12 +10,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
+from situations import SMALL, step
 from states import edited, line, state
 
+from lib.config.model import Config
+from lib.ledger import Ledger
 from lib.model import EDITABLE, Problem, State
 from lib.question import Answer
-from lib.statefile.document import MAX_BUILDERS, MAX_STATE_BYTES, parse, render, schema
-from lib.steps import BuilderStatus
+from lib.statefile.document import MAX_BUILDERS, MAX_STATE_BYTES, StateProblem, parse, render, schema
+from lib.steps import BuilderStatus, StepKind, StepStatus
+from orchestrator.engine.run import Run
+from orchestrator.persistence.presenting import present
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXTS = st.text(st.characters(), max_size=50).flatmap(lambda text: st.integers(1, 3000).map(lambda n: text * n))
@@ -126,3 +131,35 @@ def test_the_schema_says_what_may_be_edited() -> None:
 def test_feedback_of_any_length_can_be_read_again(feedback: str) -> None:
     shown = parse(render(state(feedback=feedback))).feedback
     assert shown == feedback or shown.endswith(f"{len(feedback):,} characters in all)")
+
+
+def presented(*steps: Any) -> State:
+    return parse(render(present(Run(state(builders=(), workflow="small"), Config(), ledger=Ledger(steps)))))
+
+
+def test_steps_of_a_workflow_have_lines_of_their_own_without_the_worktree_that_they_share() -> None:
+    shown = presented(*SMALL)
+    assert shown.builders == ()
+    assert [(line.id, line.kind) for line in shown.steps] == [
+        ("list", "run"), ("look", "fan"), ("ok", "gate"), ("look:a", "prompt"), ("look:b", "prompt"),
+    ]  # fmt: skip
+    assert shown.progress == {"pending": 1, "running": 1, "done": 2}
+
+
+def test_many_steps_are_bounded_as_builders_are_and_the_one_that_failed_is_among_them() -> None:
+    usual = [step(f"look:{n}", StepKind.PROMPT, StepStatus.DONE, note="x" * 900) for n in range(400)]
+    shown = presented(step("bad", StepKind.RUN, StepStatus.FAILED), *usual)
+    assert len(shown.steps) <= MAX_BUILDERS
+    assert shown.steps[0].id == "bad"
+    assert shown.progress == {"done": 400, "failed": 1}
+
+
+def test_a_state_file_from_before_there_were_steps_is_read() -> None:
+    assert parse(edited(render(state()), steps=...)).steps == ()
+
+
+def test_a_misspelt_key_of_a_step_is_told_with_the_one_that_is_meant() -> None:
+    lines = json.loads(render(presented(*SMALL)))["steps"]
+    lines[0]["asistant"] = "x"
+    with pytest.raises(StateProblem, match=r"there is no field .asistant.; did you mean assistant"):
+        parse(edited(render(state()), steps=lines))

@@ -6,15 +6,15 @@ import json
 from datetime import timedelta
 
 import pytest
-from situations import PID, RUN, SPENT, builder, job, state, view_of, waiting
+from situations import PID, RUN, SMALL, SPENT, builder, job, state, step, view_of, waiting
 
 from lib.jobs import JobKind
 from lib.model import Problem, Reach, State
 from lib.process import now
-from lib.question import APPROVE, HINT, REDESIGN
+from lib.question import APPROVE, HINT, REDESIGN, Answer
 from lib.statefile.document import DISCARD
-from lib.steps import BuilderStatus
-from orchestrator.status.view import View, as_data
+from lib.steps import BuilderStatus, StepKind, StepStatus
+from orchestrator.status.view import View, as_data, stage
 
 CONFLICT = Problem(code="conflict", message="a conflicts", remedy="cd merged && git status")
 
@@ -171,3 +171,99 @@ def test_a_view_is_json_with_the_names_of_its_fields() -> None:
     assert data["builders"][0]["id"] == "a"
     assert data["track"][0] == {"name": "design", "state": "done"}
     assert data.keys() == set(View._fields)
+
+
+# --- workflows of steps ----------------------------------------------------------------------------------------------
+
+
+def test_the_headline_of_a_workflow_counts_its_steps_a_box_by_what_is_in_it() -> None:
+    view = view_of(state(workflow="small"), SMALL)
+    assert view.headline == "2 of 4 steps done, 1 at work"
+    assert (view.built, view.active, view.asks, view.progress) == (2, 1, 0, {"done": 2, "running": 1, "pending": 1})
+    assert view.builders == ()
+    assert view.assistants == ("claude",)
+
+
+def test_a_step_in_a_box_comes_behind_it_and_the_shared_worktree_is_not_shown() -> None:
+    view = view_of(state(workflow="small"), SMALL)
+    assert [(each.id, each.parent) for each in view.steps] == [
+        ("list", ""), ("look", ""), ("look:a", "look"), ("look:b", "look"), ("ok", ""),
+    ]  # fmt: skip
+    assert (view.steps[1].done, view.steps[1].members) == (1, 2)
+    assert view_of(state(workflow="small"), SMALL[:5]).steps[1].done is None  # one of them is not known
+
+
+def test_a_gate_that_asks_is_not_at_work() -> None:
+    asked = waiting("answer_gate", "ok asks: Ship it?", workflow="small", next_action="execution")
+    view = view_of(asked, [*SMALL[:3], step("ok", StepKind.GATE), *SMALL[4:]])
+    assert (view.active, view.asks) == (1, 1)
+    assert view.headline.endswith("; 1 step goes on meanwhile")
+
+
+def test_without_an_orchestrator_only_steps_of_which_something_runs_are_halted() -> None:
+    view = view_of(state(workflow="small"), SMALL, pid=None)
+    assert (view.halted, view.active) == ({"stopped": 1}, 0)
+
+
+def test_a_worktree_that_is_made_ready_is_told_until_a_step_is_at_work() -> None:
+    prepare = job("prepare", "_shared", kind=JobKind.EFFECT)
+    waits = [each.model_copy(update={"status": StepStatus.PENDING}) for each in SMALL[1:4]]
+    assert view_of(state(workflow="small"), [SMALL[0], *waits], [prepare]).doing_s is not None
+
+
+@pytest.mark.parametrize(
+    ("stands", "shared", "way"),
+    [
+        (state(workflow="small"), True, {"execution": "now", "merge_build": "ahead", "landed": "ahead"}),
+        (state(workflow="small"), False, {"execution": "now"}),
+        (state(workflow="small", phase="merge_build", action_needed="merge_build"), True,
+         {"execution": "done", "merge_build": "now", "landed": "ahead"}),
+        (state(workflow="small", outcome="done", action_needed="none"), True, {"execution": "done"}),
+        (state(workflow="small", outcome="failed", action_needed="none"), True, {"execution": "now"}),
+        (state(workflow="small", outcome="failed", phase="storage", action_needed="none"), True, {"execution": "now"}),
+        (state(workflow="small", phase="merge_build", outcome="landed", action_needed="none"), True,
+         {"execution": "done", "merge_build": "done", "landed": "done"}),
+    ],
+)  # fmt: skip
+def test_the_track_of_a_workflow_of_steps_has_a_merge_only_where_there_may_be_one(
+    stands: State, way: dict[str, str], *, shared: bool
+) -> None:
+    assert stops(view_of(stands, SMALL if shared else SMALL[1:])) == way
+
+
+@pytest.mark.parametrize(
+    ("outcome", "message", "mood", "headline"),
+    [
+        ("done", "4 of 4 steps done; no file was changed", "done", "4 of 4 steps done; no file was changed"),
+        ("failed", "the review refused it", "failed", "the review refused it"),
+        ("cancelled", "nothing to do", "failed", "nothing to do"),
+        ("cancelled", "Cancelled; branches are kept. See: relay recover", "failed", "Cancelled; branches are kept"),
+    ],
+)
+def test_the_end_of_a_workflow_is_told_in_its_own_words(outcome: str, message: str, mood: str, headline: str) -> None:
+    over = state(workflow="small", outcome=outcome, message=message, action_needed="none")
+    view = view_of(over, SMALL, engine={"outputs": {"n": 3}})
+    assert (view.mood, view.headline, view.outputs) == (mood, headline, {"n": 3})
+    assert ("relay diff" in texts(view)) is False
+
+
+def test_the_stage_of_a_workflow_in_a_list_is_not_building() -> None:
+    assert stage(None, "execution", "ci", "small") == "at its steps; waiting for you"
+    assert stage(None, "execution", "code") == "building"
+
+
+@pytest.mark.parametrize(
+    ("decisions", "same"), [(["approve", "reject"], "approve"), (["ship", "hold"], "decide ship"), ([], "approve")]
+)
+def test_the_edit_that_answers_a_gate_takes_the_first_of_its_decisions(decisions: list[str], same: str) -> None:
+    asked = waiting("answer_gate", "ok asks: Ship it?", workflow="small", next_action="execution")
+    view = view_of(asked, SMALL, engine={"decisions": decisions})
+    assert view.headline.startswith("Waiting for you: make a decision")
+    assert view.commands[-1].what == f"in .project/state.json does what {same} does"
+
+
+def test_the_edit_that_answers_a_gate_with_a_form_has_its_values() -> None:
+    typed = Answer("relay answer 'n=…'", "goes on with these values")
+    asked = waiting("answer_gate", "ok asks: Which?", workflow="small", next_action="execution", answers=(typed,))
+    told = view_of(asked, SMALL, engine={"decisions": ["approve", "reject"]}).commands[-1].what
+    assert told == "in .project/state.json does what answer does, with the values as feedback"
