@@ -11,7 +11,10 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-NEEDED = ("filelock", "git", "jinja2", "pydantic", "structlog", "typer", "typing_extensions", "yaml")
+NEEDED = (
+    *("filelock", "git", "jinja2", "jsonschema", "pydantic", "referencing", "structlog", "typer", "typing_extensions"),
+    "yaml",
+)
 OLDEST = (3, 11)
 EXIT_REFUSED = 4  # as in lib.errors, which an older Python can't read
 

@@ -336,7 +336,7 @@ def test_demo_builds_the_calculator_in_a_repository_of_its_own(relay: Relay, tmp
         (["--help"], "approve"),
         (["start", "--help"], "--dry-run"),
         (["status", "--help"], "relay status"),
-        (["skip", "-h"], "go on without"),
+        (["skip", "-h"], "Go on without"),
     ],
 )
 def test_help_and_version(relay: Relay, args: list[str], words: str) -> None:
