@@ -368,7 +368,8 @@ class StepChange(TypedDict, total=False):
 class Definition(Value):
     """The workflow of a run as it was when it started: its text and those of what it includes, by name, and the inputs.
 
-    A text is that of a file, whose name says how it is read. `project` is the root of the project.
+    A text is that of a file, whose name says how it is read. `project` is the root of the project. `base` is the commit
+    that the first of the runs started from of which each went on from a step of the one before; empty for that one.
     """
 
     name: str
@@ -376,6 +377,7 @@ class Definition(Value):
     files: Mapping[str, str]
     texts: Mapping[str, str]
     inputs: Mapping[str, Any] = {}
+    base: str = ""
 
 
 class Now(Value):

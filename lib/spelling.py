@@ -20,7 +20,7 @@ EDITOR: Final = "$EDITOR"
 #: Commands that are about one instance; the others know no `--instance`.
 OF_INSTANCE: Final = frozenset(
     {
-        "start", "status", "logs", "diff", "approve", "reject", "decide", "answer", "retry", "skip",
+        "start", "status", "logs", "diff", "approve", "reject", "decide", "answer", "retry", "rerun", "skip",
         "pause", "resume", "cancel", "stop", "doctor",
     }
 )  # fmt: skip

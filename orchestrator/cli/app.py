@@ -14,6 +14,7 @@ from orchestrator.cli import (
     handback,
     history,
     listing,
+    rerunning,
     running,
     trusting,
     workflows,
@@ -27,7 +28,19 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for group in (running, handback, history, listing, difference, trusting, care, configuring, assistants, workflows):
+for group in (
+    running,
+    rerunning,
+    handback,
+    history,
+    listing,
+    difference,
+    trusting,
+    care,
+    configuring,
+    assistants,
+    workflows,
+):
     group.register(app)
 
 

@@ -19,6 +19,7 @@ from orchestrator.cli.formats import tell
 
 if TYPE_CHECKING:
     from lib.model import Definition
+    from orchestrator.commands.rerun import Seed
     from orchestrator.engine.run import Run
 
 
@@ -27,6 +28,7 @@ def begin(
     requirement: str,
     config: Config,
     definition: Definition | None = None,
+    seed: Seed | None = None,
     *,
     wait: bool,
     foreground: bool,
@@ -39,7 +41,7 @@ def begin(
     lock = InstanceLock(project)
     lock.acquire()
     try:
-        run = create_run(project, requirement, config, definition)
+        run = create_run(project, requirement, config, definition, seed)
     except BaseException:
         lock.release()
         raise

@@ -6,11 +6,12 @@ import re
 import secrets
 import unicodedata
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from lib.assistants import chain_of, uncounted
 from lib.config.model import Config
 from lib.errors import RelayError, UsageError
-from lib.events import Event, Noted, RunStarted
+from lib.events import Event, Noted, RunStarted, StepAdded
 from lib.files.replace import exchange
 from lib.git.inspect import starting_point
 from lib.git.run import Repo
@@ -22,12 +23,15 @@ from lib.secrets.masking import Masker
 from lib.statefile.document import Raw, read_raw, render, set_aside
 from lib.steps import BUILD
 from lib.store.rundb import RunDB
-from orchestrator.engine.run import Run, begin
+from orchestrator.engine.run import Run, apply, begin
 from orchestrator.jobs import shadowing
 from orchestrator.jobs.job_sandbox import settled
 from orchestrator.persistence.project_folders import make_home
 from orchestrator.persistence.run_store import save
 from orchestrator.persistence.state_restore import publish_end
+
+if TYPE_CHECKING:
+    from orchestrator.commands.rerun import Seed
 
 MAX_REQUIREMENT = 20_000
 
@@ -38,11 +42,17 @@ def _free(project: Project) -> str:
     return next((name for name in names if not (project.dot / "instances" / name).exists()), "another")
 
 
-def create_run(project: Project, requirement: str, config: Config, definition: Definition | None = None) -> Run:
+def create_run(
+    project: Project,
+    requirement: str,
+    config: Config,
+    definition: Definition | None = None,
+    seed: Seed | None = None,
+) -> Run:
     """Records a new run of `project` and writes its state.json. The instance lock must be held.
 
-    `definition` is that of its workflow, None for `build`. Raises `RelayError` before anything is made when the
-    repository, the configuration or the instance is not ready.
+    `definition` is that of its workflow, None for `build`; `seed` has what it takes over from another run. Raises
+    `RelayError` before anything is made when the repository, the configuration or the instance is not ready.
     """
     if not requirement.strip():
         raise UsageError("the requirement is empty", remedy='relay start "what you want built"', code="no_requirement")
@@ -59,7 +69,7 @@ def create_run(project: Project, requirement: str, config: Config, definition: D
 
         read_skills(config.skills, project.dot / "skills")
     config, warning = settled(project, with_assistants(config, requirement))
-    base = starting_point(Repo.of(project))
+    here = starting_point(Repo.of(project))
     with RunDB.open(project) as db:
         if active := db.active_run(project.instance_dir.name):
             message = f"the run {active} of this project is not over"
@@ -73,7 +83,7 @@ def create_run(project: Project, requirement: str, config: Config, definition: D
             workflow=definition.name if definition else BUILD,
             instance=project.instance,
             requirement=requirement,
-            base=base,
+            base=seed.base if seed else here,
             phase="execution" if definition else "init",
             action="execution" if definition else "design",
             warnings=warnings,
@@ -81,6 +91,9 @@ def create_run(project: Project, requirement: str, config: Config, definition: D
         run = begin(started, config, instant, definition)
         told = [words for words in (warning, shadowing.warning(project, config), *warnings) if words]
         events: list[Event] = [started, *(Noted(message=words, level="warning") for words in told)]
+        for step in seed.steps(started.run) if seed else ():
+            events.append(StepAdded(step=step))
+            apply(run, events[-1], instant)
         written = render(run.state)
         previous = _previous_file(project, db)
         save(db, None, run, events, instant, file_bytes=written)

@@ -20,12 +20,19 @@ MAX_VARIABLE_BYTES: Final = 130_000
 
 def names_for(view: PhaseView, step: Step) -> dict[str, Any]:
     """The names that a step sees. Raises `EvaluationError` and `UsageError` of the inputs of an include."""
-    return _items(view, step) | _names(view, step.parent)
+    return _items(view, step) | _turn(view, step) | _names(view, step.parent)
 
 
 def names_inside(view: PhaseView, box: Step) -> dict[str, Any]:
     """The names of what is in a box, for its outputs."""
     return _items(view, box) | _names(view, box.id)
+
+
+def names_after(view: PhaseView, loop: Step) -> dict[str, Any]:
+    """The names that what ends a loop sees, after a turn: those of its step, and of a group also what is in it."""
+    last = view.steps[loop.members[-1]]
+    box = last.id if last.kind is StepKind.GROUP else loop.parent
+    return _items(view, loop) | _turn(view, last) | _names(view, box)
 
 
 def names_of_run(view: PhaseView) -> dict[str, Any]:
@@ -101,6 +108,27 @@ def _items(view: PhaseView, step: Step) -> dict[str, Any]:
     return found
 
 
+def _turn(view: PhaseView, step: Step) -> dict[str, Any]:
+    """The loop of the innermost turn that a step is, or is in."""
+    for each in around(view.steps, step):
+        loop = view.steps.get(each.parent)
+        if loop is not None and loop.kind is StepKind.LOOP:
+            return {"loop": _of_turn(view, loop, loop.members.index(each.id))}
+        if each.kind is StepKind.INCLUDE and each is not step:
+            break
+    return {}
+
+
+def _of_turn(view: PhaseView, loop: Step, place: int) -> dict[str, Any]:
+    options = plan_in(view).nodes[loop.node].step.loop
+    before = view.steps[loop.members[place - 1]] if place else None
+    checks = [job.result for job in view.ledger.jobs_of(loop.id) if job.command and job.result]
+    said = (checks[-1].tail or checks[-1].text) if checks else None
+    known = {"index": place + 1, "max": options.max_iterations if options else 1}
+    given = {"previous": before.output if before else None, "check": said}
+    return known | {name: value for name, value in given.items() if value is not None}
+
+
 def _run(view: PhaseView) -> dict[str, str]:
     state = view.state
     return {
@@ -109,7 +137,7 @@ def _run(view: PhaseView) -> dict[str, str]:
         "instance": state.instance,
         "requirement": state.requirement,
         "branch": f"relay/{state.run}/{SHARED_WORKTREE}",
-        "base": state.base.commit,
+        "base": (view.definition.base if view.definition else "") or state.base.commit,
         "project": view.definition.project if view.definition else "",
     }
 
@@ -162,4 +190,6 @@ class _Told(_Lookup):
             return step.status.value
         if name == "output" and step.status is StepStatus.DONE:
             return step.output
+        if name == "output" and step.kind is StepKind.LOOP and step.members:  # as far as it has come
+            return _Told(self._view, self._view.steps[step.members[-1]])[name]
         raise KeyError(name)

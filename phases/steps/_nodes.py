@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from lib.contracts import PhaseView
-from lib.model import Component, Step
+from lib.model import Component, Definition, Step
 from lib.project.paths import SHARED_WORKTREE
 from lib.scheduling.retries import DEFAULT_ATTEMPTS
 from lib.steps import AT_WORK, StepKind
@@ -41,31 +41,51 @@ def shares(node: Node) -> bool:
     return works and node.step.workspace is Workspace.SHARED
 
 
-def first_steps(view: PhaseView) -> tuple[Step, ...]:
-    """The steps that a run begins with: its shared worktree, if any step works there, and its own level."""
-    plan, run = plan_in(view), view.state.run
+def first_steps(definition: Definition, run: str, attempts: int) -> tuple[Step, ...]:
+    """The steps that a run begins with: its shared worktree, if any step works there, and its own level. Preparing the
+    worktree has so many `attempts`.
+    """
+    plan = plan_of(definition)
     shared = Step(
         id=SHARED_WORKTREE,
         kind=StepKind.WORKSPACE,
         component=Component(id="workflow", title=plan.workflow.name),
         branch=f"relay/{run}/{SHARED_WORKTREE}",
         worktree=f".project/worktrees/{run}/{SHARED_WORKTREE}",
-        attempts=view.config.attempts,
+        attempts=attempts,
     )
-    own = tuple(_step(node, "") for node in plan.within(TOP))
+    own = tuple(_step(node, "") for node in plan.within(TOP) if not node.final)
     return (shared, *own) if any(shares(node) for node in plan.nodes.values()) else own
+
+
+def last_steps(view: PhaseView) -> tuple[Step, ...]:
+    """The steps of `finally` that the run has not begun yet."""
+    final = (_step(node, "") for node in plan_in(view).within(TOP) if node.final)
+    return tuple(step for step in final if step.id not in view.steps)
 
 
 def children(view: PhaseView, box: Step) -> list[Step]:
     """The steps in a group or include."""
     plan = plan_in(view)
-    return [_step(plan.nodes[name], box.id) for name in plan.nodes[box.node].children]
+    made = [_step(plan.nodes[name], box.id) for name in plan.nodes[box.node].children]
+    before = _turn_before(view, box)
+    known = {step.id: view.steps.get(before + step.id.removeprefix(box.id)) for step in made} if before else {}
+    return [_going_on(view, step, last) if (last := known.get(step.id)) else step for step in made]
+
+
+def _turn_before(view: PhaseView, box: Step) -> str:
+    """The turn of a loop before the one that a box is; empty for none, or where each has conversations of its own."""
+    loop = view.steps.get(box.parent)
+    if loop is None or loop.kind is not StepKind.LOOP or box.id not in loop.members[1:]:
+        return ""
+    known = node_of(view, loop).step.loop
+    return "" if known is None or known.fresh_session else loop.members[loop.members.index(box.id) - 1]
 
 
 def instances(view: PhaseView, fan: Step, items: Iterable[tuple[str, Any]]) -> list[Step]:
     """The instances of a step that fans out, one for each key and item."""
     node = node_of(view, fan)
-    kind = StepKind(node.kind.value)
+    kind = StepKind.LOOP if node.step.loop else StepKind(node.kind.value)
     return [
         Step(
             id=f"{fan.id}:{_plain(key)}",
@@ -78,6 +98,28 @@ def instances(view: PhaseView, fan: Step, items: Iterable[tuple[str, Any]]) -> l
         )
         for key, item in items
     ]
+
+
+def turn_of(view: PhaseView, loop: Step, number: int) -> Step:
+    """A turn of a loop, which goes on in the conversation of the one before it unless the loop says otherwise."""
+    node = node_of(view, loop)
+    before = view.steps.get(loop.members[number - 2]) if number > 1 else None
+    turn = Step(
+        id=f"{loop.id}:{number}",
+        kind=StepKind(node.kind.value),
+        node=node.id,
+        parent=loop.id,
+        attempts=attempts(node),
+        per_round=attempts(node),
+    )
+    return turn if before is None else _going_on(view, turn, before)
+
+
+def _going_on(view: PhaseView, step: Step, before: Step) -> Step:
+    loop = node_of(view, step).step.loop
+    if loop is not None and loop.fresh_session:
+        return step
+    return step.model_copy(update={"session": before.session, "assistant": before.assistant})
 
 
 def is_full(step: Step, moves: Moves) -> bool:
@@ -100,7 +142,7 @@ def attempts(node: Node) -> int:
 
 
 def _step(node: Node, box: str) -> Step:
-    kind = StepKind.FAN if node.fans_out else StepKind(node.kind.value)
+    kind = StepKind.FAN if node.fans_out else StepKind.LOOP if node.step.loop else StepKind(node.kind.value)
     return Step(
         id=_within(box, node.id.rpartition(".")[2]),
         kind=kind,
