@@ -30,10 +30,11 @@ class StepKind(StrEnum):
     GROUP = "group"
     INCLUDE = "include"
     FAN = "fan"
+    LOOP = "loop"
 
 
 #: Steps that hold others.
-BOXES: Final = frozenset({StepKind.GROUP, StepKind.INCLUDE, StepKind.FAN})
+BOXES: Final = frozenset({StepKind.GROUP, StepKind.INCLUDE, StepKind.FAN, StepKind.LOOP})
 #: Steps at work of which nothing runs: a gate waits for its answer, a box for its members.
 WAITING: Final = BOXES | {StepKind.GATE}
 

@@ -43,10 +43,11 @@ class ExecutionHandler:
             flow = builder
         else:
             from phases.steps import _graph
+            from phases.steps._nodes import first_steps
 
             flow = _graph
             if not view.steps:
-                return Proceed(added=_graph.first_steps(view))
+                return Proceed(added=first_steps(view.definition, view.state.run, view.config.attempts))
         return _moved(view, flow) or flow.rest(view)
 
 
@@ -60,6 +61,8 @@ def _moved(view: PhaseView, flow: Flow) -> Proceed | None:
         mover = mover_of(step.kind)
         waits = mover.takes_slot and step.status.wants_slot
         if waits and free <= 0:
+            if step.status is StepStatus.PENDING and view.definition is None:
+                break  # all the others wait as well
             continue
         moved = flow.enter(step, moves) if step.status is StepStatus.PENDING else mover.move(step, moves)
         if moved is not None:

@@ -24,12 +24,10 @@ def refuse(plan: Plan, file: Path) -> None:
 
 def _of_workflow(workflow: Workflow) -> Iterator[str]:
     given = {
-        "finally": workflow.final,
         "concurrency": workflow.concurrency,
         "timeout_s of a run": workflow.timeout_s,
         "checkpoint_interval_s": workflow.checkpoint_interval_s,
         "priority": workflow.priority,
-        "budget": workflow.budget,
         "phases": workflow.phases,
         "a secret input": [name for name, declared in workflow.inputs.items() if declared.secret],
     }
@@ -40,16 +38,13 @@ def _of_node(node: Node) -> Iterator[str]:
     step = node.step
     given = {
         "a workflow as a run of its own": node.kind is Kind.WORKFLOW,
-        "loop": step.loop,
         "compete": step.compete,
         "workspace: own": step.workspace is Workspace.OWN,
         "review": step.review,
         "cache": step.cache,
         "limits": step.limits,
-        "session: continue": step.session != "fresh",
         "effort": step.effort,
         "profile": step.profile,
-        "skills": step.skills,
         "artifacts without the shared worktree": step.artifacts and step.workspace is Workspace.NONE,
         "retry of a group": node.kind is Kind.GROUP and step.retry,
         "timeout_s of a group": node.kind is Kind.GROUP and step.timeout_s,
@@ -64,7 +59,5 @@ def _of_gate(step: Step) -> Iterator[str]:
         return
     if gate.who != "person":
         yield "a gate that an assistant answers"
-    if gate.timeout_s is not None:
-        yield "timeout_s of a gate"
     if gate.on_reject is not None and gate.on_reject.prompt is not None:
         yield "on_reject with a prompt"

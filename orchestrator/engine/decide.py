@@ -43,11 +43,11 @@ from lib.events import (
     StepChanged,
 )
 from lib.jobs import Job, JobResult
-from lib.model import Action, Now, Owner, Problem
+from lib.model import Action, Now, Owner, Problem, Step
 from lib.question import Answer, offered
 from lib.scheduling.passing_failures import pause_s
 from lib.spelling import for_instance
-from lib.steps import StepKind
+from lib.steps import StepKind, StepStatus
 from orchestrator.engine.cancelling import give_up_landing
 from orchestrator.engine.decision import Decision, Draft, Seen
 from orchestrator.engine.handing_back import action_of, handed_back, warn
@@ -246,8 +246,21 @@ def _proceed(turn: Draft, outcome: Proceed) -> None:
         turn.emit(StepAdded(step=step))
     for change in outcome.changes:
         turn.emit(StepChanged(step=change.step, of=turn.run.steps[change.step].kind, changes=change.fields))
+    _withdraw(turn)
     for spec in outcome.jobs:
         turn.start(spec)
+
+
+def _withdraw(turn: Draft) -> None:
+    """Withdraws a question to ci that no step asks any more, as its time is over, or as it was sent back."""
+    asking = [turn.run.steps[name] for name in turn.run.engine.asking]
+    if asking and not any(_asks(step) for step in asking):
+        turn.verb_done("answer", action_of(turn.run))
+
+
+def _asks(step: Step) -> bool:
+    is_open = step.kind is StepKind.GATE and step.status is StepStatus.RUNNING and not step.decision
+    return is_open or step.status is StepStatus.FAILED
 
 
 def _ask(turn: Draft, outcome: AskCi) -> None:

@@ -124,8 +124,8 @@ def apply(run: Run, event: Event, now: Now) -> None:
                    phase=event.phase or run.state.phase)  # fmt: skip
         case VerbDone():
             _engine(run, asking=(), decisions=())
-            _state(run, action_needed=event.action, next_action=NO_ACTION, feedback="", answers=(),
-                   error=None, message=_under_way(event.action))  # fmt: skip
+            _state(run, action_owner=Owner.CODE, action_needed=event.action, next_action=NO_ACTION, feedback="",
+                   answers=(), error=None, message=_under_way(event.action))  # fmt: skip
         case StepAdded():
             run.ledger.put_step(event.step)
         case StepChanged():

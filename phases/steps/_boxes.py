@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from lib.contracts import Change, PhaseView
@@ -34,7 +34,7 @@ class Box:
         view = moves.view
         try:
             if step.status in {StepStatus.PENDING, StepStatus.RETRYING}:
-                return _opened(view, step, self._members(view, step))
+                return opened(view, step, self._members(view, step))
             if step.status is StepStatus.FAILED and (again := handed_back(view, step)):
                 return Moved(again)
             if step.status is StepStatus.RUNNING and not view.ledger.count_open(step.id):
@@ -44,16 +44,26 @@ class Box:
         return None
 
 
-def _opened(view: PhaseView, step: Step, members: list[Step]) -> Moved:
+def opened(view: PhaseView, step: Step, members: list[Step]) -> Moved:
     """The box at work. Of its members those that were lost run again; those that it has no more are left out."""
     names = tuple(each.id for each in members)
     fields: StepChange = {"status": StepStatus.RUNNING, "members": names, "attempt": step.attempt + 1, "error": None,
                           "note": "", "started_at": view.now.wall}  # fmt: skip
     left: StepChange = {"status": StepStatus.SKIPPED, "ruled_out": True, "note": "not among the items any more"}
-    others = [Change(each.id, changes) for each in members if (changes := _renewed(view, each))]
+    others = renewed(view, members)
     others += [Change(name, left) for name in step.members
                if name not in names and view.steps[name].status is StepStatus.PENDING]  # fmt: skip
     return Moved(fields, added=tuple(each for each in members if each.id not in view.steps), others=tuple(others))
+
+
+def renewed(view: PhaseView, members: Iterable[Step]) -> list[Change]:
+    """The changes of members that are there from an earlier round."""
+    return [Change(each.id, changes) for each in members if (changes := _renewed(view, each))]
+
+
+def failed_members(view: PhaseView, box: Step) -> list[Step]:
+    """The members by whose failure the box fails."""
+    return [each for each in members_of(view, box) if each.tolerated and not _says_so(view, each, box)]
 
 
 def _renewed(view: PhaseView, member: Step) -> StepChange:
@@ -67,8 +77,7 @@ def _renewed(view: PhaseView, member: Step) -> StepChange:
 
 def _closed(view: PhaseView, step: Step, output: Callable[[PhaseView, Step], Any]) -> Moved:
     """The end of the box: it fails with its members, but for those that say themselves that others go on."""
-    failed = [each for each in members_of(view, step) if each.tolerated and not _says_so(view, each, step)]
-    if failed:
+    if failed := failed_members(view, step):
         names = ", ".join(each.id for each in failed[:_SHOWN])
         told = can_not_start(view, step, f"{len(failed)} of {len(step.members)} failed: {names}")
         return Moved(told | final(view, step))
@@ -84,4 +93,4 @@ def _says_so(view: PhaseView, member: Step, box: Step) -> bool:
     node = node_of(view, member)
     joins_all = node.step.foreach is not None and node.step.foreach.join is Join.ALL_DONE
     is_continued = node.step.on_failure is OnFailure.CONTINUE
-    return joins_all if box.kind is StepKind.FAN else is_continued
+    return joins_all if box.kind is StepKind.FAN else is_continued and box.kind is not StepKind.LOOP

@@ -71,7 +71,8 @@ def can_not_start(view: PhaseView, step: Step, message: str) -> StepChange:
 
 def final(view: PhaseView, step: Step) -> StepChange:
     """The end of a step that has no attempts left."""
-    if node_of(view, step).step.optional:
+    is_turn = bool(step.parent) and view.steps[step.parent].kind is StepKind.LOOP
+    if node_of(view, step).step.optional and not is_turn:
         return {"status": StepStatus.SKIPPED, "ended_at": view.now.wall}
     tolerated = any(_tolerates(view, each) for each in around(view.steps, step))
     return {"status": StepStatus.FAILED, "tolerated": tolerated, "given_up": view.dispatch, "ended_at": view.now.wall}

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any, Final
 
-from lib.contracts import Advance, AskCi, Change, Finish, Outcome, PhaseView, Wait
+from lib.contracts import Advance, AskCi, Change, Finish, Outcome, PhaseView, Proceed, Wait
 from lib.errors import UsageError
 from lib.model import RunOutcome, Step, StepChange
 from lib.project.paths import SHARED_WORKTREE
@@ -19,11 +19,9 @@ from lib.workflow.rules import Need, Start, start
 from phases.steps import Moved, Moves, mover_of
 from phases.steps._failing import can_not_start
 from phases.steps._names import known_outputs, names_for, names_of_run
-from phases.steps._nodes import first_steps, is_full, node_of, plan_in
+from phases.steps._nodes import around, is_full, last_steps, node_of, plan_in
 from phases.steps._sending_back import inside
-from phases.steps.gate import question
-
-__all__ = ["enter", "first_steps", "outputs", "parallel", "rest"]
+from phases.steps.gate import left_for, question
 
 _SHOWN: Final = 30
 _UNWANTED: Final = "its condition is false"
@@ -42,7 +40,8 @@ def enter(step: Step, moves: Moves) -> Moved | None:
         return mover_of(step.kind).move(step, moves)
     if not _box_is_open(step, moves):
         return None
-    if _end(moves) is not None:
+    is_final = any(node_of(view, each).final for each in around(view.steps, step))
+    if _end(moves) is not None and not is_final:
         return _left_out(view, step, "the run ends")
     decision = _decision(view, step)
     if decision is Start.WAIT or _is_stopped(moves) or is_full(step, moves):
@@ -58,13 +57,15 @@ def enter(step: Step, moves: Moves) -> Moved | None:
 def rest(view: PhaseView) -> Outcome:
     """The outcome where no step moves."""
     ledger, moves = view.ledger, Moves(view)
-    retrying, working = ledger.within(BuilderStatus.RETRYING), [s for s in ledger.within(*AT_WORK) if not s.members]
+    retrying, working = ledger.within(BuilderStatus.RETRYING), [s for s in ledger.within(*AT_WORK) if _is_busy(view, s)]
     ready = [] if _is_stopped(moves) else [step for step in ledger.ready() if _may_begin(step, moves)]
     pauses = [step.retry_at_mono_s for step in retrying if step.retry_at_mono_s]
     until = min((at for at in [*pauses, *lifted(view)] if at > view.now.mono_s), default=None)
-    gates = (step for step in working if step.kind is StepKind.GATE and not step.decision)
-    if (gate := next(gates, None)) is not None:
-        return replace(question(view, gate), until_mono_s=until)
+    gates = [step for step in working if step.kind is StepKind.GATE and not step.decision]
+    if gates:
+        ends = [view.now.mono_s + left for gate in gates if (left := left_for(view, gate)) is not None]
+        until = min((at for at in (until, *ends) if at is not None), default=None)
+        return replace(question(view, gates[0]), until_mono_s=until)
     failed = [step for step in ledger.within(BuilderStatus.FAILED) if not step.tolerated]
     if asking := [step for step in failed if step.error is not None and step.error.code == QUESTION]:
         said = {step.id: (step.error.message.partition(" it asks: ")[2],) for step in asking if step.error}
@@ -73,7 +74,10 @@ def rest(view: PhaseView) -> Outcome:
         return nobody_can
     if working or retrying or ready:
         return Wait(until)
-    return _ask(failed) if failed else _over(view)
+    if failed:
+        return _ask(failed)
+    final = last_steps(view)
+    return Proceed(added=final) if final else _over(view)
 
 
 def outputs(view: PhaseView) -> dict[str, Any]:
@@ -108,14 +112,20 @@ def _may_begin(step: Step, moves: Moves) -> bool:
     return is_own and _box_is_open(step, moves) and _decision(moves.view, step) is Start.RUN
 
 
+def _is_busy(view: PhaseView, step: Step) -> bool:
+    """True if a step that is at work has something to do itself: a box waits for its members."""
+    job = view.jobs.get(step.job or "")
+    return not step.members or (job is not None and job.result is None)
+
+
 def _is_wanted(view: PhaseView, step: Step) -> bool:
-    """True if the step's condition is. That of a fan-out is asked once, for all instances.
+    """True if the step's condition is. That of a fan-out, or of a loop, is asked once for all that it makes.
 
     Raises `EvaluationError`, `UsageError`.
     """
     node = node_of(view, step)
-    is_instance = node.fans_out and step.kind is not StepKind.FAN
-    return node.when is None or is_instance or condition(node.when, names_for(view, step))
+    is_made = bool(step.parent) and view.steps[step.parent].node == step.node
+    return node.when is None or is_made or condition(node.when, names_for(view, step))
 
 
 def _is_stopped(moves: Moves) -> bool:

@@ -190,6 +190,6 @@ class _Told(_Lookup):
             return step.status.value
         if name == "output" and step.status is StepStatus.DONE:
             return step.output
-        if name == "output" and step.kind is StepKind.LOOP and step.members:  # as far as it has come
+        if name == "output" and step.kind is StepKind.LOOP and step.members:  # that of the last turn
             return _Told(self._view, self._view.steps[step.members[-1]])[name]
         raise KeyError(name)

@@ -31,7 +31,7 @@ from lib.workflow.plan import Node
 from lib.workflow.shell import ShellLine
 from phases.steps import Moved, Moves
 from phases.steps._failing import can_not_start, ended_badly, handed_back
-from phases.steps._names import for_process, names_for, variables
+from phases.steps._names import for_process, names_after, names_for, variables
 from phases.steps._nodes import is_full, node_of, shares, workspace_of
 
 #: The first job of an attempt, or a note on what it waits for.
@@ -40,6 +40,8 @@ Work = Callable[[Step, Moves], Moved]
 Worked = Callable[[Step, Moves, JobResult], Moved]
 #: The names of jobs that are a step's own work.
 _WORK: Final = frozenset({"turn", "run"})
+#: The name of the job that says if a loop is to end.
+CHECK: Final = "check"
 _WROTE: Final = "it changed files, which was taken back"
 #: What looks at the worktree before a reader that no sandbox keeps from writing, and what takes back what it wrote.
 _LOOK, _TAKE_BACK = GatherDiff.effect, SettleReview.effect
@@ -164,10 +166,12 @@ def after_work(view: PhaseView, step: Step, output: Any, said: str = "") -> Move
     return Moved(fields, _taking_back(step, workspace_of(view).branch, step.base_commit, before.tree))
 
 
-def command(view: PhaseView, step: Step, option: str, name: str, *, gives: bool = False) -> Command:
+def command(
+    view: PhaseView, step: Step, option: str, name: str, names: dict[str, Any] | None = None, *, gives: bool = False
+) -> Command:
     """The job of a command of a step, by the option that has it. Raises `EvaluationError`."""
     node = node_of(view, step)
-    names = names_for(view, step)
+    names = names_for(view, step) if names is None else names
     line, values = _line(node, option, names)
     return Command(
         name=name,
@@ -180,6 +184,17 @@ def command(view: PhaseView, step: Step, option: str, name: str, *, gives: bool 
         timeout_s=node.step.timeout_s or view.config.command_timeout_s,
         idle_timeout_s=node.step.idle_timeout_s,
     )
+
+
+def checking(step: Step, moves: Moves) -> Moved | None:
+    """The command that says if a loop is to end, as soon as nothing else is in the shared worktree."""
+    view = moves.view
+    is_shared = SHARED_WORKTREE in view.steps
+    if is_shared and not _is_room(step, moves, alone=True):
+        return None
+    check = command(view, step, "loop.until_run", CHECK, names_after(view, step))
+    place = {"worktree": SHARED_WORKTREE if is_shared else None}
+    return Moved({"stage": Stage.VERIFYING}, check.model_copy(update=place))
 
 
 def worktree_of(node: Node) -> str | None:
@@ -233,25 +248,29 @@ def _step_alone(view: PhaseView, step: Step) -> JobSpec | None:
 def _is_free(step: Step, node: Node, moves: Moves) -> bool:
     """True if the shared worktree is ready, and no step is in it that this one would disturb.
 
-    Those that only read may be in it together, if a sandbox keeps them from writing. A step that is to be retried
-    keeps it.
+    Those that only read may be in it together, if a sandbox keeps them from writing.
     """
-    if not shares(node):
-        return True
+    return not shares(node) or _is_room(step, moves, alone=not _only_reads(moves.view, node))
+
+
+def _is_room(step: Step, moves: Moves, *, alone: bool) -> bool:
+    """True if the shared worktree is ready and has room for a step. One that is to be retried keeps it."""
     view, shared = moves.view, moves.step(SHARED_WORKTREE)
     if shared.status is not StepStatus.DONE:
         return False
     owner = moves.step(shared.occupant) if shared.occupant not in {"", step.id} else None
     if owner is not None and owner.status in {StepStatus.RUNNING, StepStatus.RETRYING}:
         return False
-    alone = owner is not None or not _only_reads(view, node)
-    live = [moves.step(job.spec.step) for job in view.ledger.live() if job.spec.step]  # also of what is being ended
-    there = {each.id: each for each in (*moves.at_work(view.ledger.within(*AT_WORK)), *live)}
+    live = {job.spec.step for job in view.ledger.live() if job.spec.step}  # also of what is being ended
+    there = {each.id: each for each in (*moves.at_work(view.ledger.within(*AT_WORK)), *map(moves.step, live))}
+    alone = alone or owner is not None
     return not any(_disturbs(view, each, alone=alone) for each in there.values() if each.id != step.id)
 
 
 def _disturbs(view: PhaseView, other: Step, *, alone: bool) -> bool:
     """True if another step that is at work is in the shared worktree and does not leave room beside it."""
+    if other.kind is StepKind.LOOP:
+        return other.stage == Stage.VERIFYING
     if other.kind not in {StepKind.PROMPT, StepKind.RUN}:
         return False
     node = node_of(view, other)

@@ -37,9 +37,19 @@ class Gates:
         if step.status in {StepStatus.PENDING, StepStatus.RETRYING}:
             return _open(view, step)
         if step.status is StepStatus.RUNNING and step.decision:
-            return _answered(step, moves)
+            return _answered(step, moves, "person")
+        if step.status is StepStatus.RUNNING and (left_s := left_for(view, step)) is not None and left_s <= 0:
+            return _timed_out(step, moves)
         again = handed_back(view, step) if step.status is StepStatus.FAILED else None
         return Moved(again) if again else None
+
+
+def left_for(view: PhaseView, step: Step) -> float | None:
+    """Seconds that are left to answer an open gate; None where there is no end of them."""
+    timeout_s = _gate(view, step).timeout_s
+    if timeout_s is None or step.started_at is None:
+        return None
+    return timeout_s - (view.now.wall - step.started_at).total_seconds()
 
 
 def question(view: PhaseView, step: Step) -> AskCi:
@@ -83,21 +93,33 @@ def _open(view: PhaseView, step: Step) -> Moved:
     return Moved(opened)
 
 
-def _answered(step: Step, moves: Moves) -> Moved | None:
+def _timed_out(step: Step, moves: Moves) -> Moved | None:
+    gate = _gate(moves.view, step)
+    if gate.on_timeout is None:
+        told = can_not_start(moves.view, step, f"nobody answered within {gate.timeout_s:g} s")
+        return Moved(told | final(moves.view, step))
+    return _answered(step.model_copy(update={"decision": gate.on_timeout, "feedback": ""}), moves, "timeout")
+
+
+def _answered(step: Step, moves: Moves, by: str) -> Moved | None:
     view, gate = moves.view, _gate(moves.view, step)
     if step.decision == REJECT:
-        return _rejected(step, moves, gate)
+        return _rejected(step, moves, gate, by)
+    if by == "timeout":  # there is nobody to fill in the form
+        given = {"decision": step.decision, "words": "", "by": by, "form": {}}
+        return Moved({"status": StepStatus.DONE, "decision": step.decision, "output": given,
+                      "note": f"{step.decision}, as nobody answered", "ended_at": view.now.wall})  # fmt: skip
     form, wrong = _form(gate, step.feedback)
     if wrong:
         return Moved({"decision": "", "feedback": "", "note": f"the answer does not fit the form: {wrong}"})
     words = "" if form else step.feedback
-    given = {"decision": step.decision, "words": words, "by": "person", "form": form}
+    given = {"decision": step.decision, "words": words, "by": by, "form": form}
     return Moved({"status": StepStatus.DONE, "output": given, "note": step.decision, "ended_at": view.now.wall})
 
 
-def _rejected(step: Step, moves: Moves, gate: Gate) -> Moved | None:
+def _rejected(step: Step, moves: Moves, gate: Gate, by: str) -> Moved | None:
     view = moves.view
-    given = {"decision": REJECT, "words": step.feedback, "by": "person", "form": {}}
+    given = {"decision": REJECT, "words": step.feedback, "by": by, "form": {}}
     back = gate.on_reject
     if back is not None and back.back_to is not None and step.round < back.max_rounds:
         return sent_back(view, step, found_near(view, step, back.back_to), step.feedback)

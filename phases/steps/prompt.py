@@ -14,13 +14,14 @@ from lib.model import Step, StepChange
 from lib.scheduling.assistant_choice import ANSWERING, choose
 from lib.scheduling.retries import INTERRUPTED, QUESTION
 from lib.steps import StepStatus
-from lib.workflow.options import Access
+from lib.workflow.options import Access, Continue
 from lib.workflow.plan import Node
 from lib.workflow.schemas import misfits
 from phases.steps import Moved, Moves
 from phases.steps._failing import ended_badly
 from phases.steps._names import names_for, variables
 from phases.steps._nodes import node_of
+from phases.steps._sending_back import found_near
 from phases.steps._work import after_work, begin, go_on, or_later, worktree_of
 
 #: How often a reply goes back that does not fit its schema.
@@ -46,22 +47,25 @@ def _turn(step: Step, moves: Moves, errors: Sequence[str]) -> Moved:
     """A turn; without an assistant that could take it, a note on what it waits for."""
     view, node = moves.view, node_of(moves.view, step)
     names = names_for(view, step)
-    choice = choose(view, chain_of(view, step, node, names), moves.jobs, name="turn", builder=step.id)
+    begun = _continued(view, step, node)
+    choice = choose(view, chain_of(view, begun, node, names), moves.jobs, name="turn", builder=step.id)
     if choice.assistant is None:
         return Moved({"note": choice.why})
     earlier = view.ledger.jobs_of(step.id)
     last = next((job for job in reversed(earlier) if job.turn is not None), None)
-    session = step.session if step.assistant == choice.assistant else None
+    session = begun.session if begun.assistant == choice.assistant else None
     prompt = {
         "task": node.templates["prompt"].rendered(names),
         "assigned_role": node.step.role or "",
         "goes_on": session is not None,
+        "follows": session is not None and begun is not step,
         "interrupted": last is not None and last.result is not None and last.result.code in INTERRUPTED,
         "questions": list(_asked(last)),
         "feedback": step.feedback,
         "all_feedback": step.feedback,
         "errors": list(errors),
         "schema": json.dumps(node.step.output_schema, indent=2) if node.step.output_schema is not None else "",
+        "skills": list(node.step.skills),
         "reads": node.step.access is Access.READ,
         "verified": "verify" in node.commands,
         "attempt": step.attempt,
@@ -81,6 +85,14 @@ def _turn(step: Step, moves: Moves, errors: Sequence[str]) -> Moved:
         idle_timeout_s=node.step.idle_timeout_s or view.config.idle_timeout_s,
     )
     return Moved({"note": "", "assistant": choice.assistant, "session": session}, turn)
+
+
+def _continued(view: PhaseView, step: Step, node: Node) -> Step:
+    """The step as it begins: in the conversation of the one that `session: continue` names, unless it has its own."""
+    if not isinstance(node.step.session, Continue) or step.session is not None:
+        return step
+    before = found_near(view, step, node.step.session.step)
+    return step.model_copy(update={"session": before.session, "assistant": before.assistant})
 
 
 def chain_of(view: PhaseView, step: Step, node: Node, names: dict[str, Any]) -> list[str]:

@@ -1,0 +1,93 @@
+"""`loop`: a step, or a group, over and over, until something is so; its output is that of the last turn. Pure."""
+
+from __future__ import annotations
+
+from lib.contracts import PhaseView
+from lib.errors import UsageError
+from lib.model import Step, StepChange
+from lib.scheduling.retries import LOST, UNCOUNTED
+from lib.steps import Stage, StepStatus
+from lib.workflow.evaluating import EvaluationError, condition
+from lib.workflow.options import Loop
+from phases.steps import Moved, Moves
+from phases.steps._boxes import failed_members, opened, renewed
+from phases.steps._failing import can_not_start, final, handed_back
+from phases.steps._names import names_after
+from phases.steps._nodes import node_of, turn_of
+from phases.steps._work import checking
+
+#: Ends of a check that say nothing about what it checks: it is run again.
+_NO_VERDICT = frozenset({*UNCOUNTED, LOST})
+
+
+class Loops:
+    """At work from the first turn to the last; between two, what ends it is asked."""
+
+    takes_slot = False
+
+    def move(self, step: Step, moves: Moves) -> Moved | None:
+        view = moves.view
+        try:
+            return _move(view, step, moves)
+        except (EvaluationError, UsageError) as error:
+            return Moved(can_not_start(view, step, error.message) | final(view, step))
+
+
+def _move(view: PhaseView, step: Step, moves: Moves) -> Moved | None:
+    match step.status:
+        case StepStatus.PENDING:
+            return opened(view, step, [turn_of(view, step, 1)])
+        case StepStatus.RETRYING:
+            return opened(view, step, [view.steps[name] for name in step.members])
+        case StepStatus.FAILED:
+            again = handed_back(view, step)
+            return Moved(again) if again else None
+        case StepStatus.RUNNING if not view.ledger.count_open(step.id):
+            return _after_turn(view, step, moves)
+    return None
+
+
+def _after_turn(view: PhaseView, step: Step, moves: Moves) -> Moved | None:
+    """The move between two turns."""
+    last, loop = view.steps[step.members[-1]], _loop(view, step)
+    if failed := failed_members(view, step):
+        told = can_not_start(view, step, f"{failed[0].id} failed")
+        return Moved(told | final(view, step))
+    until = node_of(view, step).until
+    if until is not None and condition(until, names_after(view, step)):
+        return _ended(view, last)
+    if loop.until_run is not None:
+        check = view.jobs.get(step.job or "") if step.stage == Stage.VERIFYING else None
+        if check is None or (check.result is not None and check.result.code in _NO_VERDICT):
+            return checking(step, moves)
+        if check.result is None:
+            return None
+        if check.result.ok:
+            return _ended(view, last)
+    if len(step.members) >= loop.max_iterations:
+        told = can_not_start(view, step, f"{loop.max_iterations} turns did not end it")
+        return Moved(told | final(view, step))
+    return _next(view, step)
+
+
+def _next(view: PhaseView, step: Step) -> Moved:
+    """The next turn, which goes on in the conversation of the last one."""
+    turn = turn_of(view, step, len(step.members) + 1)
+    fields: StepChange = {"members": (*step.members, turn.id), "stage": Stage.WORKING}
+    if turn.id in view.steps:
+        return Moved(fields, others=tuple(renewed(view, [turn])))
+    return Moved(fields, added=(turn,))
+
+
+def _ended(view: PhaseView, last: Step) -> Moved:
+    return Moved({"status": StepStatus.DONE, "output": last.output, "ended_at": view.now.wall})
+
+
+def _loop(view: PhaseView, step: Step) -> Loop:
+    loop = node_of(view, step).step.loop
+    if loop is None:
+        raise TypeError(f"{step.id} is no loop")
+    return loop
+
+
+mover = Loops()
