@@ -7,12 +7,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from lib.config.model import Config
 from lib.errors import UsageError
 from lib.files.safe_read import NotPlainError, read_own
 from lib.model import Definition
 from lib.names import quote
 from lib.project.paths import Project
+from lib.project.skills import read_skills
 from lib.steps import BUILD
+from lib.workflow.compiled import plan_of
 from lib.workflow.definition import Kind
 from lib.workflow.inputs import given_inputs
 from lib.workflow.library import Shelf, shelf
@@ -29,7 +32,7 @@ _SHOWN: Final = 200
 def definition_of(project: Project, name: str, inputs: Mapping[str, Any], words: str) -> Definition:
     """The definition of a workflow started with these inputs, and with the words as its requirement if it takes one.
 
-    Raises `UsageError` (`no_workflow`, `workflow_invalid`, `input_invalid`).
+    Raises `UsageError` (`no_workflow`, `workflow_invalid`, `input_invalid`, `no_skill`, `skill_invalid`).
     """
     found = shelf(project)
     entry = found.entry(name)
@@ -38,6 +41,7 @@ def definition_of(project: Project, name: str, inputs: Mapping[str, Any], words:
         message = f"{BUILD} takes its requirement in words, and no inputs"
         raise UsageError(message, remedy='relay start "what you want built"', code="input_invalid")
     refuse(plan, entry.file)
+    read_skills([skill for node in plan.nodes.values() for skill in node.step.skills], project.dot / "skills")
     given = dict(inputs)
     if words and REQUIREMENT in plan.workflow.inputs:
         given.setdefault(REQUIREMENT, words)
@@ -49,6 +53,18 @@ def definition_of(project: Project, name: str, inputs: Mapping[str, Any], words:
         texts={each: text for each, (_, text) in texts.items()},
         inputs=given_inputs(plan.workflow.inputs, given, name),
     )
+
+
+def within_budget(config: Config, definition: Definition) -> Config:
+    """The configuration with the budget of a run's workflow, where that is the smaller one."""
+    budget = plan_of(definition).workflow.budget
+    if budget is None:
+        return config
+    least = {}
+    for name in ("max_cost_usd", "max_tokens"):
+        known = [each for each in (getattr(config, name), getattr(budget, name)) if each is not None]
+        least[name] = min(known, default=None)
+    return config.model_copy(update=least)
 
 
 def words_of(definition: Definition, words: str) -> str:

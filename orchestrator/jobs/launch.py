@@ -98,7 +98,8 @@ def _launch_of(work: Work, site: Site) -> Launch:
     from lib.project.skills import read_skills
     from lib.project.templates import render_prompt
 
-    skills = read_skills(work.config.skills, work.project.dot / "skills")
+    names = dict.fromkeys((*work.config.skills, *turn.prompt.get("skills", ())))
+    skills = read_skills(tuple(names), work.project.dot / "skills")
     values = {**turn.prompt, **_known(work), "worktree": str(work.worktree), "skills": skills,
               "contained": site.contained,
               "own": work.project.own,

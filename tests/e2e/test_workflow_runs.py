@@ -323,9 +323,9 @@ WRONG = {
     "unknown step": ("steps:\n  - {id: a, run: x y, needs: [b]}\n", "wrong.yaml:3:"),
     "cycle": ("steps:\n  - {id: a, run: x y, needs: [b]}\n  - {id: b, run: x y, needs: [a]}\n", "wrong.yaml:"),
     "unsupported": ("steps:\n  - {id: a, prompt: x, cache: true}\n", "wrong.yaml:3:5: a: cache is not carried out yet"),
-    "unsupported loop": (
-        "steps:\n  - {id: b, run: x y}\n  - {id: a, run: x y, loop: {until_run: x y, max_iterations: 2}}\n",
-        "wrong.yaml:4:5: a: loop is not carried out yet",
+    "unsupported workspace": (
+        "steps:\n  - {id: a, run: x y, workspace: own}\n",
+        "a: workspace: own is not carried out yet",
     ),
     "unsupported run": ("timeout_s: 5.0\nsteps:\n  - {id: a, run: x y}\n", "wrong.yaml:"),
 }
@@ -396,3 +396,84 @@ def test_a_change_of_the_file_does_not_change_the_run(relay: Relay, tmp_path: Pa
     relay("approve")
     relay.over()
     assert landed(relay) == LANDED
+
+
+def test_a_loop_goes_on_in_one_conversation_until_its_command_says_so_and_finally_comes_last(
+    relay: Relay, tmp_path: Path
+) -> None:
+    log = tmp_path / "effects"
+    workflow(
+        relay,
+        "green",
+        f"""
+steps:
+  - id: green
+    loop: {{until_run: "test $(wc -l < lines.txt) -ge 3", max_iterations: 5}}
+    group:
+      - {{id: add, prompt: "Add a line. Last time: {{{{ loop.check else 'nothing' }}}}"}}
+      - {{id: note, needs: [add], access: read, run: "echo {{{{ loop.index }}}} >> {log}; wc -l < lines.txt"}}
+finally:
+  - {{id: last, workspace: none, run: "echo last >> {log}"}}
+outputs:
+  lines: "{{{{ steps.green.output.note }}}}"
+""",
+    )
+    turns = {f"green:{turn}.add": [{"append": {"lines.txt": f"{turn}\n"}}, {"say": "more"}] for turn in (1, 2, 3)}
+    assistant = book(tmp_path / "book", **turns)
+    begin(relay, "green", assistant)
+    relay.over()
+    assert log.read_text().split() == ["1", "2", "3", "last"]
+    assert landed(relay) == {"lines.txt": "1\n2\n3"}
+    prompts = [event["job"]["spec"]["prompt"] for event in relay.events("job_started")
+               if event["job"]["spec"]["name"] == "turn"]  # fmt: skip
+    assert [prompt["task"].partition("$ test")[0] for prompt in prompts][:2] == [
+        "Add a line. Last time: nothing", "Add a line. Last time: "
+    ]  # fmt: skip
+
+
+def test_a_rerun_begins_with_the_tree_and_the_outputs_that_its_step_saw(relay: Relay, tmp_path: Path) -> None:
+    log = tmp_path / "effects"
+    workflow(
+        relay,
+        "again",
+        f"""
+steps:
+  - {{id: a, run: "echo a >> {log}; echo 1 > a.txt; echo made"}}
+  - {{id: b, needs: [a], prompt: "After {{{{ steps.a.output }}}}"}}
+  - {{id: c, needs: [b], access: read, run: "cat a.txt b.txt | tr '\\\\n' ' '"}}
+  - {{id: ok, needs: [c], gate: {{message: "Good? {{{{ steps.c.output }}}}"}}}}
+""",
+    )
+    assistant = book(tmp_path / "book", b=[{"write": {"b.txt": "first\n"}}, {"say": "x"}])
+    old = begin(relay, "again", assistant)
+    assert "1 first" in relay.wait(lambda state: state["action_owner"] == "ci")["message"]
+    relay("cancel")
+    relay.over("cancelled")
+
+    book(tmp_path / "book", b=[{"write": {"b.txt": "second\n"}}, {"say": "x"}])
+    relay("rerun", old, "--from", "b", env=QUICK)
+    state = relay.wait(lambda state: state["run"] != old and state["action_owner"] == "ci")
+    assert "1 second" in state["message"]
+    assert log.read_text().split() == ["a"]
+    assert {line["id"]: line["attempt"] for line in state["steps"]} == {"a": 1, "b": 1, "c": 1, "ok": 1}
+    [task] = [event["job"]["spec"]["prompt"]["task"] for event in relay.events("job_started")
+              if event["job"]["id"].endswith("b-turn")][-1:]  # fmt: skip
+    assert task == "After made"
+    relay("approve")
+    relay.over()
+    assert landed(relay) == {"a.txt": "1", "b.txt": "second"}
+    assert json.loads(relay("show", old, "--json"))["outcome"] == "cancelled"
+
+
+@pytest.mark.parametrize(
+    ("step", "words"), [("nothing", "is no step"), ("_shared", "is no step"), ("ok", "has not begun")]
+)
+def test_a_rerun_from_what_has_not_begun_is_refused(relay: Relay, tmp_path: Path, step: str, words: str) -> None:
+    workflow(relay, "two", "steps:\n  - {id: a, run: 'false'}\n  - {id: ok, needs: [a], run: x}\n")
+    run = begin(relay, "two", book(tmp_path / "book", a=[{"say": "x"}]))
+    relay.wait(lambda state: state["action_owner"] == "ci")
+    relay("cancel")
+    relay.over("cancelled")
+    said = relay.refused("rerun", run, "--from", step, code=EXIT_USAGE)
+    assert words in said
+    assert "can go on from: a" in said

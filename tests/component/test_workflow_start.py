@@ -1,0 +1,37 @@
+"""Starting a workflow: its skills must be there, and its budget counts where it is the smaller one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lib.config.model import Config
+from lib.errors import UsageError
+from lib.project.paths import Project, find_project
+from orchestrator.commands.start_workflow import definition_of, within_budget
+
+
+def written(repo: Path, text: str) -> Project:
+    folder = repo / ".project" / "workflows"
+    folder.mkdir(parents=True)
+    (folder / "flow.yaml").write_text(f"name: flow\n{text}")
+    return find_project(repo)
+
+
+def test_a_skill_that_is_not_there_is_told_before_anything_starts(repo: Path) -> None:
+    project = written(repo, "steps:\n  - {id: a, prompt: x, skills: [house-style]}\n")
+    with pytest.raises(UsageError, match="there is no skill house-style"):
+        definition_of(project, "flow", {}, "")
+    (project.dot / "skills").mkdir()
+    (project.dot / "skills" / "house-style.md").write_text("Tabs.")
+    assert definition_of(project, "flow", {}, "").name == "flow"
+
+
+@pytest.mark.parametrize(("own", "expected"), [
+    ({}, (2.0, None)), ({"max_cost_usd": 1.0, "max_tokens": 5}, (1.0, 5)), ({"max_cost_usd": 3.0}, (2.0, None)),
+])  # fmt: skip
+def test_the_smaller_budget_counts(repo: Path, own: dict[str, float], expected: tuple[float, int | None]) -> None:
+    project = written(repo, "budget: {max_cost_usd: 2.0}\nsteps:\n  - {id: a, prompt: x}\n")
+    config = within_budget(Config.model_validate(own), definition_of(project, "flow", {}, ""))
+    assert (config.max_cost_usd, config.max_tokens) == expected
