@@ -153,20 +153,12 @@ def status_view(
     busy = sum(count for status, count in whole.counts.items() if status.is_at_work)
     active = busy - whole.asks - idle[FROZEN] - idle[GONE]
     job = next((job for job in reversed(jobs) if job["spec"]["step"] in {None, SHARED_WORKTREE}), None)
-    what = doing(job) if job else ""
     told = building if header["workflow"] == BUILD else stepping
-    words = working(header["action_needed"], what, told(built, sum(whole.counts.values()), active))
-    mood = _mood(header, problem, daemon_pid)
-    message = header["message"] if header["action_owner"] == "ci" else ""
+    words = told(built, sum(whole.counts.values()), active)
     return View(
         **{name: header[name] for name in _OF_HEADER},
-        mood=mood,
-        headline=headline(header, mood, words, active),
-        message=message,
-        report=tuple((header["error"] or {}).get("report", ())) if message else (),
-        commands=commands(header, mood, problem),
+        **_standing(header, problem, daemon_pid, job, words, active),
         track=track(header, may_merge=whole.has_worktree),
-        doing=what,
         doing_s=age(job["started_at"], None, now) if job else None,
         line=lines.get(job["id"], "") if job else "",
         holds=_holds(header, now),
@@ -192,6 +184,22 @@ def status_view(
         folder=f".project/runs/{header['run']}",
         age_s=age(header["created_at"], header["updated_at"] if header["outcome"] else None, now) or 0.0,
     )
+
+
+def _standing(
+    header: Record, problem: Record | None, daemon_pid: int | None, job: Record | None, words: str, active: int
+) -> dict[str, Any]:
+    """The fields that say in words where the run is, and what to type next; `job` runs for the run as a whole."""
+    mood, what = _mood(header, problem, daemon_pid), doing(job) if job else ""
+    message = header["message"] if header["action_owner"] == "ci" else ""
+    return {
+        "mood": mood,
+        "headline": headline(header, mood, working(header["action_needed"], what, words), active),
+        "message": message,
+        "report": tuple((header["error"] or {}).get("report", ())) if message else (),
+        "commands": commands(header, mood, problem),
+        "doing": what,
+    }
 
 
 def _halted(step: Record, jobs: Sequence[Record], halted: Mapping[str, str], daemon_pid: int | None) -> str:
