@@ -30,6 +30,10 @@ class Answer:
     does: str
 
 
+#: Decisions of a gate that have commands of their own.
+YES: Final = "approve"
+NO: Final = "reject"
+
 APPROVE: Final = Answer("relay approve", "goes on")
 RETRY: Final = Answer("relay retry", "tries again")
 #: The same with words, where somebody reads them.

@@ -28,19 +28,10 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for group in (
-    running,
-    rerunning,
-    handback,
-    history,
-    listing,
-    difference,
-    trusting,
-    care,
-    configuring,
-    assistants,
-    workflows,
-):
+_LIFE = (running, rerunning, handback)
+_LOOKING = (history, listing, difference, workflows)
+_CARE = (trusting, care, configuring, assistants)
+for group in (*_LIFE, *_LOOKING, *_CARE):
     group.register(app)
 
 

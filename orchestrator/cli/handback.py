@@ -7,6 +7,7 @@ from typing import Annotated, Final
 import typer
 
 from lib.project.paths import Project
+from lib.question import NO, YES
 from orchestrator.cli.formats import tell
 from orchestrator.cli.project import Instance, project_of
 
@@ -35,7 +36,7 @@ def approve(words: Words = None, instance: Instance = "default") -> None:
     project = project_of(instance)
     state = run_control.current(project)
     if gates.is_asking(state):
-        gates.decide(project, gates.APPROVE, words)
+        gates.decide(project, YES, words)
         _told(project, "Approved. The workflow goes on.")
         return
     question = state.action_needed
@@ -51,7 +52,7 @@ def reject(
 
     project = project_of(instance)
     if gates.is_asking(run_control.current(project)):
-        gates.decide(project, gates.REJECT, words)
+        gates.decide(project, NO, words)
         _told(project, "Rejected, with your words.")
         return
     run_control.hand_back(project, only="approve_design", action="design", feedback=words)

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from lib.errors import UsageError
 from lib.model import Owner, State
 from lib.project.paths import Project
-from lib.question import GATE
+from lib.question import GATE, NO, YES
 from lib.statefile.document import did_you_mean
 from orchestrator.commands.run_control import check_asked, current, hand_back, run_of
 from orchestrator.engine.run import Run
-
-APPROVE: Final = "approve"
-REJECT: Final = "reject"
 
 
 def is_asking(state: State) -> bool:
@@ -30,7 +25,7 @@ def decide(project: Project, decision: str, words: str | None = None) -> None:
     if decision not in known:
         message = f"{gate} does not take {decision}{did_you_mean(decision, known)}; it takes {', '.join(known)}"
         raise UsageError(message, remedy=_offered(state), code="unknown_decision")
-    if decision != REJECT and not words and _has_form(run):
+    if decision != NO and not words and _has_form(run):
         raise UsageError(f"{gate} asks for values, too", remedy=_offered(state), code="needs_values")
     hand_back(project, action=decision, feedback=words)
 
@@ -41,8 +36,8 @@ def answer(project: Project, values: str) -> None:
     if not _has_form(run):
         message = f"{_name(run)} asks for a decision, not for an answer in words"
         raise UsageError(message, remedy=_offered(state), code="no_form")
-    positive = [name for name in run.engine.decisions if name != REJECT]
-    decide(project, APPROVE if APPROVE in positive else next(iter(positive), REJECT), values)
+    positive = [name for name in run.engine.decisions if name != NO]
+    decide(project, YES if YES in positive else next(iter(positive), NO), values)
 
 
 def _name(run: Run) -> str:

@@ -104,10 +104,16 @@ def run_of(project: Project) -> Run:
     """The run that is not over, as it is stored. Raises `RelayError` (`no_run`)."""
     from orchestrator.persistence.run_store import restore
 
+    db, run = _stored(project)
+    return restore(db, run)
+
+
+def _stored(project: Project) -> tuple[RunDB, str]:
+    """The run database, and the run in it that is not over. Raises `RelayError` (`no_run`)."""
     run, db = active_run(project), RunDB.open_readonly(project.database)
     if db is None:
         raise RelayError("the run database is gone", remedy="relay status", code="no_run")
-    return restore(db, run)
+    return db, run
 
 
 def _failed_as(state: State) -> str:
@@ -184,9 +190,7 @@ def _step_ids(project: Project) -> list[str]:
 @contextmanager
 def _looked(project: Project) -> Iterator[Queries]:
     """A look at the run that is not over. Raises `RelayError` (`no_run`)."""
-    run, db = active_run(project), RunDB.open_readonly(project.database)
-    if db is None:
-        raise RelayError("the run database is gone", remedy="relay status", code="no_run")
+    db, run = _stored(project)
     with db.look(run) as look:
         yield look
 
