@@ -13,7 +13,7 @@ from types import MappingProxyType
 
 from lib.jobs import Job
 from lib.model import Step, Usage
-from lib.steps import BuilderStatus, StepStatus, TriggerRule, is_counted
+from lib.steps import BuilderStatus, StepKind, StepStatus, TriggerRule, is_counted
 
 
 class HasLedger:
@@ -55,6 +55,7 @@ class Ledger:
         self._unmet: dict[str, int] = {}
         self._lost: dict[str, int] = {}
         self._open: defaultdict[str, int] = defaultdict(int)
+        self._of_kind: defaultdict[StepKind, list[str]] = defaultdict(list)
         self._ready: list[int] = []
         self._jobs_of: defaultdict[str | None, list[str]] = defaultdict(list)
         self._job_place: dict[str, int] = {}
@@ -136,6 +137,10 @@ class Ledger:
         """The number of steps in a box, of the run's own level for "", that are not over."""
         return self._open[box]
 
+    def of_kind(self, kind: StepKind) -> Iterator[Step]:
+        """The steps of a kind, in order."""
+        return (self._steps[name] for name in self._of_kind.get(kind, ()))
+
     def needing(self, name: str) -> Iterable[str]:
         """The steps that need a step."""
         return tuple(self._needed_by.get(name, ()))
@@ -193,6 +198,7 @@ class Ledger:
         if old is None:
             self._place[step.id] = len(self._ids)
             self._ids.append(step.id)
+            self._of_kind[step.kind].append(step.id)
             self._unmet[step.id] = self._lost[step.id] = 0
             for need in step.needs:
                 self._needed_by[need].append(step.id)
@@ -213,6 +219,7 @@ class Ledger:
         self._weigh(step, None)
         del self._steps[name], self._place[name], self._in_status[step.shown][name]
         del self._unmet[name], self._lost[name]
+        self._of_kind[step.kind].remove(name)
         self._counted[step.shown] -= is_counted(step.kind, step.shown)
         for need in step.needs:
             self._needed_by[need].remove(name)

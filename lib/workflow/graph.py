@@ -72,8 +72,7 @@ class _Compiler:
         nodes = {name: self._node(self._drafts.by_id[name]) for name in self._sequence(TOP)}
         self._check_phases()
         outputs = self._outputs(TOP, main)
-        has_end = any(node.kind is Kind.END for node in nodes.values())
-        return Plan(main.workflow, main.file, nodes, scopes, outputs, self._secrets(), has_end)
+        return Plan(main.workflow, main.file, nodes, scopes, outputs, self._secrets())
 
     def _sequence(self, box: str) -> Iterator[str]:
         """All ids, each after what it needs, a box before what it holds, `finally` at the end."""

@@ -83,10 +83,7 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A workflow that can be run. Each of the `nodes` comes after what it needs, a box before its steps.
-
-    `has_end` says that a step may end the run before the others.
-    """
+    """A workflow that can be run. Each of the `nodes` comes after what it needs, a box before its steps."""
 
     workflow: Workflow
     file: str
@@ -94,7 +91,6 @@ class Plan:
     scopes: Mapping[str, Scope]
     outputs: Mapping[str, Any]
     secrets: tuple[Secret, ...] = ()
-    has_end: bool = False
 
     def within(self, box: str) -> Iterator[Node]:
         """The nodes of a box, of the file's own level for `TOP`."""

@@ -12,7 +12,7 @@ from lib.steps import StepKind, StepStatus
 from lib.workflow.evaluating import EvaluationError
 from lib.workflow.options import Join, OnFailure
 from phases.steps import Moved, Moves
-from phases.steps._failing import can_not_start, final, handed_back
+from phases.steps._failing import fails, handed_back
 from phases.steps._nodes import node_of
 from phases.steps._sending_back import reset
 
@@ -40,7 +40,7 @@ class Box:
             if step.status is StepStatus.RUNNING and not view.ledger.count_open(step.id):
                 return _closed(view, step, self._output)
         except (EvaluationError, UsageError) as error:
-            return Moved(can_not_start(view, step, error.message))
+            return Moved(fails(view, step, error.message))
         return None
 
 
@@ -79,8 +79,7 @@ def _closed(view: PhaseView, step: Step, output: Callable[[PhaseView, Step], Any
     """The end of the box: it fails with its members, but for those that say themselves that others go on."""
     if failed := failed_members(view, step):
         names = ", ".join(each.id for each in failed[:_SHOWN])
-        told = can_not_start(view, step, f"{len(failed)} of {len(step.members)} failed: {names}")
-        return Moved(told | final(view, step))
+        return Moved(fails(view, step, f"{len(failed)} of {len(step.members)} failed: {names}"))
     done: StepChange = {"status": StepStatus.DONE, "output": output(view, step), "ended_at": view.now.wall}
     return Moved(done)
 

@@ -29,8 +29,8 @@ from lib.workflow.options import FailureKind, Join, OnFailure, OnInterrupt, Retr
 from lib.workflow.plan import Node
 from phases.steps._nodes import around, node_of
 
-#: An expression has no value, or an input does not fit.
-NO_VALUE: Final = "no_value"
+#: A step failed by no job of its own.
+NO_JOB: Final = "step_failed"
 #: Ends by which it is not known what a step has done already.
 CUT_OFF: Final = frozenset({LOST, "rebooted", "stopped"})
 #: The kinds of failures, by their codes; a command that verifies has a kind of its own.
@@ -63,10 +63,11 @@ def ended_badly(view: PhaseView, step: Step, job: Job, result: JobResult) -> Ste
     return fields | {"status": StepStatus.RETRYING} | _later(view, _pause_s(node.step.retry or Retry(), step))
 
 
-def can_not_start(view: PhaseView, step: Step, message: str) -> StepChange:
-    """The changes of the record of a step for which an expression has no value."""
-    result = JobResult(ok=False, code=NO_VALUE, message=message)
-    return _told(view, step, "start", result) | final(view, step)
+def fails(view: PhaseView, step: Step, message: str) -> StepChange:
+    """The changes of the record of a step that fails by no job of its own: an expression has no value, say."""
+    problem = problem_of(JobResult(ok=False, code=NO_JOB, message=message), f"{step.id}: {message}")
+    told: StepChange = {"error": problem.model_copy(update={"at": view.now.wall}), "note": message}
+    return told | final(view, step)
 
 
 def final(view: PhaseView, step: Step) -> StepChange:

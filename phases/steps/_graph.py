@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any, Final
 
-from lib.contracts import Advance, AskCi, Change, Finish, Outcome, PhaseView, Proceed, Wait
+from lib.contracts import Advance, AskCi, Finish, Outcome, PhaseView, Proceed, Wait
 from lib.errors import UsageError
-from lib.model import RunOutcome, Step, StepChange
+from lib.model import RunOutcome, Step
 from lib.project.paths import SHARED_WORKTREE
 from lib.question import CANCEL, HINT, Answer
 from lib.scheduling.assistant_choice import choose, lifted, nobody, to_answer
@@ -17,15 +17,13 @@ from lib.steps import AT_WORK, BuilderStatus, StepKind, StepStatus
 from lib.workflow.evaluating import EvaluationError, condition
 from lib.workflow.rules import Need, Start, start
 from phases.steps import Moved, Moves, mover_of
-from phases.steps._failing import can_not_start
+from phases.steps._failing import fails
+from phases.steps._leaving_out import end_of, is_cut_off, left_out
 from phases.steps._names import known_outputs, names_for, names_of_run
-from phases.steps._nodes import around, is_full, last_steps, node_of, plan_in
-from phases.steps._sending_back import inside
+from phases.steps._nodes import is_full, last_steps, node_of, plan_in
 from phases.steps.gate import left_for, question
 
 _SHOWN: Final = 30
-_UNWANTED: Final = "its condition is false"
-_OUTCOMES: Final = {"done": RunOutcome.DONE, "failed": RunOutcome.FAILED, "cancelled": RunOutcome.CANCELLED}
 
 
 def parallel(view: PhaseView) -> int:
@@ -40,18 +38,18 @@ def enter(step: Step, moves: Moves) -> Moved | None:
         return mover_of(step.kind).move(step, moves)
     if not _box_is_open(step, moves):
         return None
-    is_final = any(node_of(view, each).final for each in around(view.steps, step))
-    if _end(moves) is not None and not is_final:
-        return _left_out(view, step, "the run ends")
+    if is_cut_off(step, moves):
+        return left_out(view, step, "the run ends")
     decision = _decision(view, step)
     if decision is Start.WAIT or _is_stopped(moves) or is_full(step, moves):
         return None
     if decision is Start.SKIP:
-        return _left_out(view, step, "what it needs did not let it start")
+        return left_out(view, step, "what it needs did not let it start")
     try:
-        return mover_of(step.kind).move(step, moves) if _is_wanted(view, step) else _left_out(view, step, _UNWANTED)
+        is_wanted = _is_wanted(view, step)
     except (EvaluationError, UsageError) as error:
-        return Moved(can_not_start(view, step, f"when: {error.message}"))
+        return Moved(fails(view, step, f"when: {error.message}"))
+    return mover_of(step.kind).move(step, moves) if is_wanted else left_out(view, step, "its condition is false")
 
 
 def rest(view: PhaseView) -> Outcome:
@@ -89,13 +87,6 @@ def _need(step: Step) -> Need:
     if step.is_satisfied:
         return Need.DONE if step.status is StepStatus.DONE else Need.WAIVED
     return Need.SKIPPED if step.ruled_out else Need.FAILED if step.tolerated else Need.PENDING
-
-
-def _left_out(view: PhaseView, step: Step, why: str) -> Moved:
-    """The step is skipped, with what an earlier round has left in it."""
-    fields: StepChange = {"status": StepStatus.SKIPPED, "ruled_out": True, "note": why, "ended_at": view.now.wall}
-    inner = (each for each in inside(view, step) if each.status is StepStatus.PENDING)
-    return Moved(fields, others=tuple(Change(each.id, fields) for each in inner))
 
 
 def _box_is_open(step: Step, moves: Moves) -> bool:
@@ -137,16 +128,6 @@ def _is_stopped(moves: Moves) -> bool:
     return any(moves.step(name).status is StepStatus.FAILED and not moves.step(name).tolerated for name in known)
 
 
-def _end(moves: Moves) -> dict[str, str] | None:
-    """The output of the step that ended the run, if one has."""
-    view = moves.view
-    if not plan_in(view).has_end:
-        return None
-    known = (*view.ledger.newest(BuilderStatus.DONE), *moves.changed.values())
-    ends = (step for step in known if step.kind is StepKind.END and step.status is StepStatus.DONE)
-    return next((step.output for step in ends), None)
-
-
 def _nobody(view: PhaseView, left: Iterable[Step]) -> Outcome | None:
     """The question where no assistant can be had for any step that waits for one. Others wait for the worktree, unless
     they are in the pause before another attempt.
@@ -172,10 +153,10 @@ def _ask(failed: list[Step]) -> AskCi:
 
 
 def _over(view: PhaseView) -> Outcome:
-    ended = _end(Moves(view))
+    ended = end_of(Moves(view))
     if ended is not None and ended["status"] != "done":
         reason = ended["reason"] or f"the workflow ended as {ended['status']}"
-        return Finish(_OUTCOMES[ended["status"]], reason, outputs=outputs(view))
+        return Finish(RunOutcome(ended["status"]), reason, outputs=outputs(view))
     counts = view.ledger.counts()
     told = {"left out": counts.get(BuilderStatus.SKIPPED, 0), "failed": counts.get(BuilderStatus.FAILED, 0)}
     done = f"{counts.get(BuilderStatus.DONE, 0)} of {sum(counts.values())} steps done"

@@ -86,32 +86,14 @@ def instances(view: PhaseView, fan: Step, items: Iterable[tuple[str, Any]]) -> l
     """The instances of a step that fans out, one for each key and item."""
     node = node_of(view, fan)
     kind = StepKind.LOOP if node.step.loop else StepKind(node.kind.value)
-    return [
-        Step(
-            id=f"{fan.id}:{_plain(key)}",
-            kind=kind,
-            node=node.id,
-            parent=fan.id,
-            item=item,
-            attempts=attempts(node),
-            per_round=attempts(node),
-        )
-        for key, item in items
-    ]
+    return [_record(node, kind, f"{fan.id}:{_plain(key)}", fan.id, item=item) for key, item in items]
 
 
 def turn_of(view: PhaseView, loop: Step, number: int) -> Step:
     """A turn of a loop, which goes on in the conversation of the one before it unless the loop says otherwise."""
     node = node_of(view, loop)
     before = view.steps.get(loop.members[number - 2]) if number > 1 else None
-    turn = Step(
-        id=f"{loop.id}:{number}",
-        kind=StepKind(node.kind.value),
-        node=node.id,
-        parent=loop.id,
-        attempts=attempts(node),
-        per_round=attempts(node),
-    )
+    turn = _record(node, StepKind(node.kind.value), f"{loop.id}:{number}", loop.id)
     return turn if before is None else _going_on(view, turn, before)
 
 
@@ -143,16 +125,15 @@ def attempts(node: Node) -> int:
 
 def _step(node: Node, box: str) -> Step:
     kind = StepKind.FAN if node.fans_out else StepKind.LOOP if node.step.loop else StepKind(node.kind.value)
-    return Step(
-        id=_within(box, node.id.rpartition(".")[2]),
-        kind=kind,
-        node=node.id,
-        parent=box,
-        needs=tuple(dict.fromkeys(_within(box, _level(need, node.parent)) for need in node.needs)),
-        rule=node.step.trigger_rule,
-        attempts=attempts(node),
-        per_round=attempts(node),
-    )
+    needs = dict.fromkeys(_within(box, _level(need, node.parent)) for need in node.needs)
+    name = _within(box, node.id.rpartition(".")[2])
+    return _record(node, kind, name, box, needs=tuple(needs), rule=node.step.trigger_rule)
+
+
+def _record(node: Node, kind: StepKind, name: str, parent: str, **more: Any) -> Step:  # noqa: ANN401 - its other fields
+    """The record of a step of the node. A loop has turns for attempts."""
+    tries = node.step.loop.max_iterations if kind is StepKind.LOOP and node.step.loop else attempts(node)
+    return Step(id=name, kind=kind, node=node.id, parent=parent, attempts=tries, per_round=tries, **more)
 
 
 def _within(box: str, local: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from lib.config.model import Sandbox
@@ -30,7 +30,7 @@ from lib.workflow.placeholders import ARGUMENT
 from lib.workflow.plan import Node
 from lib.workflow.shell import ShellLine
 from phases.steps import Moved, Moves
-from phases.steps._failing import can_not_start, ended_badly, handed_back
+from phases.steps._failing import ended_badly, fails, handed_back
 from phases.steps._names import for_process, names_after, names_for, variables
 from phases.steps._nodes import is_full, node_of, shares, workspace_of
 
@@ -47,7 +47,28 @@ _WROTE: Final = "it changed files, which was taken back"
 _LOOK, _TAKE_BACK = GatherDiff.effect, SettleReview.effect
 
 
-def begin(step: Step, moves: Moves, work: Work) -> Moved | None:
+class Worker:
+    """A kind of step that has `work` of its own; `worked` says what follows that."""
+
+    takes_slot = True
+
+    def __init__(self, work: Work, worked: Worked) -> None:
+        self._work = work
+        self._worked = worked
+
+    def move(self, step: Step, moves: Moves) -> Moved | None:
+        if step.status is StepStatus.PENDING:
+            return _begin(step, moves, self._work)
+        return _go_on(step, moves, self._work, self._worked)
+
+
+def misfit(step: Step, moves: Moves, what: str, wrong: Sequence[str]) -> StepChange:
+    """The changes of a step whose output does not fit its schema."""
+    result = JobResult(ok=False, code="schema", message=f"its {what} does not fit output_schema: {'; '.join(wrong)}")
+    return ended_badly(moves.view, step, moves.view.jobs[step.job or ""], result)
+
+
+def _begin(step: Step, moves: Moves, work: Work) -> Moved | None:
     """The first move of an attempt: its `work`, as soon as the shared worktree is free for it."""
     view, node = moves.view, node_of(moves.view, step)
     if not _is_free(step, node, moves):
@@ -97,19 +118,14 @@ def or_later(step: Step, moved: Moved) -> Moved:
     return Moved(moved.fields | later)
 
 
-def go_on(
-    step: Step,
-    moves: Moves,
-    work: Work,
-    worked: Worked,
-) -> Moved | None:
+def _go_on(step: Step, moves: Moves, work: Work, worked: Worked) -> Moved | None:
     """The next move of a step that has begun: its `work` is done again, or `worked` says what came of it."""
     view = moves.view
     if step.status is StepStatus.RETRYING:
         job = view.jobs.get(step.job or "")
         is_ending = job is not None and job.result is None
         is_due = retry_is_due(step, view.now) and not is_ending and not is_full(step, moves)
-        return begin(step, moves, work) if is_due else None
+        return _begin(step, moves, work) if is_due else None
     if step.status is StepStatus.FAILED and (again := handed_back(view, step)):
         return Moved(again)
     job = view.jobs.get(step.job or "")
@@ -218,7 +234,7 @@ def _valued(view: PhaseView, step: Step, move: Callable[[], Moved]) -> Moved:
     try:
         return move()
     except (EvaluationError, UsageError) as error:
-        return Moved(can_not_start(view, step, error.message))
+        return Moved(fails(view, step, error.message))
 
 
 def _failed(view: PhaseView, step: Step, job: Job, result: JobResult) -> Moved:

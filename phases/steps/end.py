@@ -7,7 +7,7 @@ from lib.model import Step
 from lib.steps import StepStatus
 from lib.workflow.evaluating import EvaluationError
 from phases.steps import Moved, Moves
-from phases.steps._failing import can_not_start, handed_back
+from phases.steps._failing import fails, handed_back
 from phases.steps._names import names_for
 from phases.steps._nodes import node_of
 
@@ -24,7 +24,7 @@ class Ends:
         try:
             reason = node.templates["end.reason"].rendered(names_for(view, step))
         except (EvaluationError, UsageError) as error:
-            return Moved(can_not_start(view, step, error.message))
+            return Moved(fails(view, step, error.message))
         status = node.step.end.status.value if node.step.end else ""
         return Moved({"status": StepStatus.DONE, "output": {"status": status, "reason": reason}, "note": reason,
                       "started_at": view.now.wall, "ended_at": view.now.wall})  # fmt: skip

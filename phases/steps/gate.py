@@ -10,19 +10,18 @@ from lib.contracts import AskCi, PhaseView
 from lib.design.final_json import json_value
 from lib.errors import UsageError
 from lib.model import Step, StepChange
-from lib.question import GATE, Answer
+from lib.question import GATE, NO, YES, Answer
 from lib.steps import StepStatus
 from lib.workflow.evaluating import EvaluationError
 from lib.workflow.options import Gate
 from lib.workflow.schemas import misfits
 from phases.steps import Moved, Moves
-from phases.steps._failing import can_not_start, final, handed_back
+from phases.steps._failing import fails, handed_back
+from phases.steps._leaving_out import is_cut_off, left_out
 from phases.steps._names import names_for
 from phases.steps._nodes import node_of
 from phases.steps._sending_back import found_near, sent_back
 
-APPROVE: Final = "approve"
-REJECT: Final = "reject"
 #: Characters of the question that its record's note has.
 NOTE: Final = 200
 
@@ -36,12 +35,19 @@ class Gates:
         view = moves.view
         if step.status in {StepStatus.PENDING, StepStatus.RETRYING}:
             return _open(view, step)
-        if step.status is StepStatus.RUNNING and step.decision:
-            return _answered(step, moves, "person")
-        if step.status is StepStatus.RUNNING and (left_s := left_for(view, step)) is not None and left_s <= 0:
-            return _timed_out(step, moves)
-        again = handed_back(view, step) if step.status is StepStatus.FAILED else None
-        return Moved(again) if again else None
+        if step.status is StepStatus.FAILED and (again := handed_back(view, step)):
+            return Moved(again)
+        return _waited(step, moves) if step.status is StepStatus.RUNNING else None
+
+
+def _waited(step: Step, moves: Moves) -> Moved | None:
+    """The move of an open gate: once it is answered, its time is over, or the run ends before it."""
+    if step.decision:
+        return _answered(step, moves, "person")
+    if is_cut_off(step, moves):
+        return left_out(moves.view, step, "the run ends")
+    left_s = left_for(moves.view, step)
+    return _timed_out(step, moves) if left_s is not None and left_s <= 0 else None
 
 
 def left_for(view: PhaseView, step: Step) -> float | None:
@@ -65,13 +71,13 @@ def _answers(gate: Gate) -> tuple[Answer, ...]:
     if fields := _fields(gate):
         given = " ".join(f"{name}=…" for name in fields)
         return (Answer(f"relay answer '{given}'", "goes on with these values"), *_rejects(gate))
-    others = (name for name in gate.decisions if name not in {APPROVE, REJECT})
-    first = [Answer("relay approve", "goes on")] if APPROVE in gate.decisions else []
+    others = (name for name in gate.decisions if name not in {YES, NO})
+    first = [Answer("relay approve", "goes on")] if YES in gate.decisions else []
     return (*first, *(Answer(f"relay decide {name}", "goes on with that") for name in others), *_rejects(gate))
 
 
 def _rejects(gate: Gate) -> tuple[Answer, ...]:
-    if REJECT not in gate.decisions:
+    if NO not in gate.decisions:
         return ()
     back = gate.on_reject.back_to if gate.on_reject else None
     return (Answer('relay reject "why"', f"has {back} done again" if back else "ends this step as failed"),)
@@ -83,12 +89,12 @@ def _open(view: PhaseView, step: Step) -> Moved:
     try:
         words = node_of(view, step).templates["gate.message"].rendered(names_for(view, step))
     except (EvaluationError, UsageError) as error:
-        return Moved(can_not_start(view, step, error.message))
+        return Moved(fails(view, step, error.message))
     opened: StepChange = {"status": StepStatus.RUNNING, "decision": "", "words": words, "note": words[:NOTE],
                           "feedback": "", "error": None, "attempt": step.attempt + 1,
                           "started_at": step.started_at or view.now.wall}  # fmt: skip
-    if view.config.gates.design is ConfigGate.NONE and APPROVE in gate.decisions and not _fields(gate):
-        given = {"decision": APPROVE, "words": "", "by": "--yes", "form": {}}
+    if view.config.gates.design is ConfigGate.NONE and YES in gate.decisions and not _fields(gate):
+        given = {"decision": YES, "words": "", "by": "--yes", "form": {}}
         return Moved(opened | {"status": StepStatus.DONE, "output": given, "ended_at": view.now.wall})
     return Moved(opened)
 
@@ -96,14 +102,13 @@ def _open(view: PhaseView, step: Step) -> Moved:
 def _timed_out(step: Step, moves: Moves) -> Moved | None:
     gate = _gate(moves.view, step)
     if gate.on_timeout is None:
-        told = can_not_start(moves.view, step, f"nobody answered within {gate.timeout_s:g} s")
-        return Moved(told | final(moves.view, step))
+        return Moved(fails(moves.view, step, f"nobody answered within {gate.timeout_s:g} s"))
     return _answered(step.model_copy(update={"decision": gate.on_timeout, "feedback": ""}), moves, "timeout")
 
 
 def _answered(step: Step, moves: Moves, by: str) -> Moved | None:
     view, gate = moves.view, _gate(moves.view, step)
-    if step.decision == REJECT:
+    if step.decision == NO:
         return _rejected(step, moves, gate, by)
     if by == "timeout":  # there is nobody to fill in the form
         given = {"decision": step.decision, "words": "", "by": by, "form": {}}
@@ -119,13 +124,13 @@ def _answered(step: Step, moves: Moves, by: str) -> Moved | None:
 
 def _rejected(step: Step, moves: Moves, gate: Gate, by: str) -> Moved | None:
     view = moves.view
-    given = {"decision": REJECT, "words": step.feedback, "by": by, "form": {}}
+    given = {"decision": NO, "words": step.feedback, "by": by, "form": {}}
     back = gate.on_reject
     if back is not None and back.back_to is not None and step.round < back.max_rounds:
         return sent_back(view, step, found_near(view, step, back.back_to), step.feedback)
     why = f"rejected {step.round + 1} times" if step.round else "rejected"
-    told = can_not_start(view, step, f"{why}: {step.feedback}" if step.feedback else why)
-    return Moved(told | final(view, step) | {"output": given})
+    told = fails(view, step, f"{why}: {step.feedback}" if step.feedback else why)
+    return Moved(told | {"output": given})
 
 
 def _form(gate: Gate, text: str) -> tuple[dict[str, Any], str]:

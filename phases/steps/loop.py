@@ -11,7 +11,7 @@ from lib.workflow.evaluating import EvaluationError, condition
 from lib.workflow.options import Loop
 from phases.steps import Moved, Moves
 from phases.steps._boxes import failed_members, opened, renewed
-from phases.steps._failing import can_not_start, final, handed_back
+from phases.steps._failing import fails, handed_back
 from phases.steps._names import names_after
 from phases.steps._nodes import node_of, turn_of
 from phases.steps._work import checking
@@ -30,15 +30,15 @@ class Loops:
         try:
             return _move(view, step, moves)
         except (EvaluationError, UsageError) as error:
-            return Moved(can_not_start(view, step, error.message) | final(view, step))
+            return Moved(fails(view, step, error.message))
 
 
 def _move(view: PhaseView, step: Step, moves: Moves) -> Moved | None:
     match step.status:
         case StepStatus.PENDING:
-            return opened(view, step, [turn_of(view, step, 1)])
+            return _opened(view, step, [turn_of(view, step, 1)], attempts=step.per_round)
         case StepStatus.RETRYING:
-            return opened(view, step, [view.steps[name] for name in step.members])
+            return _opened(view, step, [view.steps[name] for name in step.members], attempts=step.attempts)
         case StepStatus.FAILED:
             again = handed_back(view, step)
             return Moved(again) if again else None
@@ -47,12 +47,18 @@ def _move(view: PhaseView, step: Step, moves: Moves) -> Moved | None:
     return None
 
 
+def _opened(view: PhaseView, step: Step, turns: list[Step], *, attempts: int) -> Moved:
+    """The loop at work; what its record has as attempts are turns."""
+    moved = opened(view, step, turns)
+    counts: StepChange = {"attempt": len(turns), "attempts": attempts}
+    return moved._replace(fields=moved.fields | counts)
+
+
 def _after_turn(view: PhaseView, step: Step, moves: Moves) -> Moved | None:
     """The move between two turns."""
     last, loop = view.steps[step.members[-1]], _loop(view, step)
     if failed := failed_members(view, step):
-        told = can_not_start(view, step, f"{failed[0].id} failed")
-        return Moved(told | final(view, step))
+        return Moved(fails(view, step, f"{failed[0].id} failed"))
     until = node_of(view, step).until
     if until is not None and condition(until, names_after(view, step)):
         return _ended(view, last)
@@ -64,16 +70,15 @@ def _after_turn(view: PhaseView, step: Step, moves: Moves) -> Moved | None:
             return None
         if check.result.ok:
             return _ended(view, last)
-    if len(step.members) >= loop.max_iterations:
-        told = can_not_start(view, step, f"{loop.max_iterations} turns did not end it")
-        return Moved(told | final(view, step))
+    if step.attempt >= step.attempts:
+        return Moved(fails(view, step, f"{step.attempt} turns did not end it"))
     return _next(view, step)
 
 
 def _next(view: PhaseView, step: Step) -> Moved:
     """The next turn, which goes on in the conversation of the last one."""
     turn = turn_of(view, step, len(step.members) + 1)
-    fields: StepChange = {"members": (*step.members, turn.id), "stage": Stage.WORKING}
+    fields: StepChange = {"members": (*step.members, turn.id), "stage": Stage.WORKING, "attempt": step.attempt + 1}
     if turn.id in view.steps:
         return Moved(fields, others=tuple(renewed(view, [turn])))
     return Moved(fields, added=(turn,))

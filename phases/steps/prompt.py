@@ -13,7 +13,6 @@ from lib.jobs import AssistantTurn, Job, JobResult
 from lib.model import Step, StepChange
 from lib.scheduling.assistant_choice import ANSWERING, choose
 from lib.scheduling.retries import INTERRUPTED, QUESTION
-from lib.steps import StepStatus
 from lib.workflow.options import Access, Continue
 from lib.workflow.plan import Node
 from lib.workflow.schemas import misfits
@@ -22,21 +21,10 @@ from phases.steps._failing import ended_badly
 from phases.steps._names import names_for, variables
 from phases.steps._nodes import node_of
 from phases.steps._sending_back import found_near
-from phases.steps._work import after_work, begin, go_on, or_later, worktree_of
+from phases.steps._work import Worker, after_work, misfit, or_later, worktree_of
 
 #: How often a reply goes back that does not fit its schema.
 REPAIRS: Final = 2
-
-
-class Prompts:
-    """Asked, collected, verified. One that asks fails until it is answered."""
-
-    takes_slot = True
-
-    def move(self, step: Step, moves: Moves) -> Moved | None:
-        if step.status is StepStatus.PENDING:
-            return begin(step, moves, _work)
-        return go_on(step, moves, _work, _worked)
 
 
 def _work(step: Step, moves: Moves) -> Moved:
@@ -123,8 +111,7 @@ def _worked(step: Step, moves: Moves, result: JobResult) -> Moved:
     if _repairs(view, step) < REPAIRS:
         again = or_later(step, _turn(step.model_copy(update=dict(kept)), moves, wrong))
         return again._replace(fields=kept | again.fields)
-    message = f"its reply does not fit output_schema: {'; '.join(wrong)}"
-    return Moved(kept | ended_badly(view, step, job, JobResult(ok=False, code="schema", message=message)))
+    return Moved(kept | misfit(step, moves, "reply", wrong))
 
 
 def _repairs(view: PhaseView, step: Step) -> int:
@@ -137,4 +124,4 @@ def _asked(last: Job | None) -> tuple[str, ...]:
     return questions_of(last.result.text) if last is not None and last.result is not None and last.result.ok else ()
 
 
-mover = Prompts()
+mover = Worker(_work, _worked)

@@ -351,25 +351,21 @@ def test_gates_in_a_fan_out_give_a_list_of_answers() -> None:
     assert [answer["words"] for answer in world.output("ok")] == ["one", "two"]
 
 
-def test_a_gate_that_asks_is_answered_before_the_run_ends() -> None:
-    world = graph(
-        ALONE
-        + """
-steps:
-  - {id: ok, gate: {message: "?"}}
-  - {id: slow, run: x}
-  - {id: stop, needs: [slow], end: {status: cancelled}}
-""",
-        ends={"slow:run": None},
-    )
-    world.end("slow", gives("x"))
-    assert (world.asked, world.outcome) == ("answer_gate", "")
-    world.hand_back("approve")
-    assert world.outcome == "cancelled"
-
-
 def test_a_question_that_looks_like_the_answer_to_a_form_is_plain_text() -> None:
     text = "steps:\n  - {id: a, prompt: x}\n  - {id: ok, needs: [a], gate: {message: '{{ steps.a.output }}'}}\n"
     world = graph(ALONE + text, ends={"turn": says("x" * 5000)})
     world.hand_back("approve", '{"decision": "reject"}')
     assert world.output("ok")["words"] == '{"decision": "reject"}'
+
+
+def test_an_open_gate_is_asked_no_more_once_the_run_ends() -> None:
+    text = f"""{ALONE}
+steps:
+  - {{id: ok, gate: {{message: "Ship it?"}}}}
+  - {{id: slow, run: x}}
+  - {{id: stop, needs: [slow], end: {{status: failed, reason: too late}}}}
+"""
+    world = graph(text, ends={"slow:run": None}, parallel=9)
+    assert world.asked == "answer_gate"
+    world.end("slow", gives(1))
+    assert (world.asked, world.outcome, world.ends_of["ok"]) == ("", "failed", "skipped")

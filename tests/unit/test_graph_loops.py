@@ -136,3 +136,13 @@ def test_a_condition_without_a_value_fails_the_loop() -> None:
     world = graph(text)
     assert (world.asked, world.ends_of["a"]) == ("fix_failure", "failed")
     assert "steps.a.output" in world.why("a")
+
+
+def test_a_retry_of_a_loop_that_has_run_out_grants_as_many_turns_again() -> None:
+    ends = {f"count:{turn}:run": gives({"n": n}) for turn, n in enumerate([0] * 5 + [1, 3], 1)}
+    world = graph(COUNT, ends=ends)
+    assert (world.asked, world.ends_of["count"]) == ("fix_failure", "failed")
+    world.hand_back("retry count")
+    assert (world.outcome, world.output("count"), world.begun()[:-1]) == (
+        "done", {"n": 3}, [f"count:{turn}" for turn in range(1, 8)]
+    )  # fmt: skip
