@@ -62,10 +62,13 @@ def ways(problem: Mapping[str, Any] | None) -> tuple[Answer, ...]:
 
 
 def offered(action: str, problem: Mapping[str, Any] | None, answers: Iterable[Answer]) -> tuple[Answer, ...]:
-    """The answers to a question: the ways out of its problem, then its own; without these, to go on or try again."""
+    """The answers to a question: the ways out of its problem, then its own; without these, to go on or try again.
+
+    A way that does what an own answer does is left out.
+    """
     own = tuple(answers) or (RETRY if action == "fix_failure" else APPROVE,)
-    known = {answer.command for answer in own}
-    return (*(way for way in ways(problem) if way.command not in known), *own)
+    known = {words for answer in own for words in (answer.command, answer.does)}
+    return (*(way for way in ways(problem) if known.isdisjoint((way.command, way.does))), *own)
 
 
 def told(message: str, answers: Iterable[Answer]) -> str:

@@ -112,6 +112,7 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any], Callable[[World], None]]]
 WORKFLOWS: Final = {
     "a gate of a workflow": 'steps: [{id: ok, gate: {message: "Ship it?", decisions: [approve, hold, reject]}}]',
     "a gate with a form": 'steps: [{id: ok, gate: {message: "Which?", form: {properties: {n: {type: integer}}}}}]',
+    "a loop that ran out": "steps: [{id: a, prompt: x, loop: {until: loop.index > 1, max_iterations: 1}}]",
 }
 CASES |= {name: ({}, {"gates": {"design": "person"}}, World.settle) for name in WORKFLOWS}
 
@@ -146,7 +147,7 @@ def parsed(command: str) -> list[str]:
 
 def test_each_answer_can_be_typed_for_its_instance(asked: World) -> None:
     answers = asked.run.state.answers
-    assert len({answer.command for answer in answers}) == len(answers)
+    assert len({answer.command for answer in answers}) == len({answer.does for answer in answers}) == len(answers)
     assert [verb for answer in answers for verb in parsed(answer.command)]
     for answer in answers:
         assert answer.does
