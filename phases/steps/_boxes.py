@@ -49,7 +49,7 @@ def opened(view: PhaseView, step: Step, members: list[Step]) -> Moved:
     names = tuple(each.id for each in members)
     fields: StepChange = {"status": StepStatus.RUNNING, "members": names, "attempt": step.attempt + 1, "error": None,
                           "note": "", "started_at": view.now.wall}  # fmt: skip
-    left: StepChange = {"status": StepStatus.SKIPPED, "ruled_out": True, "note": "not among the items any more"}
+    left: StepChange = {"status": StepStatus.SKIPPED, "ruled_out": True, "note": "left over from an earlier round"}
     others = renewed(view, members)
     others += [Change(name, left) for name in step.members
                if name not in names and view.steps[name].status is StepStatus.PENDING]  # fmt: skip

@@ -131,6 +131,18 @@ steps:
     assert world.outcome == "done"
 
 
+def test_turns_that_a_new_beginning_does_not_need_are_left_over() -> None:
+    text = f"""{ALONE}
+steps:
+  - {{id: a, run: x, loop: {{until: steps.a.output.n > 0, max_iterations: 3}}}}
+  - {{id: ok, needs: [a], gate: {{message: "?", on_reject: {{back_to: a}}}}}}
+"""
+    world = graph(text, ends={"a:1:run": [gives({"n": 0}), gives({"n": 1})], "a:2:run": gives({"n": 1})})
+    world.hand_back("reject", "again")
+    assert (world.begun(), world.ends_of["a:2"]) == (["a:1", "a:2", "a:1"], "skipped")
+    assert world.run.steps["a:2"].note == "left over from an earlier round"
+
+
 def test_a_condition_without_a_value_fails_the_loop() -> None:
     text = f"{ALONE}steps:\n  - {{id: a, run: x, loop: {{until: steps.a.output.n > 1, max_iterations: 2}}}}\n"
     world = graph(text)
