@@ -12,6 +12,7 @@ from lib.workflow.options import Loop
 from phases.steps import Moved, Moves
 from phases.steps._boxes import failed_members, opened, renewed
 from phases.steps._failing import fails, handed_back
+from phases.steps._leaving_out import is_cut_off, left_out
 from phases.steps._names import names_after
 from phases.steps._nodes import node_of, turn_of
 from phases.steps._work import checking
@@ -70,6 +71,8 @@ def _after_turn(view: PhaseView, step: Step, moves: Moves) -> Moved | None:
             return None
         if check.result.ok:
             return _ended(view, last)
+    if is_cut_off(step, moves):
+        return left_out(view, step, "the run ends")
     if step.attempt >= step.attempts:
         return Moved(fails(view, step, f"{step.attempt} turns did not end it"))
     return _next(view, step)

@@ -158,3 +158,16 @@ def test_a_retry_of_a_loop_that_has_run_out_grants_as_many_turns_again() -> None
     assert (world.outcome, world.output("count"), world.begun()[:-1]) == (
         "done", {"n": 3}, [f"count:{turn}" for turn in range(1, 8)]
     )  # fmt: skip
+
+
+def test_a_loop_has_no_other_turn_once_the_run_has_ended() -> None:
+    text = f"""{ALONE}
+steps:
+  - {{id: a, run: x, loop: {{until: 'false', max_iterations: 50}}}}
+  - {{id: b, run: y}}
+  - {{id: stop, needs: [b], end: {{status: cancelled}}}}
+"""
+    world = graph(text, ends={"run": None}, parallel=2)
+    world.end("b", gives(1))
+    world.end("a:1", gives(1))
+    assert (world.outcome, sorted(world.begun())) == ("cancelled", ["a:1", "b"])
