@@ -42,13 +42,14 @@ class _Task(Value):
 
 class _Process(_Task):
     """The fields of a task that is a process, with its limits in seconds. In a sandbox one that is `read_only` can't
-    write its worktree. `env` is added to its environment.
+    write its worktree. `env` is added to its environment. `limits` are those that it has in place of settings.
     """
 
     read_only: bool = False
     env: Mapping[str, str] = {}
     timeout_s: float | None = None
     idle_timeout_s: float | None = None
+    limits: Mapping[str, float] = {}
 
 
 class AssistantTurn(_Process):

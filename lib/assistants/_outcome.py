@@ -45,6 +45,7 @@ _QUESTION = re.compile(
 _STOPPED = {
     "stopped": "it was stopped by a person, and will be started again",
     "timeout": "it ran longer than its time limit",
+    "run_timeout": "the time of its run was over",
     "idle": "it printed nothing for longer than its idle limit",
     "output_limit": "it printed more than output_max_mb",
     "memory_limit": "its processes took more memory than memory_max_mb",

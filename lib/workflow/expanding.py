@@ -117,10 +117,10 @@ class _Expansion:
         self._drafts = drafts
         self._library = library
 
-    def add_file(self, source: Source, box: str, names: Sequence[str]) -> None:
+    def add_file(self, source: Source, box: str, names: Sequence[str], *, final: bool = False) -> None:
         scope = box
         for at, step in enumerate(source.workflow.steps):
-            self._add(step, source, ("steps", at), box, scope, names, final=False)
+            self._add(step, source, ("steps", at), box, scope, names, final=final)
         for at, step in enumerate(source.workflow.final):
             if box != TOP:
                 message = "has `finally`, so it can't be included; run it with `workflow`"
@@ -169,7 +169,7 @@ class _Expansion:
             self._fault(draft.source, (*draft.path, "include"), f"includes are at most {MAX_INCLUDES} deep")
         elif found := self._find(draft, name, "include"):
             draft.included = found
-            self.add_file(found, draft.id, (*names, name))
+            self.add_file(found, draft.id, (*names, name), final=draft.final)
 
     def _find(self, draft: Draft, name: str, key: str) -> Source | None:
         try:

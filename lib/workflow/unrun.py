@@ -25,7 +25,6 @@ def refuse(plan: Plan, file: Path) -> None:
 def _of_workflow(workflow: Workflow) -> Iterator[str]:
     given = {
         "concurrency": workflow.concurrency,
-        "timeout_s of a run": workflow.timeout_s,
         "checkpoint_interval_s": workflow.checkpoint_interval_s,
         "priority": workflow.priority,
         "phases": workflow.phases,
@@ -42,11 +41,11 @@ def _of_node(node: Node) -> Iterator[str]:
         "workspace: own": step.workspace is Workspace.OWN,
         "review": step.review,
         "cache": step.cache,
-        "limits": step.limits,
         "effort": step.effort,
         "profile": step.profile,
         "artifacts without the shared worktree": step.artifacts and step.workspace is Workspace.NONE,
         "retry of a group": node.kind is Kind.GROUP and step.retry,
+        "limits of a group": node.kind is Kind.GROUP and step.limits,
         "timeout_s of a group": node.kind is Kind.GROUP and step.timeout_s,
     }
     yield from (name for name, value in given.items() if value)

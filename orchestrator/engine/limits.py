@@ -14,6 +14,10 @@ from lib.jobs import Condition, Cooldown, Effect, Job, JobResult, Progress
 from lib.scheduling.assistant_choice import hold_name, is_held, is_later, program
 from lib.scheduling.budget import builder_budget, run_budget
 from lib.scheduling.retries import HOLDING
+from lib.scheduling.run_time import RUN_TIME, left_s
+from lib.scheduling.step_limits import limited
+from lib.workflow.compiled import plan_of
+from lib.workflow.faults import WorkflowError
 from orchestrator.engine.decision import Draft, Output, Seen
 
 #: After so much silence a turn counts as silent: a note, its limit is `idle_timeout_s`.
@@ -40,6 +44,7 @@ def enforce_limits(turn: Draft, seen: Seen) -> None:
             turn.stop(job, reason)
         turn.wake_at(due)
     _stop_beyond_budget(turn)
+    _stop_late(turn)
 
 
 def note_end(turn: Draft, job: Job) -> None:
@@ -91,9 +96,10 @@ def _recovered(old: Progress, new: Progress) -> bool:
 
 def _limit(turn: Draft, job: Job, output: Output | None) -> tuple[str, float | None]:
     """The reason why the job must end now, as a code, or the time to look at it again."""
-    now, spec, config = turn.now, job.spec, turn.run.config
+    now, spec = turn.now, job.spec
     if isinstance(spec, Effect):
         return "", None
+    config = limited(turn.run.config, spec)
     due: list[float] = []
     if spec.timeout_s is not None:
         due.append(job.started_mono_s + spec.timeout_s)
@@ -131,8 +137,26 @@ def _stop_beyond_budget(turn: Draft) -> None:
         builder = run.steps.get(job.spec.step or "")
         if spent:
             turn.stop(job, spent.code)
-        elif builder is not None and builder_budget(run.config, builder, job.progress.usage):
+        elif builder is not None and builder_budget(limited(run.config, job.spec), builder, job.progress.usage):
             turn.stop(job, "budget")
+
+
+def _stop_late(turn: Draft) -> None:
+    """Ends what the steps of a workflow run once the time for all of them is over, but for those of `finally`."""
+    run = turn.run
+    if run.definition is None:
+        return
+    try:
+        left, nodes = left_s(run.definition, run.state.created_at, turn.now), plan_of(run.definition).nodes
+    except WorkflowError:
+        return  # its handler reports that
+    if left is None or left > 0:
+        turn.wake_at(None if left is None else turn.now.mono_s + left)
+        return
+    for job in run.ledger.live():
+        step = run.steps.get(job.spec.step or "")
+        if job.is_process and step is not None and step.node in nodes and not nodes[step.node].final:
+            turn.stop(job, RUN_TIME)
 
 
 # --- holds -----------------------------------------------------------------------------------------------------------

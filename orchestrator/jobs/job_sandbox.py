@@ -25,6 +25,7 @@ from lib.sandbox import (
     programs_on,
     wrap,
 )
+from lib.scheduling.step_limits import limited
 
 if TYPE_CHECKING:
     from orchestrator.work import Work
@@ -95,7 +96,8 @@ class Site:
         """The command that is started: the program itself, or what contains it. Raises what `safety` raises."""
         if not self.contained:
             return start.argv
-        work, config, known = self.work, self.work.config, safety()
+        work, known = self.work, safety()
+        config = limited(work.config, work.job.spec)
         places = Places(
             project=work.project,
             worktree=work.worktree,

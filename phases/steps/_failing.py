@@ -24,6 +24,7 @@ from lib.scheduling.retries import (
     named,
     reading,
 )
+from lib.scheduling.run_time import left_s
 from lib.steps import StepKind, StepStatus
 from lib.workflow.options import FailureKind, Join, OnFailure, OnInterrupt, Retry
 from lib.workflow.plan import Node
@@ -58,7 +59,8 @@ def ended_badly(view: PhaseView, step: Step, job: Job, result: JobResult) -> Ste
         pause: StepChange = _later(view, 1.0 + step.losses) if lost else {"retry_at_mono_s": None}
         return {**fields, **pause, "status": StepStatus.RETRYING, "attempt": step.attempt - 1,
                 "losses": step.losses + lost}  # fmt: skip
-    if result.code in FATAL or step.attempt >= step.attempts or not _deserves(node.step.retry, job.spec.name, result):
+    is_over = result.code in FATAL or is_out_of_time(view, step)
+    if is_over or step.attempt >= step.attempts or not _deserves(node.step.retry, job.spec.name, result):
         return fields | final(view, step)
     return fields | {"status": StepStatus.RETRYING} | _later(view, _pause_s(node.step.retry or Retry(), step))
 
@@ -70,12 +72,23 @@ def fails(view: PhaseView, step: Step, message: str) -> StepChange:
     return told | final(view, step)
 
 
+def is_late(view: PhaseView) -> bool:
+    """True if the time for the steps of the run is over."""
+    left = left_s(view.definition, view.state.created_at, view.now)
+    return left is not None and left <= 0
+
+
+def is_out_of_time(view: PhaseView, step: Step) -> bool:
+    """True if the step may not go on, as the time is over and it is none of `finally`."""
+    return is_late(view) and not node_of(view, step).final
+
+
 def final(view: PhaseView, step: Step) -> StepChange:
-    """The end of a step that has no attempts left."""
+    """The end of a step that has no attempts left. Nobody is asked about it once the run's time is over."""
     is_turn = bool(step.parent) and view.steps[step.parent].kind is StepKind.LOOP
     if node_of(view, step).step.optional and not is_turn:
         return {"status": StepStatus.SKIPPED, "ended_at": view.now.wall}
-    tolerated = any(_tolerates(view, each) for each in around(view.steps, step))
+    tolerated = is_out_of_time(view, step) or any(_tolerates(view, each) for each in around(view.steps, step))
     return {"status": StepStatus.FAILED, "tolerated": tolerated, "given_up": view.dispatch, "ended_at": view.now.wall}
 
 

@@ -17,7 +17,7 @@ from lib.steps import AT_WORK, BuilderStatus, StepKind, StepStatus
 from lib.workflow.evaluating import EvaluationError, condition
 from lib.workflow.rules import Need, Start, start
 from phases.steps import Moved, Moves, mover_of
-from phases.steps._failing import fails
+from phases.steps._failing import fails, is_late
 from phases.steps._leaving_out import end_of, is_cut_off, left_out
 from phases.steps._names import known_outputs, names_for, names_of_run
 from phases.steps._nodes import is_full, last_steps, node_of, plan_in
@@ -64,7 +64,7 @@ def rest(view: PhaseView) -> Outcome:
         ends = [view.now.mono_s + left for gate in gates if (left := left_for(view, gate)) is not None]
         until = min((at for at in (until, *ends) if at is not None), default=None)
         return replace(question(view, gates[0]), until_mono_s=until)
-    failed = [step for step in ledger.within(BuilderStatus.FAILED) if not step.tolerated]
+    failed = [] if is_late(view) else [step for step in ledger.within(BuilderStatus.FAILED) if not step.tolerated]
     if asking := [step for step in failed if step.error is not None and step.error.code == QUESTION]:
         said = {step.id: (step.error.message.partition(" it asks: ")[2],) for step in asking if step.error}
         return replace(to_answer(said, "execution", said), until_mono_s=until)

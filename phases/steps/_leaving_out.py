@@ -5,8 +5,10 @@ from __future__ import annotations
 from lib.contracts import Change, PhaseView
 from lib.model import Step, StepChange
 from lib.steps import StepKind, StepStatus
+from lib.workflow.options import EndStatus
 from phases.steps import Moved, Moves
-from phases.steps._nodes import around, node_of
+from phases.steps._failing import is_late
+from phases.steps._nodes import node_of, plan_in
 from phases.steps._sending_back import inside
 
 
@@ -18,7 +20,10 @@ def left_out(view: PhaseView, step: Step, why: str) -> Moved:
 
 
 def end_of(moves: Moves) -> dict[str, str] | None:
-    """The output of the step that ended the run, if one has."""
+    """The status and the reason by which the run ended before its steps were over: by one of them, or by its time."""
+    if is_late(moves.view):
+        timeout_s = plan_in(moves.view).workflow.timeout_s
+        return {"status": EndStatus.FAILED, "reason": f"its steps took longer than {timeout_s:g} s"}
     ends = (moves.step(step.id) for step in moves.view.ledger.of_kind(StepKind.END))
     return next((step.output for step in ends if step.status is StepStatus.DONE), None)
 
@@ -26,4 +31,4 @@ def end_of(moves: Moves) -> dict[str, str] | None:
 def is_cut_off(step: Step, moves: Moves) -> bool:
     """True if the run ends before the step, which is none of `finally`."""
     view = moves.view
-    return end_of(moves) is not None and not any(node_of(view, each).final for each in around(view.steps, step))
+    return end_of(moves) is not None and not node_of(view, step).final

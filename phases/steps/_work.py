@@ -23,6 +23,7 @@ from lib.model import Step, StepChange
 from lib.project.paths import SHARED_WORKTREE
 from lib.scheduling.passing_failures import DISK_FULL
 from lib.scheduling.retries import LOST, NO_ARTIFACT, OF_THE_WORK, UNCOUNTED, delayed, retry_is_due
+from lib.scheduling.step_limits import own_limits
 from lib.steps import AT_WORK, Stage, StepKind, StepStatus
 from lib.workflow.evaluating import EvaluationError, as_text, evaluate
 from lib.workflow.options import Access
@@ -30,7 +31,7 @@ from lib.workflow.placeholders import ARGUMENT
 from lib.workflow.plan import Node
 from lib.workflow.shell import ShellLine
 from phases.steps import Moved, Moves
-from phases.steps._failing import ended_badly, fails, handed_back
+from phases.steps._failing import ended_badly, fails, handed_back, is_out_of_time
 from phases.steps._names import for_process, names_after, names_for, variables
 from phases.steps._nodes import is_full, node_of, shares, workspace_of
 
@@ -122,6 +123,8 @@ def _go_on(step: Step, moves: Moves, work: Work, worked: Worked) -> Moved | None
     """The next move of a step that has begun: its `work` is done again, or `worked` says what came of it."""
     view = moves.view
     if step.status is StepStatus.RETRYING:
+        if is_out_of_time(view, step):
+            return Moved(fails(view, step, "the time of the run was over"))
         job = view.jobs.get(step.job or "")
         is_ending = job is not None and job.result is None
         is_due = retry_is_due(step, view.now) and not is_ending and not is_full(step, moves)
@@ -199,6 +202,7 @@ def command(
         read_only=node.step.access is Access.READ,
         timeout_s=node.step.timeout_s or view.config.command_timeout_s,
         idle_timeout_s=node.step.idle_timeout_s,
+        limits=own_limits(node.step.limits),
     )
 
 

@@ -13,6 +13,7 @@ from lib.jobs import AssistantTurn, Job, JobResult
 from lib.model import Step, StepChange
 from lib.scheduling.assistant_choice import ANSWERING, choose
 from lib.scheduling.retries import INTERRUPTED, QUESTION
+from lib.scheduling.step_limits import own_limits
 from lib.workflow.options import Access, Continue
 from lib.workflow.plan import Node
 from lib.workflow.schemas import misfits
@@ -71,6 +72,7 @@ def _turn(step: Step, moves: Moves, errors: Sequence[str]) -> Moved:
         env=variables(view, step, names),
         timeout_s=node.step.timeout_s or view.config.timeout_s,
         idle_timeout_s=node.step.idle_timeout_s or view.config.idle_timeout_s,
+        limits=own_limits(node.step.limits),
     )
     return Moved({"note": "", "assistant": choice.assistant, "session": session}, turn)
 

@@ -294,6 +294,31 @@ steps:
     assert landed(relay) == {}
 
 
+def test_a_run_that_takes_too_long_ends_with_its_last_steps(relay: Relay, tmp_path: Path) -> None:
+    log = tmp_path / "effects"
+    workflow(
+        relay,
+        "long",
+        f"""
+timeout_s: 4.0
+steps:
+  - {{id: a, run: "echo begun >> {log}; sleep 600; echo woken >> {log}"}}
+  - {{id: b, needs: [a], run: "echo never >> {log}"}}
+finally:
+  - {{id: last, workspace: none, run: "echo {{{{ steps.a.status }}}} >> {log}"}}
+""",
+    )
+    begin(relay, "long", book(tmp_path / "book", none=[{"say": "x"}]))
+    assert relay.over("failed")["message"] == "its steps took longer than 4 s"
+    assert effects(tmp_path) == {"begun": 1, "failed": 1}
+
+
+def test_a_step_that_prints_more_than_its_limit_is_stopped(relay: Relay, tmp_path: Path) -> None:
+    workflow(relay, "loud", 'steps:\n  - {id: a, run: "yes; true", limits: {output_max_mb: 0.1}}\n')
+    begin(relay, "loud", book(tmp_path / "book", none=[{"say": "x"}]))
+    assert "output_max_mb" in relay.asked("fix_failure")["message"]
+
+
 def test_values_that_no_process_can_take_fail_their_step(relay: Relay, tmp_path: Path) -> None:
     workflow(
         relay,
@@ -327,7 +352,7 @@ WRONG = {
         "steps:\n  - {id: a, run: x y, workspace: own}\n",
         "a: workspace: own is not carried out yet",
     ),
-    "unsupported run": ("timeout_s: 5.0\nsteps:\n  - {id: a, run: x y}\n", "wrong.yaml:"),
+    "unsupported run": ("priority: 5\nsteps:\n  - {id: a, run: x y}\n", "wrong.yaml:"),
 }
 
 
