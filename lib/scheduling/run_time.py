@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import Final
 
 from lib.model import Definition, Now
-from lib.workflow.compiled import plan_of
 
 #: The reason for which a step ends that is at work when that time is over.
 RUN_TIME: Final = "run_timeout"
@@ -17,5 +16,9 @@ def left_s(definition: Definition | None, begun_at: datetime, now: Now) -> float
 
     Raises `WorkflowError`.
     """
-    timeout_s = plan_of(definition).workflow.timeout_s if definition else None
+    if definition is None:
+        return None
+    from lib.workflow.compiled import plan_of
+
+    timeout_s = plan_of(definition).workflow.timeout_s
     return None if timeout_s is None else timeout_s - (now.wall - begun_at).total_seconds()

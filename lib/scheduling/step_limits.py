@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from lib.config.model import Config
 from lib.jobs import AssistantTurn, Command, JobSpec
-from lib.workflow.options import Limits
+
+if TYPE_CHECKING:
+    from lib.workflow.options import Limits
 
 #: Settings that a workflow calls otherwise than the configuration, where they are those of each builder.
 _SETTINGS: Final = {"max_cost_usd": "builder_max_cost_usd", "max_tokens": "builder_max_tokens"}

@@ -16,8 +16,6 @@ from lib.scheduling.budget import builder_budget, run_budget
 from lib.scheduling.retries import HOLDING
 from lib.scheduling.run_time import RUN_TIME, left_s
 from lib.scheduling.step_limits import limited
-from lib.workflow.compiled import plan_of
-from lib.workflow.faults import WorkflowError
 from orchestrator.engine.decision import Draft, Output, Seen
 
 #: After so much silence a turn counts as silent: a note, its limit is `idle_timeout_s`.
@@ -146,6 +144,9 @@ def _stop_late(turn: Draft) -> None:
     run = turn.run
     if run.definition is None:
         return
+    from lib.workflow.compiled import plan_of
+    from lib.workflow.faults import WorkflowError
+
     try:
         left, nodes = left_s(run.definition, run.state.created_at, turn.now), plan_of(run.definition).nodes
     except WorkflowError:
