@@ -24,6 +24,7 @@ from lib.process import identify, now
 from lib.project.lock import InstanceLock, remove_pid, state_lock, write_pid
 from lib.project.paths import Project
 from lib.project.registry import RegistryEntry, record
+from lib.secrets.masking import Masker
 from lib.store.rundb import RunDB, StoreError
 from orchestrator.diagnostics import Diagnostics
 from orchestrator.engine.decide import decide, overdue
@@ -39,7 +40,6 @@ from orchestrator.persistence.run_store import restore, save
 from orchestrator.persistence.state_sync import LOCK_WAIT_S, Handover
 from orchestrator.pool import Pool
 from orchestrator.wake import Wake
-from orchestrator.work import masker_of
 from phases.design import DESIGN_FILE
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
@@ -65,7 +65,7 @@ class Daemon:
         self.lock = lock
         self.wake = wake
         self.handlers: dict[str, PhaseHandler] = phase_handlers(project)
-        masker = masker_of(run.config)
+        masker = Masker.from_environ(run.config.env)
         self.log = Diagnostics(run.state.run, run.config.log_level, masker.masked)
         self.pool: Pool[Event | None] = Pool(POOL_THREADS, wake.ring)
         self.workers = Workers(project, self.pool, wake, self.log)

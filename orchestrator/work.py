@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lib.config.model import Config
 from lib.jobs import AssistantTurn, Command, Job
 from lib.model import Component, Step
 from lib.project.paths import Project
 from lib.secrets.masking import Masker
+
+if TYPE_CHECKING:
+    from orchestrator.secret_values import SecretValues
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +31,14 @@ class Work:
     step: Step | None
     siblings: tuple[Component, ...] = ()
     before: tuple[str, ...] = ()
+    secrets: SecretValues | None = None
+
+    @property
+    def masker(self) -> Masker:
+        """Knows the secrets that the job may have: those of Relay's own environment, of the configuration, and of the
+        workflow. Raises `RelayError` (`secret_missing`).
+        """
+        return Masker.from_environ(self.config.env, self.secrets.known() if self.secrets else {})
 
     @property
     def mark(self) -> str:
@@ -74,8 +86,3 @@ class Work:
     @property
     def output(self) -> Path:
         return self.project.output_dir(self.run, self.job.spec.step, self.job.id)
-
-
-def masker_of(config: Config) -> Masker:
-    """Knows the secrets that jobs may have: those of Relay's own environment, and of the configuration."""
-    return Masker.from_environ(config.env)

@@ -43,8 +43,10 @@ class Ends(NamedTuple):
 
 
 @contextmanager
-def captured(folder: Path, environ: Mapping[str, str], not_passed: Iterable[int]) -> Iterator[Ends]:
-    """Starts the scribe of a job that prints into `folder` and has this environment. Raises `OSError`.
+def captured(
+    folder: Path, environ: Mapping[str, str], declared: Mapping[str, str], not_passed: Iterable[int]
+) -> Iterator[Ends]:
+    """Starts the scribe of a job that prints into `folder`, has this environment and these secrets. Raises `OSError`.
 
     Descriptors that are `not_passed` are closed in it. The ends are open in the context only: unless a shim has got
     them by then, the scribe ends.
@@ -63,7 +65,7 @@ def captured(folder: Path, environ: Mapping[str, str], not_passed: Iterable[int]
             _start({**own, SECRETS: secrets}, errors=files[1], not_passed=not_passed)
             writing = os.dup(secrets_end)
         with os.fdopen(writing, "wb") as stream:  # no end to read is left here: that of a dead scribe breaks the pipe
-            stream.write(told(Masker.from_environ(environ).known()))
+            stream.write(told(Masker.from_environ(environ, declared).known()))
         yield Ends(out_end, err_end, ended_end, answer)
 
 

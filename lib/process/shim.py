@@ -11,7 +11,7 @@ import os
 import re
 import signal
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -67,8 +67,8 @@ class SpawnFailed(RelayError):  # noqa: N818 - what happened
 class SpawnSpec:
     """A job to start. `job_id` becomes RELAY_JOB, the mark that its processes are found by: unique on the machine.
 
-    `env` is the whole environment (see `environment`), `folder` the job's own for claim and exit, `output` that of
-    `output.log` and `stderr.log`, which are added to. `cwd` is absolute.
+    `env` is the whole environment (see `environment`), `secrets` what is masked whatever its name. `folder` is the
+    job's own for claim and exit, `output` that of `output.log` and `stderr.log`, which are added to. `cwd` is absolute.
     """
 
     job_id: str
@@ -77,6 +77,7 @@ class SpawnSpec:
     env: Mapping[str, str]
     folder: Path
     output: Path
+    secrets: Mapping[str, str] = field(default_factory=dict)
     stdin_file: Path | None = None
     shell: str = SHELL
 
@@ -143,7 +144,7 @@ def _posix_spawn(spec: SpawnSpec) -> int:
     spare = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
     try:
         not_passed = inherited_descriptors()
-        with captured(spec.output, spec.env, not_passed) as ends:
+        with captured(spec.output, spec.env, spec.secrets, not_passed) as ends:
             opened = [
                 (os.POSIX_SPAWN_OPEN, 0, spec.stdin_file or os.devnull, os.O_RDONLY, 0),
                 (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0),

@@ -38,10 +38,14 @@ class Masker:
         self._marks = (*self._values, *MARKS, AFTER)
 
     @classmethod
-    def from_environ(cls, added: Mapping[str, str] | None = None) -> Masker:
-        """A masker of what the variables of this process name as secret, and those that are `added` for its jobs."""
+    def from_environ(cls, added: Mapping[str, str] | None = None, declared: Mapping[str, str] | None = None) -> Masker:
+        """A masker of what the variables of this process name as secret, and those that are `added` for its jobs.
+
+        Those that are `declared` are secret whatever their names.
+        """
         environ = {**os.environ, **(added or {})}
-        return cls({name: value for name, value in environ.items() if SECRET_NAME.search(name)})
+        named = {name: value for name, value in environ.items() if SECRET_NAME.search(name)}
+        return cls({**named, **(declared or {})})
 
     def masked(self, text: str) -> str:
         for mark in self._marks:  # as fast as can be: each string of each event comes by here

@@ -16,8 +16,6 @@ def refuse(plan: Plan, file: Path) -> None:
     faults = [*(Fault(plan.file, 1, 1, f"{what} is not carried out yet") for what in _of_workflow(plan.workflow)),
               *(Fault(node.file, node.line, node.column, f"{node.id}: {what} is not carried out yet")
                 for node in plan.nodes.values() for what in _of_node(node))]  # fmt: skip
-    if plan.secrets:
-        faults.append(Fault(plan.file, 1, 1, "secrets are not carried out yet"))
     if faults:
         raise WorkflowError(faults, file)
 

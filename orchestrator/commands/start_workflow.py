@@ -22,6 +22,7 @@ from lib.workflow.library import Shelf, shelf
 from lib.workflow.located import NotReadableError, read
 from lib.workflow.plan import Plan
 from lib.workflow.unrun import refuse
+from orchestrator.secret_values import check_secrets
 
 #: The input that takes the words of `relay start "…"`.
 REQUIREMENT: Final = "requirement"
@@ -32,7 +33,8 @@ _SHOWN: Final = 200
 def definition_of(project: Project, name: str, inputs: Mapping[str, Any], words: str) -> Definition:
     """The definition of a workflow started with these inputs, and with the words as its requirement if it takes one.
 
-    Raises `UsageError` (`no_workflow`, `workflow_invalid`, `input_invalid`, `no_skill`, `skill_invalid`).
+    Raises `UsageError` (`no_workflow`, `workflow_invalid`, `input_invalid`, `no_skill`, `skill_invalid`), `RelayError`
+    (`secret_missing`).
     """
     found = shelf(project)
     entry = found.entry(name)
@@ -41,6 +43,7 @@ def definition_of(project: Project, name: str, inputs: Mapping[str, Any], words:
         message = f"{BUILD} takes its requirement in words, and no inputs"
         raise UsageError(message, remedy='relay start "what you want built"', code="input_invalid")
     refuse(plan, entry.file)
+    check_secrets(plan.secrets, project.root)
     read_skills([skill for node in plan.nodes.values() for skill in node.step.skills], project.dot / "skills")
     given = dict(inputs)
     if words and REQUIREMENT in plan.workflow.inputs:

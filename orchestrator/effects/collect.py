@@ -17,7 +17,7 @@ from lib.jobs import JobResult
 from lib.steps import StepKind
 from orchestrator.effects import _scope
 from orchestrator.effects._runner import HEADS, Runner, done, trailer
-from orchestrator.work import Work, masker_of
+from orchestrator.work import Work
 
 
 def run(work: Work, args: Collect) -> JobResult:
@@ -83,7 +83,7 @@ def _author(work: Work) -> str:
 def _message(work: Work, args: Collect) -> str:
     """A builder's commit: its title, and what it said of its work."""
     said = "\n\n".join(part for part in (args.title, args.report) if part)
-    return f"{masker_of(work.config).masked(said)}\n\n{trailer(work)}\n"
+    return f"{work.masker.masked(said)}\n\n{trailer(work)}\n"
 
 
 effect = Runner(Collect, run)

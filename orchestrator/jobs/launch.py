@@ -24,7 +24,7 @@ from lib.scheduling.passing_failures import passing
 from lib.store.rundb import RunDB
 from orchestrator.diagnostics import Diagnostics
 from orchestrator.jobs.job_sandbox import Site, clear
-from orchestrator.work import Work, masker_of
+from orchestrator.work import Work
 
 #: Files in the root of a repository that say how work is done there; not every program reads them by itself.
 GUIDES = ("AGENTS.md", "CLAUDE.md", "GEMINI.md", "CONTRIBUTING.md", "CONTRIBUTING.rst", "CONTRIBUTING")
@@ -75,10 +75,12 @@ def launch(work: Work) -> Event:
 
 def _spawn_spec(work: Work, site: Site, start: Launch) -> SpawnSpec:
     stdin = shown(start.stdin)
+    secrets = work.secrets.read() if work.secrets else {}
+    own = {**work.config.env, **work.env, **secrets}
     # A job may write what it reads from, so that is not the record of it.
-    for file, text in ((work.records / "prompt", masker_of(work.config).masked(stdin)), (site.stdin, stdin)):
+    for file, text in ((work.records / "prompt", work.masker.masked(stdin)), (site.stdin, stdin)):
         replace_file(file, text.encode(), durable=False)
-    additions = {**site.caches(), **work.config.env, **work.env, **start.env, **site.variables(), **_told(work)}
+    additions = {**site.caches(), **own, **start.env, **site.variables(), **_told(work)}
     return SpawnSpec(
         job_id=work.mark,
         argv=site.command(start),
@@ -86,6 +88,7 @@ def _spawn_spec(work: Work, site: Site, start: Launch) -> SpawnSpec:
         env=environment(os.environ, additions, passed=(*start.variables, *work.config.env_pass)),
         folder=work.records,
         output=work.output,
+        secrets=secrets,
         stdin_file=site.stdin,
     )
 

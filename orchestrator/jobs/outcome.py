@@ -32,7 +32,7 @@ from lib.scheduling.retries import LOST, REFUSED, SPENT
 from orchestrator.jobs.given import given
 from orchestrator.jobs.launch import adapter_of, turn_of
 from orchestrator.jobs.shadowing import shadow
-from orchestrator.work import Work, masker_of
+from orchestrator.work import Work
 
 #: How much is kept of the beginning, which has the first error, and of the end of each stream of a failed job.
 HEAD_BYTES = 2_000
@@ -124,7 +124,7 @@ def _look(work: Work) -> str:
 
 def _masked(work: Work, result: JobResult) -> JobResult:
     """Without the secrets that the job had: what leaves here is logged, shown, and told to other assistants."""
-    return JobResult.model_validate(masker_of(work.config).masked_data(result.model_dump()))
+    return JobResult.model_validate(work.masker.masked_data(result.model_dump()))
 
 
 def _assistant_result(work: Work, end: Exit) -> JobResult:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lib.assistants import resolve
 from lib.design.dependencies import ancestors
@@ -42,6 +43,9 @@ from orchestrator.pool import Pool
 from orchestrator.wake import Wake
 from orchestrator.work import Work
 
+if TYPE_CHECKING:
+    from orchestrator.secret_values import SecretValues
+
 #: How often the output is looked at where nothing tells that it grew.
 LOOK_S = 1.0
 #: Threads that only end processes: effects that take long must not keep a job from being ended.
@@ -73,6 +77,7 @@ class Workers:
         self._printed: dict[str, _Printed] = {}
         self._growth = OutputWatch()
         self._footprints = Footprints()
+        self._secrets: SecretValues | None = None
         self._growth_watched = False
         self._look_at_mono_s = 0.0
         self.due_mono_s: float | None = None
@@ -255,7 +260,19 @@ class Workers:
             step=run.steps.get(job.spec.step or ""),
             siblings=_siblings(run, job),
             before=_before(run, job),
+            secrets=self._secrets_of(run, job),
         )
+
+    def _secrets_of(self, run: Run, job: Job) -> SecretValues | None:
+        """The secrets of a workflow's step; None where it declares none."""
+        if run.definition is None or job.spec.step is None:
+            return None
+        if self._secrets is None:
+            from lib.workflow.compiled import plan_of
+            from orchestrator.secret_values import SecretValues
+
+            self._secrets = SecretValues(plan_of(run.definition).secrets, self._project.root)
+        return self._secrets if self._secrets.are_declared else None
 
 
 def _siblings(run: Run, job: Job) -> tuple[Component, ...]:
