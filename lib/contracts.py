@@ -169,7 +169,8 @@ class Turn:
     `variant` is what followed the colon in `NAME:VARIANT` (a model, a playbook), `session` the conversation to go on
     with. `job` is unique to the turn. Folders outside the worktree that it may write: `scratch` lasts as long as the
     turn and is its TMPDIR, `keep` as long as the run, for all turns of one builder. `prompt_file` holds the prompt.
-    `contained` says that Relay's own sandbox is around it, so that it needs none.
+    `contained` says that Relay's own sandbox is around it, so that it needs none. `effort` is how much the model is to
+    think, in a word that the program knows.
     """
 
     role: str
@@ -183,6 +184,7 @@ class Turn:
     builder: str = ""
     attempt: int = 1
     variant: str = ""
+    effort: str = ""
     session: str | None = None
     requirement: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)

@@ -56,12 +56,13 @@ class AssistantTurn(_Process):
     """A turn of an assistant in a worktree.
 
     `name` says what it is for (`design`, `build`, `review` …), `prompt` has the values of the template of its `role`,
-    and `session` is the conversation that it goes on with.
+    `session` is the conversation that it goes on with, and `effort` how much the model is to think.
     """
 
     kind: Literal[JobKind.ASSISTANT] = JobKind.ASSISTANT
     role: str = ""
     assistant: str = ""
+    effort: str = ""
     prompt: Mapping[str, Any] = {}
     session: str | None = None
 

@@ -10,12 +10,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from lib.assistants._outcome import NUMBER, check_settings
 from lib.assistants._reading import Parser
 from lib.assistants._verdict import streamed_verdict
 from lib.contracts import AssistantEvent, Exit, Launch, Safety, Turn
+from lib.errors import RelayError
 from lib.jobs import JobResult
 
 #: What every program takes: a model, further arguments, and what its tokens cost if it does not tell.
@@ -49,6 +50,7 @@ PROVIDERS = (
 PROBE_S = 30.0
 
 _VERSION = re.compile(r"\d+(?:\.\d+)+")
+_EFFORT: Final = re.compile(r"[a-z]{1,20}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +72,9 @@ class Program:
     that were tried. `env` is what makes it quiet and lets it run unasked, `env_as_root` what it needs beside as root.
     `folders` are those that it keeps, and `homes` too, each under the variable that moves it; `variables` what it needs
     of the environment, and `variables_if` what beside if another variable is set. `names_session` says that its caller
-    chooses the id. `remedies` are commands by failure code, `exits` failure codes by exit status, for one that tells no
-    more; `joint` goes between the pieces of a message. `tells_cost` says that it tells what a turn cost; `prices` are
-    dollars for a million tokens in and out.
+    chooses the id, `takes_effort` that `arguments` know one. `remedies` are commands by failure code, `exits` failure
+    codes by exit status, for one that tells no more; `joint` goes between the pieces of a message. `tells_cost` says
+    that it tells what a turn cost; `prices` are dollars for a million tokens in and out.
     """
 
     name: str
@@ -93,6 +95,7 @@ class Program:
     remedies: Mapping[str, str] = field(default_factory=dict)
     exits: Mapping[int, str] = field(default_factory=dict)
     names_session: bool = False
+    takes_effort: bool = False
     joint: str = "\n"
     prices: tuple[float, float] | None = None
     tells_cost: bool = False
@@ -215,6 +218,19 @@ def model_of(turn: Turn, flag: str = "--model") -> tuple[str, ...]:
     """The model as arguments: the variant, else the setting, else none."""
     model = turn.variant or turn.settings.get("model")
     return (flag, model) if model else ()
+
+
+def effort_of(turn: Turn, *flag: str) -> tuple[str, ...]:
+    """The effort as arguments: the `flag`, with `{}` in its last part for the word.
+
+    Raises `RelayError` (`effort_invalid`) if it is no word.
+    """
+    if not turn.effort:
+        return ()
+    if not _EFFORT.fullmatch(turn.effort):
+        message = f"the effort {turn.effort[:50]!r} is no word of small letters, such as low or high"
+        raise RelayError(message, remedy="relay workflows list", code="effort_invalid")
+    return (*flag[:-1], flag[-1].format(turn.effort))
 
 
 def further(turn: Turn) -> tuple[str, ...]:

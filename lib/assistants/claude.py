@@ -10,7 +10,7 @@ from typing import Any
 
 from lib.assistants import _kinds, _limits
 from lib.assistants._outcome import NUMBER, last_line
-from lib.assistants._program import Program, further, model_of, resumed_or_named
+from lib.assistants._program import Program, effort_of, further, model_of, resumed_or_named
 from lib.assistants._reading import about, by_type, mapping, money, usage, words
 from lib.contracts import AssistantEvent, Safety, Turn
 from lib.model import Usage
@@ -30,7 +30,7 @@ _ERRORS = {
 
 def arguments(turn: Turn, session: str) -> Sequence[str]:
     argv = ["-p", "--output-format", "stream-json", "--verbose", "--dangerously-skip-permissions"]
-    argv += [*resumed_or_named(turn, session), *model_of(turn)]
+    argv += [*resumed_or_named(turn, session), *model_of(turn), *effort_of(turn, "--effort", "{}")]
     for key in ("max_budget_usd", "max_turns"):
         if key in turn.settings:
             argv += [f"--{key.replace('_', '-')}", str(turn.settings[key])]
@@ -126,6 +126,7 @@ assistant = Program(
     login="claude /login",
     tested=("2.1.0", "2.1.329"),
     tells_cost=True,
+    takes_effort=True,
     arguments=arguments,
     parser=by_type({**READERS, "rate_limit_event": _read_limit}),
     credentials=("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN", "CLAUDE_CODE_USE_BEDROCK",

@@ -11,7 +11,7 @@ from typing import Any
 
 from lib.assistants import _kinds, _limits
 from lib.assistants._outcome import last_line
-from lib.assistants._program import Program, further, model_of
+from lib.assistants._program import Program, effort_of, further, model_of
 from lib.assistants._reading import about, by_type, mapping, usage, words
 from lib.contracts import AssistantEvent, Safety, Turn
 
@@ -34,6 +34,7 @@ def arguments(turn: Turn, session: str) -> Sequence[str]:
         turn.worktree,
         *_QUIET,
         *model_of(turn, "-m"),
+        *effort_of(turn, "-c", 'model_reasoning_effort="{}"'),
         *further(turn),
     ]
     return [*argv, *(("resume", session) if turn.session else ()), "-"]
@@ -94,6 +95,7 @@ assistant = Program(
     login="codex login",
     tested=("0.169.0", "0.169.0"),
     arguments=arguments,
+    takes_effort=True,
     parser=by_type(
         {
             "thread.started": _read_started,

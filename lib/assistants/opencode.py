@@ -11,7 +11,7 @@ from typing import Any
 
 from lib.assistants import _kinds, _limits
 from lib.assistants._outcome import last_line
-from lib.assistants._program import PROVIDERS, Program, further, model_of
+from lib.assistants._program import PROVIDERS, Program, effort_of, further, model_of
 from lib.assistants._reading import about, by_type, count, mapping, money, words
 from lib.contracts import AssistantEvent, Safety, Turn
 from lib.model import Usage
@@ -28,7 +28,8 @@ _DENIED = re.compile(r"rejected permission|permission.{0,40}(?:denied|rejected)|
 
 def arguments(turn: Turn, session: str) -> Sequence[str]:
     resumed = ("--session", session) if turn.session else ()
-    return ["run", "--format", "json", "--auto", *resumed, *model_of(turn), *further(turn)]
+    effort = effort_of(turn, "--variant", "{}")
+    return ["run", "--format", "json", "--auto", *resumed, *model_of(turn), *effort, *further(turn)]
 
 
 def _read_start(data: Mapping[str, Any]) -> Iterator[AssistantEvent]:
@@ -102,6 +103,7 @@ assistant = Program(
     tested=("1.18.33", "1.18.33"),
     tells_cost=True,
     arguments=arguments,
+    takes_effort=True,
     parser=by_type(
         {
             "step_start": _read_start,

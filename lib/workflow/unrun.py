@@ -39,7 +39,7 @@ def _of_node(node: Node) -> Iterator[str]:
         "workspace: own": step.workspace is Workspace.OWN,
         "review": step.review,
         "cache": step.cache,
-        "effort": step.effort,
+        "effort of a gate": node.kind is Kind.GATE and step.effort,
         "profile": step.profile,
         "artifacts without the shared worktree": step.artifacts and step.workspace is Workspace.NONE,
         "retry of a group": node.kind is Kind.GROUP and step.retry,

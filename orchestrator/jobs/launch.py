@@ -152,6 +152,7 @@ def _turn(work: Work, site: Site, text: str) -> Turn:
         builder=spec.step or "",
         attempt=work.job.attempt,
         variant=variant,
+        effort=spec.effort,
         session=spec.session,
         requirement=work.requirement,
         settings=work.config.assistants.get(name, {}),

@@ -132,7 +132,7 @@ def _assistant_result(work: Work, end: Exit) -> JobResult:
     result = adapter_of(work).verdict(end, events, ends_of(work.output / "stderr.log"))
     # Some programs keep nothing of a conversation before its first tool has ended.
     kept = result.kept or result.ok or any(event.kind == "tool_end" for event in events)
-    result = _of_session(work, result.model_copy(update={"usage": usage, "kept": kept}))
+    result = _of_session(work, result.model_copy(update={"usage": usage, "kept": kept, "warnings": _warnings(work)}))
     forced = ended_by_force(end)
     if forced is None:
         return result
@@ -142,6 +142,14 @@ def _assistant_result(work: Work, end: Exit) -> JobResult:
     if end.stopped in _OUT_OF_TIME and last is not None and last.kind == "retrying" and last.error:
         changes |= {"code": last.error, "message": last.text, "retry_at": last.retry_at}
     return forced.model_copy(update=changes)
+
+
+def _warnings(work: Work) -> tuple[str, ...]:
+    """A sentence if the turn was asked for an effort that its assistant can't be given."""
+    turn, adapter = turn_of(work), adapter_of(work)
+    if not turn.effort or getattr(adapter, "takes_effort", False):
+        return ()
+    return (f"{adapter.name} takes no effort, so {turn.step} went without {turn.effort}",)
 
 
 def _of_session(work: Work, result: JobResult) -> JobResult:

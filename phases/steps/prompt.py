@@ -66,6 +66,7 @@ def _turn(step: Step, moves: Moves, errors: Sequence[str]) -> Moved:
         worktree=worktree_of(node),
         role="step",
         assistant=choice.assistant,
+        effort=node.templates["effort"].rendered(names) if "effort" in node.templates else "",
         prompt=prompt,
         session=session,
         read_only=node.step.access is Access.READ,

@@ -313,6 +313,13 @@ finally:
     assert effects(tmp_path) == {"begun": 1, "failed": 1}
 
 
+def test_an_effort_that_an_assistant_does_not_take_is_warned_of(relay: Relay, tmp_path: Path) -> None:
+    workflow(relay, "think", "steps:\n  - {id: a, prompt: Think, effort: high, access: read}\n")
+    begin(relay, "think", book(tmp_path / "book", a=[{"say": "x"}]))
+    relay.over("done")
+    assert "scripted takes no effort, so a went without high" in relay("logs")
+
+
 def test_a_step_that_prints_more_than_its_limit_is_stopped(relay: Relay, tmp_path: Path) -> None:
     workflow(relay, "loud", 'steps:\n  - {id: a, run: "yes; true", limits: {output_max_mb: 0.1}}\n')
     begin(relay, "loud", book(tmp_path / "book", none=[{"say": "x"}]))

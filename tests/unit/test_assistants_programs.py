@@ -40,6 +40,13 @@ class TestLaunch:
         assert "v" in argv
         assert "m1" not in argv
 
+    def test_an_effort_reaches_those_that_take_one_as_one_word(self, name: str) -> None:
+        argv = launch(name, effort="high", session="abc").argv
+        assert any("high" in each for each in argv) is PROGRAMS[name].takes_effort
+        if PROGRAMS[name].takes_effort:
+            with pytest.raises(RelayError, match="is no word"):
+                launch(name, effort='high" -x')
+
     def test_an_unknown_setting_is_told_with_the_nearest(self, name: str) -> None:
         with pytest.raises(RelayError, match="did you mean model"):
             launch(name, settings={"modell": "x"})
