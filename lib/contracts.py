@@ -10,7 +10,7 @@ from typing import Any, Protocol, runtime_checkable
 from lib.config.model import Config
 from lib.jobs import Cooldown, Job, JobResult, JobSpec
 from lib.ledger import HasLedger, Ledger
-from lib.model import NO_ACTION, Definition, Now, Problem, RunOutcome, State, Step, StepChange, Usage
+from lib.model import NO_ACTION, Definition, Now, Origin, Problem, RunOutcome, State, Step, StepChange, Usage
 from lib.question import Answer
 from lib.scheduling.retries import LOST, UNJUDGED
 
@@ -23,7 +23,7 @@ class PhaseView(HasLedger):
 
     `ledger` answers what is often asked of its steps and jobs. `dispatch` counts how often the run was handed to a
     handler, and a job bears the dispatch that it was started in; that of a builder which was at work since, the newest.
-    `definition` is that of the run's workflow, None for `build`.
+    `definition` is that of the run's workflow, None for `build`; `origin` where it goes on from another run.
     `read` gives the text of a file below the run's folder, or None. `answered` are the questions that ci has handed
     back since the phase began, in order. `holds` are the assistants, by name, of which nothing is launched for now;
     `budgets` counts how often the run's budget was granted.
@@ -40,6 +40,7 @@ class PhaseView(HasLedger):
     holds: Mapping[str, Cooldown] = field(default_factory=dict)
     budgets: int = 1
     definition: Definition | None = None
+    origin: Origin | None = None
 
     def current(self, name: str) -> list[Job]:
         """The run's own jobs of that name which this dispatch started and that count, oldest first."""

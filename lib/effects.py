@@ -229,8 +229,9 @@ class Merge(EffectArgs, effect="merge"):
     """The tips are merged on the run's branch, after `base_branch` if that has moved on from `base`.
 
     `owned` are patterns of the files that the design gave each builder. `landed` says that some of it is on that branch
-    already; `believed` are commits that a person knows to be there. `resolved` is a judged resolution of the conflict
-    that was found before.
+    already. What the branch had at `before` is no doing of the run's builders: the run that this one goes on from may
+    have landed. `believed` are commits that a person knows to be there. `resolved` is a judged resolution of the
+    conflict that was found before.
     """
 
     branch: str
@@ -240,6 +241,7 @@ class Merge(EffectArgs, effect="merge"):
     owned: Mapping[str, tuple[str, ...]] = {}
     landed: bool = False
     believed: tuple[str, ...] = ()
+    before: str = ""
     resolved: str | None = None
 
 

@@ -8,12 +8,14 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from lib.jobs import Cooldown, Delay, Job, JobResult, ProcessIdentity, Progress
-from lib.model import Base, Edit, Problem, RunOutcome, Step, StepChange, Value
+from lib.model import Base, Edit, Origin, Problem, RunOutcome, Step, StepChange, Value
 from lib.question import Answer
 from lib.steps import BUILD, StepKind
 
 
 class RunStarted(Value):
+    """`feedback` are words for the first action; `origin` is where a run goes on that began as another one."""
+
     kind: Literal["run_started"] = "run_started"
     run: str
     workflow: str
@@ -23,6 +25,22 @@ class RunStarted(Value):
     phase: str
     action: str
     warnings: tuple[str, ...] = ()
+    feedback: str = ""
+    origin: Origin | None = None
+
+
+class ForkMade(Value):
+    """The branches and files that the run takes over from another one are there."""
+
+    kind: Literal["fork_made"] = "fork_made"
+    branches: tuple[str, ...] = ()
+
+
+class CheckpointMade(Value):
+    """A checkpoint is made with these events."""
+
+    kind: Literal["checkpoint_made"] = "checkpoint_made"
+    label: str
 
 
 class OrchestratorStarted(Value):
@@ -198,6 +216,8 @@ class Noted(Value):
 
 Event = Annotated[
     RunStarted
+    | ForkMade
+    | CheckpointMade
     | OrchestratorStarted
     | OrchestratorStopped
     | StateEdited

@@ -21,6 +21,7 @@ EDITOR: Final = "$EDITOR"
 OF_INSTANCE: Final = frozenset(
     {
         "start", "status", "logs", "diff", "approve", "reject", "decide", "answer", "retry", "rerun", "skip",
+        "checkpoints", "restore",
         "pause", "resume", "cancel", "stop", "doctor",
     }
 )  # fmt: skip

@@ -38,6 +38,7 @@ from orchestrator.persistence.outage import Outage
 from orchestrator.persistence.project_folders import REPOSITORY_GONE, make_home, sweep_home
 from orchestrator.persistence.run_store import restore, save
 from orchestrator.persistence.state_sync import LOCK_WAIT_S, Handover
+from orchestrator.persistence.taking_over import take_over
 from orchestrator.pool import Pool
 from orchestrator.wake import Wake
 from phases.design import DESIGN_FILE
@@ -90,6 +91,8 @@ class Daemon:
         write_pid(self.project, self.identity)
         with suppress(StoreError):  # for people to see; the lock tells it, too
             self.db.set_orchestrator(self.run.state.run, self.identity.model_dump())
+        if self.run.engine.unmade:
+            self.pending.append(take_over(self.project, self.db, self.run))
         self.pins.make()
         adopted, found = self.workers.adopt(self.run)
         self.pending += [OrchestratorStarted(pid=os.getpid(), adopted=tuple(adopted)), *found]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 
+from lib.config.model import Config
 from lib.contracts import Advance, Fail, Outcome, PhaseView, Proceed, Wait
 from lib.design.document import DESIGN_INVALID, check, parse_design
 from lib.effects import WriteFiles
@@ -60,15 +61,15 @@ def _builder(view: PhaseView, index: int, component: Component) -> Step:
         chain=chain,
         assistant=chain[0],
         attempts=view.config.attempts,
-        port_base=_port_base(view, index),
+        port_base=port_base(view.config, run, index),
     )
 
 
-def _port_base(view: PhaseView, index: int) -> int:
+def port_base(config: Config, run: str, index: int) -> int:
     """A block of ports that stays the same for a builder, and that another run is unlikely to have."""
-    size = view.config.ports_per_builder
-    blocks = (LAST_PORT - view.config.port_base) // size or 1
-    return view.config.port_base + (zlib.crc32(view.state.run.encode()) + index) % blocks * size
+    size = config.ports_per_builder
+    blocks = (LAST_PORT - config.port_base) // size or 1
+    return config.port_base + (zlib.crc32(run.encode()) + index) % blocks * size
 
 
 handler = DesignBuildHandler()

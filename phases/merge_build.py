@@ -169,6 +169,7 @@ def _merge(view: PhaseView) -> Merge:
         owned={builder.id: builder.part.files for builder in working},
         landed=any(builder.landed for builder in view.steps.values()),
         believed=_believed(view),
+        before=view.origin.branch_at if view.origin else "",
     )
 
 

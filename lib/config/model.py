@@ -79,7 +79,7 @@ class Gates(Value):
 
 
 class Config(Value):
-    """Everything that can be set. Times are seconds, sizes megabytes."""
+    """Everything that can be set. Times are seconds, or days where the name says so; sizes are megabytes."""
 
     assistant: Chain = Field(default=("auto",), min_length=1, description="NAME or NAME:VARIANT, or several: the next "
                              "takes over at a limit; auto picks the first one installed.")  # fmt: skip
@@ -123,6 +123,10 @@ class Config(Value):
     output_max_mb: float = Field(default=200.0, gt=0, description="A job that prints more is stopped.")
     ports_per_builder: int = Field(default=10, ge=1, le=1000, description="Ports of each builder's own.")
     port_base: int = Field(default=20_000, ge=1024, le=60_000, description="The first port that is given out.")
+    checkpoint_interval_s: float | None = Field(default=600.0, gt=0, description="Longest time from a change of a run "
+                                                "to a checkpoint of it.")  # fmt: skip
+    checkpoints_max: int = Field(default=50, ge=1, description="Checkpoints of a run that are kept: the newest.")
+    checkpoints_max_days: float = Field(default=7.0, gt=0, description="Days for which checkpoints are kept.")
     log_level: LogLevel = Field(default=LogLevel.INFO, description="Least level of the lines in orchestrator.log.")
     env: Mapping[str, Annotated[str, BeforeValidator(_blank)]] = Field(
         default={}, description="Added to the environment of builders and commands."
@@ -152,7 +156,7 @@ FREE = frozenset(
         "limit_delay_s", "limit_delay_max_s", "stuck_timeout_s", "memory_max_mb", "processes_max", "parallel", "poll_s",
         "land", "attempts", "design_repairs", "allow_no_changes", "timeout_s", "idle_timeout_s", "command_timeout_s",
         "stop_grace_s", "retry_delay_s", "retry_delay_max_s", "output_max_mb", "ports_per_builder", "port_base",
-        "log_level",
+        "checkpoint_interval_s", "checkpoints_max", "checkpoints_max_days", "log_level",
     }
 )  # fmt: skip
 #: `RELAY_*` variables that Relay gives to its children, and so must not read as settings.

@@ -71,6 +71,14 @@ def move_ref(repo: Repo, ref: str, new: str, old: str | None, why: str) -> bool:
     return True
 
 
+def make_refs(repo: Repo, wanted: Mapping[str, str], why: str) -> None:
+    """Makes these refs at their commits; one that is there stays where it is. Raises `GitError`."""
+    fresh = {ref: commit for ref, commit in wanted.items() if value(repo, ref) is None}
+    lines = "".join(f"create {ref} {commit}\n" for ref, commit in fresh.items())
+    if fresh:
+        git(repo, "update-ref", "--create-reflog", "-m", f"relay: {why}", "--stdin", input=lines.encode())
+
+
 def delete_ref(repo: Repo, ref: str, old: str) -> bool:
     """Deletes the ref; False if it is no longer at `old`."""
     return git(repo, "update-ref", "-d", ref, old, ok=(0, 1, 128)).status == 0

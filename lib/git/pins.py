@@ -25,7 +25,7 @@ def pin(repo: Repo, wanted: Mapping[str, str]) -> list[str]:
     try:
         _update(repo, wanted)
     except GitError as error:
-        gone = _gone(repo, wanted) if error.code == "git_failed" else []
+        gone = missing(repo, wanted) if error.code == "git_failed" else []
         if not gone:
             raise
         _update(repo, {name: commit for name, commit in wanted.items() if name not in gone})
@@ -39,10 +39,7 @@ def drop_landed(repo: Repo, run: str, target: str) -> tuple[list[str], list[str]
     Gives the numbers of these checkpoints, and of those whose pins stay.
     """
     goal = value(repo, f"refs/heads/{target}")
-    prefix = f"{PREFIX}{run}/"
-    pins: defaultdict[str, list[tuple[str, str]]] = defaultdict(list)
-    for ref, commit in refs_below(repo, prefix):
-        pins[ref.removeprefix(prefix).partition("/")[0]].append((ref, commit))
+    pins = {number: held for (_, number), held in pinned(repo, run).items()}
 
     @cache
     def is_in(commit: str) -> bool:
@@ -52,6 +49,15 @@ def drop_landed(repo: Repo, run: str, target: str) -> tuple[list[str], list[str]
     if dropped:
         delete_refs(repo, [pair for number in dropped for pair in pins[number]])
     return dropped, [number for number in pins if number not in dropped]
+
+
+def pinned(repo: Repo, run: str = "") -> dict[tuple[str, str], list[tuple[str, str]]]:
+    """The pins of each checkpoint of a run, or of all, each with its commit, by the run and the checkpoint's number."""
+    found: defaultdict[tuple[str, str], list[tuple[str, str]]] = defaultdict(list)
+    for ref, commit in refs_below(repo, f"{PREFIX}{run}/" if run else PREFIX):
+        owner, _, rest = ref.removeprefix(PREFIX).partition("/")
+        found[owner, rest.partition("/")[0]].append((ref, commit))
+    return dict(found)
 
 
 def holders(repo: Repo, commit: str) -> set[str]:
@@ -65,8 +71,10 @@ def _update(repo: Repo, wanted: Mapping[str, str]) -> None:
     git(repo, "update-ref", "--stdin", input=lines.encode())
 
 
-def _gone(repo: Repo, wanted: Mapping[str, str]) -> list[str]:
+def missing(repo: Repo, wanted: Mapping[str, str]) -> list[str]:
     """The names whose commits are no longer in the repository."""
+    if not wanted:
+        return []
     asked = "".join(f"{commit}\n" for commit in wanted.values())
     answers = git(repo, "cat-file", "--batch-check", input=asked.encode()).lines()
     return [name for name, answer in zip(wanted, answers, strict=True) if answer.endswith(" missing")]

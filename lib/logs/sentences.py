@@ -70,7 +70,23 @@ def is_story(kind: str, data: _Data) -> bool:
 def _run_started(data: _Data) -> str:
     base = data.get("base") or {}
     where = f"{base.get('branch')} at {str(base.get('commit'))[:_COMMIT_DIGITS]}"
-    return f"run {data.get('run')} started on {where} ({data.get('workflow')}): {data.get('requirement')}"
+    return f"run {data.get('run')} started on {where} ({data.get('workflow')}): {data.get('requirement')}" + (
+        f", going on {known}" if (known := whence(data.get("origin"))) else ""
+    )
+
+
+def _fork_made(data: _Data) -> str | None:
+    branches = data.get("branches") or ()
+    return f"branches made: {', '.join(map(str, branches))}" if branches else None
+
+
+def whence(origin: _Data | None) -> str:
+    """The run that another one goes on from, and the place in it; empty if it began by itself."""
+    if not origin:
+        return ""
+    if step := origin.get("step"):
+        return f"from {step} of {origin.get('run')}"
+    return f"from checkpoint {origin.get('checkpoint')} ({origin.get('label')}) of {origin.get('run')}"
 
 
 def _orchestrator_started(data: _Data) -> str:
@@ -217,6 +233,8 @@ def _plain(value: object) -> str:
 
 _WORDS: Final[Mapping[str, Callable[[_Data], str | None]]] = {
     "run_started": _run_started,
+    "fork_made": _fork_made,
+    "checkpoint_made": lambda _: None,
     "orchestrator_started": _orchestrator_started,
     "orchestrator_stopped": lambda data: f"orchestrator stopped: {data.get('reason')}",
     "state_edited": _state_edited,

@@ -167,10 +167,18 @@ MIGRATIONS: Final = (
         """,
         "ALTER TABLE runs ADD COLUMN definition TEXT",
     ),
+    (
+        "ALTER TABLE checkpoints ADD COLUMN cause TEXT NOT NULL DEFAULT 'transition'",
+        "DROP INDEX checkpoints_by_run",
+        # It has all that pruning asks for: the rows themselves are long.
+        "CREATE INDEX checkpoints_by_run ON checkpoints (run, at, cause)",
+    ),
 )
 VERSION: Final = len(MIGRATIONS)
 #: The last version without columns for the facts of steps and jobs.
 _WITHOUT_FACTS: Final = 2
+#: The last version without definitions of runs.
+_WITHOUT_DEFINITIONS: Final = 3
 
 
 def version_of(connection: sqlite3.Connection, path: Path) -> int:
@@ -201,16 +209,18 @@ def show_as_migrated(connection: sqlite3.Connection, version: int) -> None:
     """Gives a reader of an older schema that of this version, by views that only this connection has."""
     if version == VERSION:
         return
-    steps, jobs = [f"{value} AS {name}" for name, value in _KIND.items()], []
-    if version <= _WITHOUT_FACTS:
-        steps += [f"{value} AS {name}" for name, value in _STEP_FACTS.items()]
-        jobs += [f"{value} AS {name}" for name, value in _JOB_FACTS.items()]
-    shown = {"runs": ["NULL AS definition"], "steps": steps, "jobs": jobs}
+    shown: dict[str, list[str]] = {"checkpoints": ["'transition' AS cause"]}
+    if version <= _WITHOUT_DEFINITIONS:
+        steps, jobs = [f"{value} AS {name}" for name, value in _KIND.items()], []
+        if version <= _WITHOUT_FACTS:
+            steps += [f"{value} AS {name}" for name, value in _STEP_FACTS.items()]
+            jobs += [f"{value} AS {name}" for name, value in _JOB_FACTS.items()]
+        shown |= {"runs": ["NULL AS definition"], "steps": steps, "jobs": jobs}
     tables = {name: name for name in shown}
     if version == 1:
-        tables |= {"steps": "builders", "events": "events", "checkpoints": "checkpoints"}
-        shown |= {"events": ["0.0 AS mono_s"],
-                  "checkpoints": ["builders AS steps", "NULL AS config", "NULL AS design"]}  # fmt: skip
+        tables |= {"steps": "builders", "events": "events"}
+        shown["events"] = ["0.0 AS mono_s"]
+        shown["checkpoints"] += ["builders AS steps", "NULL AS config", "NULL AS design"]
         shown = {name: [*more, "1 AS format"] for name, more in shown.items()}
         connection.execute(
             "CREATE TEMP VIEW unpinned AS SELECT id AS checkpoint, run, commits FROM main.checkpoints WHERE 0"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Collection, Mapping
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from lib.names import shown
@@ -56,11 +57,23 @@ class Revision(NamedTuple):
     paused: bool
 
 
+class Cause(StrEnum):
+    """The reasons for which checkpoints are made: a step of the run, the time since the last change, a person, or the
+    beginning of a run that goes on from another one.
+    """
+
+    TRANSITION = "transition"
+    INTERVAL = "interval"
+    PERSON = "person"
+    FORK = "fork"
+
+
 class Checkpoint(NamedTuple):
     """A checkpoint to be made.
 
     `commits` maps ids of builders, `merged` and `_base` to its commits. `pinned` names those that need a ref of their
-    own, as none of the others contains them. `design` is the text of the design, if there is one.
+    own, as none of the others contains them. `design` is the text of the design, if there is one. `cause` is a
+    `Cause`.
     """
 
     label: str
@@ -68,12 +81,23 @@ class Checkpoint(NamedTuple):
     commits: Mapping[str, str]
     pinned: Collection[str] = ()
     design: str | None = None
+    cause: str = Cause.TRANSITION
+
+
+class CheckpointMark(NamedTuple):
+    """A checkpoint as a list of many has it: `at` is ISO 8601."""
+
+    id: int
+    run: str
+    at: str
+    cause: str
 
 
 class StoredCheckpoint(NamedTuple):
     """A checkpoint: the run's header and steps as they were after event `event_seq`, and the commits by name.
 
     `config` holds the run's options, None in a checkpoint of version 0.1, which has no `design` and pins no commits.
+    `size` is that of its texts in the row, in bytes.
     """
 
     id: int
@@ -86,6 +110,8 @@ class StoredCheckpoint(NamedTuple):
     commits: dict[str, str]
     config: dict[str, Any] | None = None
     design: str | None = None
+    cause: str = Cause.TRANSITION
+    size: int = 0
 
 
 class Unpinned(NamedTuple):
@@ -145,7 +171,8 @@ def run_row(row: sqlite3.Row) -> RunRow:
 
 def stored_checkpoint(row: sqlite3.Row) -> StoredCheckpoint:
     """A whole row of `checkpoints`."""
-    values = {name: row[name] for name in StoredCheckpoint._fields}
+    values = {name: row[name] for name in StoredCheckpoint._fields if name != "size"}
+    values["size"] = sum(len(value.encode()) for value in tuple(row) if isinstance(value, str))
     values["header"] = upgraded(Kind.HEADER, json.loads(values["header"]), row["format"])
     steps = (StepRow(*step) for step in json.loads(values["steps"]))
     values["steps"] = tuple(step._replace(data=current(Kind.STEP, step.data, row["format"])) for step in steps)

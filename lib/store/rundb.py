@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, Final, Self
 
+from lib.store.checkpoints import Checkpoints, put_checkpoint
 from lib.store.migrations import migrate, show_as_migrated, version_of
 from lib.store.queries import Queries
 from lib.store.rows import (
@@ -31,7 +32,6 @@ from lib.store.rows import (
     run_row,
     run_values,
     storable,
-    stored_checkpoint,
 )
 from lib.store.sqlite import StoreError, connect, connect_readonly, explained
 from lib.store.upgrades import FORMAT, Kind
@@ -149,7 +149,7 @@ class RunDB:
                 _put_revision(db, run, revision)
             seq = _newest_seq(db)
             if checkpoint is not None:
-                _put_checkpoint(db, run, seq, checkpoint)
+                put_checkpoint(db, run, seq, checkpoint)
         return seq
 
     def set_orchestrator(self, run: str, identity: Mapping[str, Any] | None) -> None:
@@ -161,6 +161,12 @@ class RunDB:
         """Records that the commits of these checkpoints have refs. Raises `StoreError`."""
         with self._writing() as db:
             db.executemany("DELETE FROM unpinned WHERE checkpoint = ?", ((checkpoint,) for checkpoint in checkpoints))
+
+    @contextmanager
+    def changing_checkpoints(self) -> Iterator[Checkpoints]:
+        """The checkpoints, of which all changes are one transaction. Raises `StoreError`."""
+        with self._writing() as db:
+            yield Checkpoints(db)
 
     def _put_run(self, db: sqlite3.Connection, run: str, values: dict[str, Any]) -> None:
         if self._project is None:
@@ -247,8 +253,13 @@ class RunDB:
     def checkpoints(self, run: str) -> list[StoredCheckpoint]:
         """The checkpoints of a run, oldest first. Raises `StoreError`."""
         with self._reading() as db:
-            rows = db.execute("SELECT * FROM checkpoints WHERE run = ? ORDER BY id", (run,))
-            return [stored_checkpoint(row) for row in rows]
+            return Checkpoints(db).of(run)
+
+    @contextmanager
+    def look_at_checkpoints(self) -> Iterator[Checkpoints]:
+        """One consistent look at the checkpoints. Raises `StoreError`."""
+        with self._reading() as db:
+            yield Checkpoints(db)
 
     def unpinned(self, run: str | None = None) -> list[Unpinned]:
         """The checkpoints of a run, or of all, whose commits have no refs yet, oldest first. Raises `StoreError`."""
@@ -332,28 +343,6 @@ def _upgrade_options(db: sqlite3.Connection, run: str) -> None:
     if row is not None:
         options = current(Kind.CONFIG, row["options"], row["format"])
         db.execute("UPDATE runs SET options = ? WHERE id = ?", (options, run))
-
-
-def _put_checkpoint(db: sqlite3.Connection, run: str, seq: int, checkpoint: Checkpoint) -> None:
-    header, config = db.execute("SELECT header, options FROM runs WHERE id = ?", (run,)).fetchone()
-    steps = db.execute("SELECT id, data, format FROM steps WHERE run = ? ORDER BY seq", (run,))
-    row = {
-        "run": run,
-        "event_seq": seq,
-        "label": storable(checkpoint.label),
-        "at": checkpoint.at,
-        "header": header,
-        "steps": json.dumps([[key, current(Kind.STEP, data, written)] for key, data, written in steps]),
-        "commits": json.dumps(checkpoint.commits),
-        "config": config,
-        "design": checkpoint.design,
-        "format": FORMAT,
-    }
-    names, marks = ", ".join(row), ", ".join(f":{name}" for name in row)
-    made = db.execute(f"INSERT INTO checkpoints ({names}) VALUES ({marks})", row).lastrowid  # noqa: S608 - names of ours
-    pinned = {name: checkpoint.commits[name] for name in checkpoint.pinned}
-    if pinned:
-        db.execute("INSERT INTO unpinned VALUES (?, ?, ?)", (made, run, json.dumps(pinned)))
 
 
 def _newest_seq(db: sqlite3.Connection) -> int:

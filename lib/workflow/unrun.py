@@ -23,7 +23,6 @@ def refuse(plan: Plan, file: Path) -> None:
 def _of_workflow(workflow: Workflow) -> Iterator[str]:
     given = {
         "concurrency": workflow.concurrency,
-        "checkpoint_interval_s": workflow.checkpoint_interval_s,
         "priority": workflow.priority,
         "phases": workflow.phases,
         "a secret input": [name for name, declared in workflow.inputs.items() if declared.secret],

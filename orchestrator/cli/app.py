@@ -9,6 +9,7 @@ import typer
 from orchestrator.cli import (
     assistants,
     care,
+    checkpointing,
     configuring,
     difference,
     handback,
@@ -28,7 +29,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-_LIFE = (running, rerunning, handback)
+_LIFE = (running, rerunning, checkpointing, handback)
 _LOOKING = (history, listing, difference, workflows)
 _CARE = (trusting, care, configuring, assistants)
 for group in (*_LIFE, *_LOOKING, *_CARE):

@@ -25,12 +25,10 @@ def rerun(
 ) -> None:
     """Start a new run of a workflow from a step on, with the tree and the outputs that it saw; the old run stays."""
     from orchestrator.cli.history import run_named
-    from orchestrator.cli.starting import begin
-    from orchestrator.commands.rerun import seed_of
+    from orchestrator.cli.starting import begin_fork
+    from orchestrator.commands.rerun import fork_at
 
     project = project_of(instance)
     db, name = run_named(project, run)
-    seed = seed_of(project, db, name, step)
-    code = begin(project, seed.requirement, seed.config, seed.definition, seed, wait=wait, foreground=foreground,
-                 as_json=for_machines(output, as_json))  # fmt: skip
-    raise typer.Exit(code)
+    fork = fork_at(project, db, name, step)
+    raise typer.Exit(begin_fork(project, fork, wait=wait, foreground=foreground, as_json=for_machines(output, as_json)))

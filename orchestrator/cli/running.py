@@ -93,10 +93,10 @@ def _started(
     text = _standard_input() if requirement == "-" else requirement
     definition: Definition | None = None
     if chosen != Chosen("build", [], None):
-        from orchestrator.commands.start_workflow import definition_of, inputs_of, within_budget, words_of
+        from orchestrator.commands.start_workflow import definition_of, inputs_of, within_limits, words_of
 
         definition = definition_of(project, chosen.workflow, inputs_of(chosen.given, chosen.inputs), text)
-        text, config = words_of(definition, text), within_budget(config, definition)
+        text, config = words_of(definition, text), within_limits(config, definition)
     if dry_run:
         show_plan(plan(project, text, config, definition), as_json=as_json)
         return 0

@@ -19,7 +19,7 @@ from orchestrator.cli.formats import tell
 
 if TYPE_CHECKING:
     from lib.model import Definition
-    from orchestrator.commands.rerun import Seed
+    from orchestrator.commands.fork import Fork
     from orchestrator.engine.run import Run
 
 
@@ -28,7 +28,7 @@ def begin(
     requirement: str,
     config: Config,
     definition: Definition | None = None,
-    seed: Seed | None = None,
+    fork: Fork | None = None,
     *,
     wait: bool,
     foreground: bool,
@@ -41,7 +41,7 @@ def begin(
     lock = InstanceLock(project)
     lock.acquire()
     try:
-        run = create_run(project, requirement, config, definition, seed)
+        run = create_run(project, requirement, config, definition, fork)
     except BaseException:
         lock.release()
         raise
@@ -55,13 +55,24 @@ def begin(
             _announce(project, run, as_json=as_json, wait=wait)
         drive(project, name, lock)
         return 0
-    start_detached(project, name, lock)
+    start_detached(project, name, lock, confirmed=fork is not None)
     _announce(project, run, as_json=as_json, wait=wait)
     if wait:
         from orchestrator.status.watch import follow
 
         return follow(project, name)
     return 0
+
+
+def begin_fork(project: Project, fork: Fork, *, wait: bool, foreground: bool, as_json: bool) -> int:
+    """Makes the run that goes on from another one, and its orchestrator; the exit code. Raises `RelayError`."""
+    from lib.store.rundb import RunDB
+    from orchestrator.commands.create_run import refuse_active
+
+    if (db := RunDB.open_readonly(project.database)) is not None:  # before the orchestrator at work is met
+        refuse_active(project, db, fork.again)
+    return begin(project, fork.requirement, fork.config, fork.definition, fork, wait=wait, foreground=foreground,
+                 as_json=as_json)  # fmt: skip
 
 
 def refuse_home(project: Project, folder: Path) -> None:
@@ -75,6 +86,7 @@ def refuse_home(project: Project, folder: Path) -> None:
 
 def _announce(project: Project, run: Run, *, as_json: bool, wait: bool) -> None:
     from lib.display import escaped
+    from lib.logs.sentences import whence
     from orchestrator.status.whereabouts import Place
 
     name = run.state.run
@@ -84,6 +96,8 @@ def _announce(project: Project, run: Run, *, as_json: bool, wait: bool) -> None:
     told = Place.of(project).told
     typer.echo(f"Started {name}")
     typer.echo(f"  project    {escaped(str(project.root))}")
+    if run.engine.origin is not None:
+        typer.echo(f"  goes on    {whence(run.engine.origin.model_dump())}")
     if run.definition is not None:
         typer.echo(f"  workflow   {run.definition.name}")
     typer.echo(f"  assistant  {_chains(run.config)}")

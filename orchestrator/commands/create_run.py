@@ -11,27 +11,30 @@ from typing import TYPE_CHECKING
 from lib.assistants import chain_of, uncounted
 from lib.config.model import Config
 from lib.errors import RelayError, UsageError
-from lib.events import Event, Noted, RunStarted, StepAdded
+from lib.events import CheckpointMade, Event, Noted, RunStarted
 from lib.files.replace import exchange
-from lib.git.inspect import starting_point
+from lib.git.inspect import resolve, starting_point
 from lib.git.run import Repo
-from lib.model import Definition
+from lib.model import Definition, Origin
 from lib.process import now
 from lib.project.paths import Project
 from lib.project.trust import require
 from lib.secrets.masking import Masker
 from lib.statefile.document import Raw, read_raw, render, set_aside
 from lib.steps import BUILD
+from lib.store.rows import Cause
 from lib.store.rundb import RunDB
 from orchestrator.engine.run import Run, apply, begin
 from orchestrator.jobs import shadowing
 from orchestrator.jobs.job_sandbox import settled
+from orchestrator.persistence.checkpoints import checkpoint_for
+from orchestrator.persistence.presenting import present
 from orchestrator.persistence.project_folders import make_home
 from orchestrator.persistence.run_store import save
 from orchestrator.persistence.state_restore import publish_end
 
 if TYPE_CHECKING:
-    from orchestrator.commands.rerun import Seed
+    from orchestrator.commands.fork import Fork
 
 MAX_REQUIREMENT = 20_000
 
@@ -47,12 +50,13 @@ def create_run(
     requirement: str,
     config: Config,
     definition: Definition | None = None,
-    seed: Seed | None = None,
+    fork: Fork | None = None,
 ) -> Run:
     """Records a new run of `project` and writes its state.json. The instance lock must be held.
 
-    `definition` is that of its workflow, None for `build`; `seed` has what it takes over from another run. Raises
-    `RelayError` before anything is made when the repository, the configuration or the instance is not ready.
+    `definition` is that of its workflow, None for `build`; `fork` has what it takes over from another run, of which
+    branches and files are made when its orchestrator starts. Raises `RelayError` before anything is made when the
+    repository, the configuration or the instance is not ready.
     """
     if not requirement.strip():
         raise UsageError("the requirement is empty", remedy='relay start "what you want built"', code="no_requirement")
@@ -71,10 +75,7 @@ def create_run(
     config, warning = settled(project, with_assistants(config, requirement))
     here = starting_point(Repo.of(project))
     with RunDB.open(project) as db:
-        if active := db.active_run(project.instance_dir.name):
-            message = f"the run {active} of this project is not over"
-            remedy = f"relay resume, or: relay cancel, or: relay start --instance {_free(project)} …"
-            raise RelayError(message, remedy=remedy, code="run_active")
+        refuse_active(project, db, fork.again if fork else "relay start")
         make_home(project)
         instant = now()
         warnings = budget_warnings(config)
@@ -83,22 +84,40 @@ def create_run(
             workflow=definition.name if definition else BUILD,
             instance=project.instance,
             requirement=requirement,
-            base=seed.base if seed else here,
-            phase="execution" if definition else "init",
-            action="execution" if definition else "design",
+            base=fork.base if fork else here,
+            phase=fork.phase if fork else "execution" if definition else "init",
+            action=fork.action if fork else "execution" if definition else "design",
             warnings=warnings,
+            feedback=fork.feedback if fork else "",
+            origin=_origin(project, fork) if fork else None,
         )
         run = begin(started, config, instant, definition)
         told = [words for words in (warning, shadowing.warning(project, config), *warnings) if words]
         events: list[Event] = [started, *(Noted(message=words, level="warning") for words in told)]
-        for step in seed.steps(started.run) if seed else ():
-            events.append(StepAdded(step=step))
-            apply(run, events[-1], instant)
-        written = render(run.state)
+        for event in (*fork.events(started.run), CheckpointMade(label=fork.label)) if fork else ():
+            events.append(event)
+            apply(run, event, instant)
+        written = render(present(run, project.named))
         previous = _previous_file(project, db)
-        save(db, None, run, events, instant, file_bytes=written)
+        first = checkpoint_for(Cause.FORK, run, fork.label, fork.design, instant) if fork else None
+        save(db, None, run, events, instant, file_bytes=written, checkpoint=first)
         exchange(project.state_file, written, previous)
     return run
+
+
+def refuse_active(project: Project, db: RunDB, command: str) -> None:
+    """Raises `RelayError` (`run_active`) if the instance has a run that is not over, for which `command` is no way."""
+    if active := db.active_run(project.instance_dir.name):
+        message = f"the run {active} of this project is not over"
+        words = " …" if command == "relay start" else ""
+        remedy = f"relay resume, or: relay cancel, or: {command} --instance {_free(project)}{words}"
+        raise RelayError(message, remedy=remedy, code="run_active")
+
+
+def _origin(project: Project, fork: Fork) -> Origin:
+    """Where the run goes on from, with the commit that the user's branch is at now."""
+    found = resolve(Repo.of(project), f"refs/heads/{fork.base.branch}")
+    return fork.origin.model_copy(update={"branch_at": found or ""})
 
 
 def with_assistants(config: Config, requirement: str) -> Config:

@@ -3,45 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from lib.config.model import Config
 from lib.errors import RelayError, UsageError
 from lib.git.inspect import resolve
 from lib.git.run import Repo
-from lib.model import Base, Definition, Step, Usage
+from lib.model import Base, Definition, Origin, Step
 from lib.names import from_json
 from lib.project.paths import SHARED_WORKTREE, Project
 from lib.steps import StepKind, StepStatus
 from lib.store.rundb import RunDB
+from orchestrator.commands.fork import Fork, taken_over
 from phases.steps._nodes import around, first_steps
 
 
-@dataclass(frozen=True, slots=True)
-class Seed:
-    """Beginning of a new run: the workflow and the configuration of another one, the tree that its step saw, and
-    the steps that had ended before it.
-    """
-
-    requirement: str
-    config: Config
-    definition: Definition
-    base: Base
-    kept: tuple[Step, ...]
-
-    def steps(self, run: str) -> tuple[Step, ...]:
-        """The steps of the new run, which begins with all that are not kept."""
-        known = {step.id for step in self.kept}
-        fresh = [step for step in first_steps(self.definition, run, self.config.attempts) if step.id not in known]
-        return (*self.kept, *(self._with_tree(step) for step in fresh))
-
-    def _with_tree(self, step: Step) -> Step:
-        is_moved = step.kind is StepKind.WORKSPACE and self.base.commit != self.definition.base
-        return step.model_copy(update={"commit": self.base.commit}) if is_moved else step
-
-
-def seed_of(project: Project, db: RunDB, run: str, name: str) -> Seed:
-    """The seed of a run from the step `name` of `run` on.
+def fork_at(project: Project, db: RunDB, run: str, name: str) -> Fork:
+    """The beginning of a run from the step `name` of `run` on.
 
     Raises `RelayError` (`unknown_run`, `commits_gone`) and `UsageError` (`not_a_workflow`, `unknown_step`).
     """
@@ -54,18 +31,33 @@ def seed_of(project: Project, db: RunDB, run: str, name: str) -> Seed:
     begun = _begun(steps, name)
     definition = Definition.model_validate(stored.definition)
     old = Base.model_validate(stored.header["base"])
-    kept = tuple(_as_kept(step) for step in _ended_before(steps, begun))
+    kept = tuple(_noted(step) for step in _ended_before(steps, begun))
     tree = begun.base_commit or _last_commit(kept) or old.commit
     if resolve(Repo.of(project), tree) is None:
         message = f"the tree that {name} saw, {tree[:10]}, is no longer in the repository"
         raise RelayError(message, remedy="relay recover", code="commits_gone")
-    return Seed(
+    first = definition.model_copy(update={"base": definition.base or old.commit})
+    base, config = Base(branch=old.branch, commit=tree), Config.model_validate(stored.options)
+
+    def those_of(new: str) -> tuple[Step, ...]:
+        known = {step.id for step in kept}
+        fresh = [step for step in first_steps(first, new, config.attempts) if step.id not in known]
+        return (*(taken_over(step, run, new) for step in kept), *(_with_tree(step, base, first) for step in fresh))
+
+    return Fork(
+        origin=Origin(run=stored.row.id, step=name),
         requirement=stored.row.requirement,
-        config=Config.model_validate(stored.options),
-        definition=definition.model_copy(update={"base": definition.base or old.commit}),
-        base=Base(branch=old.branch, commit=tree),
-        kept=kept,
+        config=config,
+        definition=first,
+        base=base,
+        steps=those_of,
+        again=f"relay rerun {run} --from {name}",
     )
+
+
+def _with_tree(step: Step, base: Base, definition: Definition) -> Step:
+    is_moved = step.kind is StepKind.WORKSPACE and base.commit != definition.base
+    return step.model_copy(update={"commit": base.commit}) if is_moved else step
 
 
 def _begun(steps: dict[str, Step], name: str) -> Step:
@@ -93,9 +85,8 @@ def _was_over(step: Step, begun: Step) -> bool:
             and begun.started_at is not None and ended <= begun.started_at)  # fmt: skip
 
 
-def _as_kept(step: Step) -> Step:
-    """The step as another run has it: what it used was used there, and its jobs are there."""
-    return step.model_copy(update={"job": None, "usage": Usage(), "note": step.note or "from the run before"})
+def _noted(step: Step) -> Step:
+    return step.model_copy(update={"note": step.note or "from the run before"})
 
 
 def _last_commit(kept: Iterable[Step]) -> str:

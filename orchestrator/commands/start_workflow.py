@@ -20,6 +20,7 @@ from lib.workflow.definition import Kind
 from lib.workflow.inputs import given_inputs
 from lib.workflow.library import Shelf, shelf
 from lib.workflow.located import NotReadableError, read
+from lib.workflow.options import Budget
 from lib.workflow.plan import Plan
 from lib.workflow.unrun import refuse
 from orchestrator.secret_values import check_secrets
@@ -58,14 +59,18 @@ def definition_of(project: Project, name: str, inputs: Mapping[str, Any], words:
     )
 
 
-def within_budget(config: Config, definition: Definition) -> Config:
-    """The configuration with the budget of a run's workflow, where that is the smaller one."""
-    budget = plan_of(definition).workflow.budget
-    if budget is None:
-        return config
+def within_limits(config: Config, definition: Definition) -> Config:
+    """The configuration with the budget of a run's workflow, and its time between checkpoints, where that is less."""
+    workflow = plan_of(definition).workflow
+    budget = workflow.budget or Budget()
+    limits: dict[str, float | None] = {
+        "max_cost_usd": budget.max_cost_usd,
+        "max_tokens": budget.max_tokens,
+        "checkpoint_interval_s": workflow.checkpoint_interval_s,
+    }
     least = {}
-    for name in ("max_cost_usd", "max_tokens"):
-        known = [each for each in (getattr(config, name), getattr(budget, name)) if each is not None]
+    for name, limit in limits.items():
+        known = [each for each in (getattr(config, name), limit) if each is not None]
         least[name] = min(known, default=None)
     return config.model_copy(update=least)
 

@@ -37,7 +37,8 @@ def base_taken(work: Work, args: Merge) -> JobResult | None:
     if args.landed:
         return None
     repo, branch, tips = Repo.of(work.project), args.base_branch, [tip.tip for tip in args.tips]
-    found = moved_refs.taken(repo, work.run, branch, args.base, tips, _landings(work))
+    known = _landings(work) | ({args.before} if args.before else set())
+    found = moved_refs.taken(repo, work.run, branch, args.base, tips, known)
     if found is None or found.tip in args.believed:
         return None
     message = f"{branch} has {found.count} commits of this run's builders, which Relay did not land there"

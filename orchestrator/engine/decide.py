@@ -32,6 +32,7 @@ from lib.events import (
     ActionStarted,
     Advanced,
     Asked,
+    CheckpointMade,
     Finished,
     JobDelayed,
     JobEnded,
@@ -55,6 +56,8 @@ from orchestrator.engine.limits import enforce_limits, note_end
 from orchestrator.engine.run import Run
 
 MAX_STEPS = 100
+#: The label of a checkpoint that is made since the time for one has come.
+INTERVAL = "interval"
 ACTION: TypeAdapter[str] = TypeAdapter(Action)
 
 
@@ -83,7 +86,27 @@ def decide(run: Run, seen: Seen, handlers: Mapping[str, PhaseHandler], now: Now,
             enforce_limits(turn, seen)
         if not _held(turn.run):
             _dispatch(turn, handlers, read)
+    _save(turn)
     return turn.decision
+
+
+def due_mono_s(run: Run) -> float | None:
+    """The time at which a checkpoint is due, as something has changed since the last one; None if nothing has."""
+    since_mono_s, interval_s = run.engine.unsaved_mono_s, run.config.checkpoint_interval_s
+    return None if since_mono_s is None or interval_s is None else since_mono_s + interval_s
+
+
+def _save(turn: Draft) -> None:
+    """Makes the checkpoint of a transition, or the one that is due; after a reboot the clock starts anew."""
+    due, decision = due_mono_s(turn.run), turn.decision
+    if decision.checkpoint is None and due is not None and turn.run.state.outcome is None:
+        since_mono_s = turn.run.engine.unsaved_mono_s or 0.0
+        if since_mono_s <= turn.now.mono_s < due:
+            turn.wake_at(due)
+        else:
+            decision.checkpoint = INTERVAL
+    if decision.checkpoint is not None:
+        turn.emit(CheckpointMade(label=decision.checkpoint))
 
 
 def overdue(run: Run, seen: Seen, now: Now) -> list[Job]:
@@ -209,6 +232,7 @@ def _view(turn: Draft, read: Reader) -> PhaseView:
         holds=run.engine.holds,
         budgets=run.engine.budgets,
         definition=run.definition,
+        origin=run.engine.origin,
     )
 
 

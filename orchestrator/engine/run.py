@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Final
 
 from pydantic import Field
 
@@ -15,8 +15,10 @@ from lib.events import (
     Asked,
     AssistantFreed,
     AssistantHeld,
+    CheckpointMade,
     Event,
     Finished,
+    ForkMade,
     JobDelayed,
     JobEnded,
     JobProgressed,
@@ -34,9 +36,12 @@ from lib.events import (
 )
 from lib.jobs import Cooldown, Delay, Job
 from lib.ledger import HasLedger, Ledger
-from lib.model import NO_ACTION, Definition, Now, Owner, Problem, State, Step, Usage, Value
+from lib.model import NO_ACTION, Definition, Now, Origin, Owner, Problem, State, Step, Usage, Value
 from lib.scheduling.assistant_choice import EXTEND_BUDGET
 from lib.steps import AT_WORK, TRANSITIONS, StepStatus
+
+#: Changes that make the next checkpoint of a run differ from its last one.
+_TO_SAVE: Final = (Advanced, Asked, Finished, StepAdded, StepChanged, VerbDone)
 
 
 class IllegalTransitionError(AssertionError):
@@ -61,6 +66,9 @@ class Engine(Value):
     budgets: int = Field(default=1, description="How many times the run's budget was granted.")
     problem: Problem | None = None
     warnings: tuple[str, ...] = Field(default=(), description="What is to be known of the run all the while.")
+    origin: Origin | None = Field(default=None, description="Where it goes on from another run.")
+    unmade: bool = Field(default=False, description="What it takes over from there is still to be made.")
+    unsaved_mono_s: float | None = Field(default=None, description="The first change that no checkpoint has.")
 
 
 @dataclass(slots=True)
@@ -95,15 +103,27 @@ def begin(event: RunStarted, config: Config, now: Now, definition: Definition | 
         action_owner=Owner.CODE,
         action_needed=event.action,
         message=f"{event.action} is about to start",
+        feedback=event.feedback,
         base=event.base,
         created_at=now.wall,
         updated_at=now.wall,
     )
-    return Run(state=state, config=config, engine=Engine(warnings=event.warnings), definition=definition)
+    engine = Engine(warnings=event.warnings, origin=event.origin, unmade=event.origin is not None)
+    return Run(state=state, config=config, engine=engine, definition=definition)
 
 
 def apply(run: Run, event: Event, now: Now) -> None:
     """Folds one event into `run`, in place. Raises `IllegalTransitionError`."""
+    _fold(run, event, now)
+    if isinstance(event, ForkMade):
+        _engine(run, unmade=False)
+    elif isinstance(event, CheckpointMade):
+        _engine(run, unsaved_mono_s=None)
+    elif isinstance(event, _TO_SAVE) and run.engine.unsaved_mono_s is None:
+        _engine(run, unsaved_mono_s=now.mono_s)
+
+
+def _fold(run: Run, event: Event, now: Now) -> None:
     match event:
         case StateEdited():
             _state(run, **event.edit.changes())

@@ -1,4 +1,4 @@
-"""Checkpoints: what one keeps, and the refs that hold its commits, which are made in the background.
+"""Checkpoints: what one keeps, and the refs that hold its commits, which are made and pruned in the background.
 
 The database knows which are still to be made: a row is written with the checkpoint, and goes once the refs are there.
 So whatever a kill leaves is done by the next orchestrator of the repository, or before anything is cleaned away.
@@ -14,32 +14,45 @@ from lib.events import Event, Noted
 from lib.git.pins import pin
 from lib.git.run import Repo, again
 from lib.model import Now
+from lib.process import now
 from lib.project.paths import BASE_WORKTREE, MERGED_WORKTREE, Project
 from lib.scheduling.passing_failures import pause_s
+from lib.store.rows import Cause
 from lib.store.rundb import Checkpoint, RunDB
 from orchestrator.diagnostics import Diagnostics
+from orchestrator.engine.decide import INTERVAL
 from orchestrator.engine.run import Run
+from orchestrator.persistence.pruning import prune
 from orchestrator.pool import Pool
 from orchestrator.wake import Wake
 
 
 def checkpoint_of(run: Run, label: str | None, design: str | None, instant: Now) -> Checkpoint | None:
-    """The checkpoint of a run as it is now, None without a label. Pure."""
+    """The checkpoint of a decision as the run is after it, None without a label. Pure."""
     if label is None:
         return None
+    return checkpoint_for(Cause.INTERVAL if label == INTERVAL else Cause.TRANSITION, run, label, design, instant)
+
+
+def checkpoint_for(cause: Cause, run: Run, label: str, design: str | None, instant: Now) -> Checkpoint:
+    """The checkpoint of a run as it is now. Pure."""
     commits = {step.id: step.commit for step in run.steps.values() if step.commit and step.branch}
     commits |= {BASE_WORKTREE: run.state.base.commit}
     within: set[str] = set()
     if head := _merged_head(run):
         commits[MERGED_WORKTREE] = head
         within = {step.id for step in run.steps.values() if step.merged}
-    return Checkpoint(label, instant.wall.isoformat(), commits, pinned=commits.keys() - within, design=design)
+    pinned = commits.keys() - within
+    return Checkpoint(label, instant.wall.isoformat(), commits, pinned=pinned, design=design, cause=cause)
 
 
 def _merged_head(run: Run) -> str:
-    """The commit of the merged branch by the newest merge that ended; empty before the first one."""
+    """The commit of the merged branch by the newest merge that ended, else by what was taken over from another run;
+    empty before the first one.
+    """
     merges = (job for job in reversed(run.ledger.jobs_of(None)) if job.spec.name == Merge.effect)
-    return next((found.head for job in merges if (found := MergeResult.of_job(job))), "")
+    taken_over = run.engine.origin.merged if run.engine.origin else ""
+    return next((found.head for job in merges if (found := MergeResult.of_job(job))), taken_over)
 
 
 def pin_waiting(project: Project, run: str | None = None) -> list[str]:
@@ -67,13 +80,16 @@ class _Tried(NamedTuple):
 
 
 class Pins:
-    """Makes refs for new checkpoints, in a thread of its own; what fails is reported once, and retried."""
+    """Makes refs for new checkpoints and prunes old ones, in a thread of its own; what fails is reported once, and
+    retried.
+    """
 
     def __init__(self, project: Project, wake: Wake, log: Diagnostics) -> None:
         self._project = project
         self._log = log
         self._pool: Pool[_Tried] = Pool(1, wake.ring)
         self._failed = 0
+        self._is_swept = False
         self.due_mono_s: float | None = None
 
     def make(self) -> None:
@@ -99,7 +115,10 @@ class Pins:
 
     def _try(self) -> _Tried:
         try:
-            return _Tried(pin_waiting(self._project))
+            told = pin_waiting(self._project)  # first: what a new one holds must not hang on one that goes
+            prune(self._project, now().wall, sweep=not self._is_swept)
+            self._is_swept = True
+            return _Tried(told)
         except RelayError as error:
             return _Tried([], error)
         except OSError as error:

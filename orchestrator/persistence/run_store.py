@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
-from typing import TypeVar
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, TypeVar
 
 from lib.config.model import Config
 from lib.events import Event
@@ -14,6 +14,9 @@ from lib.model import Definition, Now, State, Step
 from lib.names import from_json, to_json
 from lib.store.rundb import Checkpoint, JobRow, Revision, RunDB, StepRow
 from orchestrator.engine.run import Engine, Run
+
+if TYPE_CHECKING:
+    from lib.store.queries import Queries
 
 ENGINE = "engine"
 
@@ -75,13 +78,18 @@ def restore(db: RunDB, run: str) -> Run:
 
     Raises `RelayError` (`unknown_run`), `StoreError`.
     """
-    with db.look(run) as look:
-        stored, steps, jobs = look.stored, look.steps(), look.at_hand()
 
     def recall(step: str) -> list[Job]:
         with db.look(run) as look:
             return _jobs(look.jobs_of(step))
 
+    with db.look(run) as look:
+        return run_in(look, recall)
+
+
+def run_in(look: Queries, recall: Callable[[str], list[Job]] | None = None) -> Run:
+    """The run as it is at that look. Raises `RelayError` (`unknown_run`)."""
+    stored, steps, jobs = look.stored, look.steps(), look.at_hand()
     header = dict(stored.header)
     engine = header.pop(ENGINE)
     return Run(

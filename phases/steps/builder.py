@@ -101,7 +101,9 @@ def _next(view: PhaseView, builder: Step, starting: Sequence[JobSpec], changed: 
     if builder.status is Status.PENDING:
         return _start(view, builder)
     job = view.jobs.get(builder.job or "")
-    if job is None or job.result is None:
+    if job is None:
+        return _taken_over(view, builder)
+    if job.result is None:
         return None
     if builder.status is Status.RETRYING:
         if job.spec.name == _review.TURN:  # interrupted: what the reviewer did to the worktree is still there
@@ -126,6 +128,15 @@ def _next(view: PhaseView, builder: Step, starting: Sequence[JobSpec], changed: 
     return _AFTER[job.spec.name](view, builder, job.result, starting)
 
 
+def _taken_over(view: PhaseView, builder: Step) -> _Moved | None:
+    """The move of a builder that has had no job in this run, which goes on from another one."""
+    if builder.status is Status.RETRYING and retry_is_due(builder, view.now):
+        return _start(view, builder)
+    if builder.status is Status.FAILED and view.dispatch:
+        return another_round(builder, view.feedback, view.config), None
+    return None
+
+
 def _asks(builder: Step) -> bool:
     return builder.status is Status.FAILED and builder.error is not None and builder.error.code == QUESTION
 
@@ -138,7 +149,10 @@ def _questions(view: PhaseView) -> dict[str, tuple[str, ...]]:
 
 def _asked(view: PhaseView, builder: Step) -> tuple[str, ...]:
     """The questions with which the builder's work was collected."""
-    args = view.jobs[builder.job or ""].args(Collect)
+    job = view.jobs.get(builder.job or "")
+    if job is None:
+        return (builder.error.message.partition("it asks: ")[2],) if builder.error else ()
+    args = job.args(Collect)
     return args.questions if args else ()
 
 

@@ -9,7 +9,7 @@ import pytest
 from lib.config.model import Config
 from lib.errors import UsageError
 from lib.project.paths import Project, find_project
-from orchestrator.commands.start_workflow import definition_of, within_budget
+from orchestrator.commands.start_workflow import definition_of, within_limits
 
 
 def written(repo: Path, text: str) -> Project:
@@ -33,5 +33,5 @@ def test_a_skill_that_is_not_there_is_told_before_anything_starts(repo: Path) ->
 ])  # fmt: skip
 def test_the_smaller_budget_counts(repo: Path, own: dict[str, float], expected: tuple[float, int | None]) -> None:
     project = written(repo, "budget: {max_cost_usd: 2.0}\nsteps:\n  - {id: a, prompt: x}\n")
-    config = within_budget(Config.model_validate(own), definition_of(project, "flow", {}, ""))
+    config = within_limits(Config.model_validate(own), definition_of(project, "flow", {}, ""))
     assert (config.max_cost_usd, config.max_tokens) == expected
