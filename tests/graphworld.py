@@ -55,7 +55,7 @@ def new_run(
     definition = Definition(
         name=NAME, project="/p", files={name: f"{name}.yaml" for name in texts}, texts=texts, inputs=inputs or {}
     )
-    usual = {"retry_delay_s": 1.0, "assistant": ["one"], "sandbox": "require"}
+    usual = {"retry_delay_s": 1.0, "assistant": ["one"], "sandbox": "require", "checkpoint_interval_s": None}
     return Run(state=state, config=Config.model_validate(usual | settings), definition=definition)
 
 
