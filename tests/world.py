@@ -51,7 +51,8 @@ def new_run(**settings: Any) -> Run:
         rev=1, run="r1", requirement="build it", phase="init", action_owner=Owner.CODE, action_needed="design",
         base=Base(branch="main", commit="0" * 40), created_at=START, updated_at=START,
     )  # fmt: skip
-    return Run(state=state, config=Config.model_validate({"retry_delay_s": 1.0, "checkpoint_interval_s": None, **settings}))
+    usual = {"retry_delay_s": 1.0, "checkpoint_interval_s": None}
+    return Run(state=state, config=Config.model_validate(usual | settings))
 
 
 def new_workflow(text: str, **settings: Any) -> Run:

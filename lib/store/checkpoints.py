@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from lib.errors import RelayError
 from lib.store.queries import Queries
-from lib.store.rows import Checkpoint, CheckpointMark, StoredCheckpoint, current, storable, stored_checkpoint
+from lib.store.rows import Checkpoint, CheckpointMark, StoredCheckpoint, Unpinned, current, storable, stored_checkpoint
 from lib.store.upgrades import FORMAT, Kind
 
 if TYPE_CHECKING:
@@ -49,6 +49,11 @@ class Checkpoints:
         """The numbers of a run's checkpoints with that label, oldest first."""
         chosen = "SELECT id FROM checkpoints WHERE run = ? AND label = ? ORDER BY id"
         return [int(number) for (number,) in self._db.execute(chosen, (run, storable(label)))]
+
+    def unpinned(self, run: str | None = None) -> list[Unpinned]:
+        """The checkpoints of a run, or of all, whose commits have no refs yet, oldest first."""
+        rows = self._db.execute("SELECT * FROM unpinned WHERE coalesce(run = ?, 1) ORDER BY checkpoint", (run,))
+        return [Unpinned(row["checkpoint"], row["run"], json.loads(row["commits"])) for row in rows]
 
     def settings(self, run: str) -> tuple[str | None, dict[str, Any]]:
         """The outcome of a run, None for one that goes on, and its options."""

@@ -172,7 +172,7 @@ def run_row(row: sqlite3.Row) -> RunRow:
 def stored_checkpoint(row: sqlite3.Row) -> StoredCheckpoint:
     """A whole row of `checkpoints`."""
     values = {name: row[name] for name in StoredCheckpoint._fields if name != "size"}
-    values["size"] = sum(len(value.encode()) for value in tuple(row) if isinstance(value, str))
+    values["size"] = sum(len((row[name] or "").encode()) for name in ("header", "steps", "commits", "config", "design"))
     values["header"] = upgraded(Kind.HEADER, json.loads(values["header"]), row["format"])
     steps = (StepRow(*step) for step in json.loads(values["steps"]))
     values["steps"] = tuple(step._replace(data=current(Kind.STEP, step.data, row["format"])) for step in steps)

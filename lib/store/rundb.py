@@ -264,8 +264,7 @@ class RunDB:
     def unpinned(self, run: str | None = None) -> list[Unpinned]:
         """The checkpoints of a run, or of all, whose commits have no refs yet, oldest first. Raises `StoreError`."""
         with self._reading() as db:
-            rows = db.execute("SELECT * FROM unpinned WHERE coalesce(run = ?, 1) ORDER BY checkpoint", (run,))
-            return [Unpinned(row["checkpoint"], row["run"], json.loads(row["commits"])) for row in rows]
+            return Checkpoints(db).unpinned(run)
 
     def check(self) -> list[str]:
         """Faults that SQLite finds in the file; none if it is sound. Raises `StoreError`."""

@@ -138,7 +138,7 @@ def check(project: Project, db: RunDB, run: str) -> Iterator[Verdict]:
     held = pinned(repo, run)
     with db.look_at_checkpoints() as look:
         marks = look.marks(run)
-        waiting = {row.checkpoint for row in db.unpinned(run)}
+        waiting = {row.checkpoint for row in look.unpinned(run)}
         for mark in marks:
             try:
                 made = look.one(mark.id)

@@ -10,19 +10,23 @@ from pathlib import Path
 import pytest
 from conftest import run_git
 from eventually import WAIT_S
-from situations import RUN, state, store
+from situations import RUN, builder, state, store
 
-from lib.config.model import LogLevel
+from lib.config.model import Config, LogLevel
 from lib.errors import RelayError
 from lib.events import Event, Noted
 from lib.git.pins import PREFIX, pin
 from lib.git.run import Repo
-from lib.model import Now
+from lib.model import Base, Now
 from lib.project.paths import Project, find_project
+from lib.steps import BuilderStatus
 from lib.store.migrations import MIGRATIONS
+from lib.store.rows import Cause
 from lib.store.rundb import Checkpoint, RunDB
+from orchestrator.commands.checkpoints import check, create, lines
 from orchestrator.diagnostics import Diagnostics
 from orchestrator.persistence.checkpoints import Pins, pin_waiting
+from orchestrator.persistence.pruning import prune, remove
 from orchestrator.wake import Wake
 
 AT = "2026-01-02T10:02:11Z"
@@ -147,3 +151,123 @@ def test_checkpoints_of_version_0_1_stay_readable_and_pin_nothing(repo: Path) ->
     assert (before[0].commits, before[0].config, before[0].design) == ({"x": "c1"}, None, None)
     assert pin_waiting(project) == []
     assert pins(project) == []
+
+
+# --- pruning ---------------------------------------------------------------------------------------------------------
+
+NOW = datetime(2026, 1, 20, tzinfo=UTC)
+KEPT = NOW.isoformat()
+
+
+def old_and_new(project: Project) -> str:
+    """Three checkpoints, of which the first is too old; the commit that all of them hold."""
+    head = run_git(project.root, "rev-parse", "HEAD")
+    with RunDB.open(project) as db:
+        for at, cause in ((AT, Cause.TRANSITION), (AT, Cause.PERSON), (KEPT, Cause.TRANSITION)):
+            db.commit(RUN, checkpoint=Checkpoint("x", at, {"base": head}, pinned=["base"], cause=cause))
+    pin_waiting(project)
+    assert pins(project) == ["1/base", "2/base", "3/base"]
+    return head
+
+
+def numbers(project: Project) -> list[int]:
+    with RunDB.open(project) as db, db.look_at_checkpoints() as look:
+        return [mark.id for mark in look.marks()]
+
+
+def test_what_is_too_old_goes_with_its_refs_and_what_a_person_made_stays(project: Project) -> None:
+    old_and_new(project)
+    prune(project, NOW, sweep=False)
+    assert (numbers(project), pins(project)) == ([2, 3], ["2/base", "3/base"])
+
+
+def test_refs_that_a_kill_left_without_a_row_go_with_the_next_sweep(project: Project) -> None:
+    old_and_new(project)
+    with RunDB.open(project) as db:
+        remove(db, [1])
+    prune(project, NOW, sweep=False)
+    assert pins(project) == ["1/base", "2/base", "3/base"]
+    prune(project, NOW, sweep=True)
+    assert (numbers(project), pins(project)) == ([2, 3], ["2/base", "3/base"])
+
+
+def test_refs_of_a_run_that_the_database_does_not_know_stay(project: Project) -> None:
+    head = old_and_new(project)
+    run_git(project.root, "update-ref", f"{PREFIX}another-run/9/one", head)
+    prune(project, NOW, sweep=True)
+    assert run_git(project.root, "for-each-ref", "--format=%(refname)", f"{PREFIX}another-run") == (
+        f"{PREFIX}another-run/9/one"
+    )
+
+
+def test_a_checkpoint_that_goes_before_it_is_pinned_is_not_waited_for(project: Project) -> None:
+    checkpoint(project, base=run_git(project.root, "rev-parse", "HEAD"))
+    checkpoint(project, base=run_git(project.root, "rev-parse", "HEAD"))
+    with RunDB.open(project) as db:
+        remove(db, [1])
+    assert waiting(project) == [2]
+    assert pin_waiting(project) == []
+    assert pins(project) == ["2/base"]
+
+
+def test_refs_are_pruned_in_the_background_by_the_settings_of_each_run(project: Project) -> None:
+    old_and_new(project)
+    with RunDB.open(project) as db:
+        db.commit(RUN, options=Config(checkpoints_max=1, checkpoints_max_days=1e6).model_dump(mode="json"))
+    with Wake([]) as wake:
+        pinning = Pins(project, wake, Diagnostics(RUN, LogLevel.ERROR, str))
+        pinning.make()
+        wake.wait(WAIT_S)
+        assert pinning.look(Now(wall=NOW, mono_s=1, boot_id="b")) == []
+        pinning.close(WAIT_S)
+    assert (numbers(project), pins(project)) == ([2, 3], ["2/base", "3/base"])
+
+
+# --- made by hand, listed, checked -----------------------------------------------------------------------------------
+
+
+def test_one_made_by_hand_is_of_one_committed_state_and_is_pinned_at_once(project: Project) -> None:
+    head = run_git(project.root, "rev-parse", "HEAD")
+    own = state(base=Base(branch="main", commit=head), action_needed="execution")
+    store(project, own, [builder("one", BuilderStatus.BUILT, commit=head)])
+    number, warned = create(project, RUN, "before the review")
+    assert warned == []
+    with RunDB.open(project) as db:
+        [line] = lines(db, RUN)
+        assert (line.number, line.what, line.phase, line.done, line.steps) == (
+            number, "before the review", "execution", 1, 1,
+        )  # fmt: skip
+        assert line.commits == 2
+        assert line.size > 1000
+        assert [each.message for each in check(project, db, RUN)] == ["can be restored"]
+    assert pins(project) == [f"{number}/_base", f"{number}/one"]
+
+
+@pytest.mark.parametrize("label", ["", "12", "a\nb", "x" * 81, "-x"])
+def test_what_is_no_label_is_refused(project: Project, label: str) -> None:
+    with pytest.raises(RelayError, match="is no label"):
+        create(project, RUN, label)
+
+
+def test_a_check_says_which_can_not_be_restored_and_why(project: Project) -> None:
+    head = run_git(project.root, "rev-parse", "HEAD")
+    store(project, state(base=Base(branch="main", commit=head)))
+    checkpoint(project, _base=head)
+    checkpoint(project, _base="1" * 40)
+    checkpoint(project, _base=head)
+    checkpoint(project, _base=head)
+    with RunDB.open(project) as db:
+        db.note_pinned([3])
+    with closing(sqlite3.connect(project.database)) as raw:
+        raw.execute("UPDATE checkpoints SET commits = '{\"_base\": \"' || ? || '\"}'", (head,))
+        raw.execute("UPDATE checkpoints SET commits = '{\"_base\": \"' || ? || '\"}' WHERE id = 2", ("1" * 40,))
+        raw.execute("UPDATE checkpoints SET header = 'x' WHERE id = 4")
+        raw.commit()
+    with RunDB.open(project) as db:
+        found = list(check(project, db, RUN))
+        assert [line.fault != "" for line in lines(db, RUN)] == [False, False, False, True]
+    assert [each.ok for each in found] == [True, False, True, False]
+    assert "refs are still to be made" in found[0].message
+    assert found[1].message == "commits are gone: _base"
+    assert "no ref holds its commits" in found[2].message
+    assert "checkpoint 4 can't be read" in found[3].message

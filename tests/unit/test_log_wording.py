@@ -12,7 +12,7 @@ from lib import events as said
 from lib.effects import Clean
 from lib.jobs import AssistantTurn, Condition, Cooldown, Delay, Job, JobResult, ProcessIdentity, Progress, effect
 from lib.logs.sentences import is_story, sentence
-from lib.model import Base, Component, Edit, Owner, Problem, RunOutcome, Step, Usage
+from lib.model import Base, Component, Edit, Origin, Owner, Problem, RunOutcome, Step, Usage
 from lib.project.paths import SHARED_WORKTREE
 from lib.question import APPROVE
 from lib.steps import Stage, StepKind, StepStatus
@@ -44,6 +44,22 @@ CASES: list[tuple[said.Event, str | None]] = [
         ),
         "run r1 started on main at c0ffeec0ff (build): A calculator",
     ),
+    (
+        said.RunStarted(
+            run="r2",
+            workflow="build",
+            instance="default",
+            requirement="A calculator",
+            base=Base(branch="main", commit="c0ffee" * 6),
+            phase="execution",
+            action="execution",
+            origin=Origin(run="r1", checkpoint=7, label="by hand"),
+        ),
+        "run r2 started on main at c0ffeec0ff (build): A calculator, going on from checkpoint 7 (by hand) of r1",
+    ),
+    (said.ForkMade(branches=("relay/r2/one", "relay/r2/merged")), "branches made: relay/r2/one, relay/r2/merged"),
+    (said.ForkMade(), None),
+    (said.CheckpointMade(label="interval"), None),
     (said.OrchestratorStarted(pid=7), "orchestrator 7 started"),
     (said.OrchestratorStarted(pid=7, adopted=("j1", "j2")), "orchestrator 7 started, adopted j1, j2"),
     (said.OrchestratorStopped(reason="SIGTERM"), "orchestrator stopped: SIGTERM"),
