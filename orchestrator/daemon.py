@@ -37,6 +37,7 @@ from orchestrator.persistence.checkpoints import Pins, checkpoint_of
 from orchestrator.persistence.outage import Outage
 from orchestrator.persistence.project_folders import REPOSITORY_GONE, make_home, sweep_home
 from orchestrator.persistence.run_store import restore, save
+from orchestrator.persistence.state_restore import publish_beginning
 from orchestrator.persistence.state_sync import LOCK_WAIT_S, Handover
 from orchestrator.persistence.taking_over import take_over
 from orchestrator.pool import Pool
@@ -91,6 +92,7 @@ class Daemon:
         write_pid(self.project, self.identity)
         with suppress(StoreError):  # for people to see; the lock tells it, too
             self.db.set_orchestrator(self.run.state.run, self.identity.model_dump())
+        publish_beginning(self.project, self.db, self.run.state.run)
         if self.run.engine.unmade:
             self.pending.append(take_over(self.project, self.db, self.run))
         self.pins.make()

@@ -1,4 +1,4 @@
-"""state.json written again from the run database by a command, where no orchestrator did it."""
+"""state.json written from the run database, where whoever was to do it was killed before."""
 
 from __future__ import annotations
 
@@ -28,6 +28,21 @@ def put_back(project: Project) -> bool:
     with suppress(Changed):  # it was quicker
         exchange(project.state_file, written, None)
     return True
+
+
+def publish_beginning(project: Project, db: RunDB, run: str) -> None:
+    """Writes the first revision of a run in the place of the last one of the instance's run before: whoever recorded
+    the run was killed before writing it. Raises `RelayError`.
+    """
+    newest = db.runs(instance_key=project.instance_dir.name, limit=2)
+    if len(newest) < 2 or newest[0].id != run:  # noqa: PLR2004 - this one and the one before
+        return
+    own, before = (db.load(row.id).file_bytes for row in newest)
+    with state_lock(project):
+        found = read_raw(project.state_file)
+        if own is not None and isinstance(found, Raw) and found.data == before:
+            with suppress(Changed):  # somebody has just saved: that is judged
+                exchange(project.state_file, own, before)
 
 
 def publish_end(project: Project, stored: Stored, revisions: Iterable[Revision]) -> bool:
