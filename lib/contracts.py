@@ -10,7 +10,8 @@ from typing import Any, Protocol, runtime_checkable
 from lib.config.model import Config
 from lib.jobs import Cooldown, Job, JobResult, JobSpec
 from lib.ledger import HasLedger, Ledger
-from lib.model import NO_ACTION, Definition, Now, Origin, Problem, RunOutcome, State, Step, StepChange, Usage
+from lib.model import NO_ACTION, Definition, Now, Problem, RunOutcome, State, Step, StepChange, Usage
+from lib.origin import Origin
 from lib.question import Answer
 from lib.scheduling.retries import LOST, UNJUDGED
 

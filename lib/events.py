@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from lib.jobs import Cooldown, Delay, Job, JobResult, ProcessIdentity, Progress
-from lib.model import Base, Edit, Origin, Problem, RunOutcome, Step, StepChange, Value
+from lib.model import Base, Edit, Problem, RunOutcome, Step, StepChange, Value
+from lib.origin import Origin
 from lib.question import Answer
 from lib.steps import BUILD, StepKind
 

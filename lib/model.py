@@ -65,21 +65,6 @@ class Base(Value):
     commit: str
 
 
-class Origin(Value):
-    """The run from which another one goes on, and where: at a checkpoint (its number and label), or at a step.
-
-    `branch_at` is the commit at which the user's branch was then: what it had is no doing of the new run. `merged` is
-    the commit of what was merged there; empty before the first merge.
-    """
-
-    run: str
-    checkpoint: int | None = None
-    label: str = ""
-    step: str = ""
-    branch_at: str = ""
-    merged: str = ""
-
-
 class Usage(Value):
     """Tokens and US dollars that assistants consumed, where they are known."""
 

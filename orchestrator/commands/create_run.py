@@ -15,7 +15,8 @@ from lib.events import CheckpointMade, Event, Noted, RunStarted
 from lib.files.replace import exchange
 from lib.git.inspect import resolve, starting_point
 from lib.git.run import Repo
-from lib.model import Definition, Origin
+from lib.model import Definition
+from lib.origin import Origin
 from lib.process import now
 from lib.project.paths import Project
 from lib.project.trust import require

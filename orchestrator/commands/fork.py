@@ -14,7 +14,8 @@ from lib.events import Asked, Event, StepAdded
 from lib.git.inspect import resolve
 from lib.git.run import Repo
 from lib.logs.sentences import whence
-from lib.model import Base, Definition, Origin, Step, Usage
+from lib.model import Base, Definition, Step, Usage
+from lib.origin import Origin
 from lib.project.paths import MERGED_WORKTREE, Project
 from lib.question import asked
 from lib.steps import StepKind

@@ -8,8 +8,9 @@ from lib.config.model import Config
 from lib.errors import RelayError, UsageError
 from lib.git.inspect import resolve
 from lib.git.run import Repo
-from lib.model import Base, Definition, Origin, Step
+from lib.model import Base, Definition, Step
 from lib.names import from_json
+from lib.origin import Origin
 from lib.project.paths import SHARED_WORKTREE, Project
 from lib.steps import StepKind, StepStatus
 from lib.store.rundb import RunDB

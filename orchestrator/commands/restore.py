@@ -12,8 +12,9 @@ from lib.errors import RelayError, UsageError
 from lib.events import Asked
 from lib.git.pins import missing
 from lib.git.run import Repo
-from lib.model import NO_ACTION, Definition, Origin, Owner, RunOutcome, State, Step
+from lib.model import NO_ACTION, Definition, Owner, RunOutcome, State, Step
 from lib.names import from_json
+from lib.origin import Origin
 from lib.project.paths import MERGED_WORKTREE, Project
 from lib.steps import BOXES, StepKind, StepStatus
 from lib.store.rows import StoredCheckpoint

@@ -36,7 +36,8 @@ from lib.events import (
 )
 from lib.jobs import Cooldown, Delay, Job
 from lib.ledger import HasLedger, Ledger
-from lib.model import NO_ACTION, Definition, Now, Origin, Owner, Problem, State, Step, Usage, Value
+from lib.model import NO_ACTION, Definition, Now, Owner, Problem, State, Step, Usage, Value
+from lib.origin import Origin
 from lib.scheduling.assistant_choice import EXTEND_BUDGET
 from lib.steps import AT_WORK, TRANSITIONS, StepStatus
 

@@ -90,6 +90,7 @@ def _head(view: View, look: Look) -> list[str]:
     return [
         *(look.paint(f" {line}", "bold") for line in said),
         look.paint(f" {about}", "dim"),
+        *([look.paint(clip(f" goes on {escaped(view.origin)}", look.columns), "dim")] if view.origin else []),
         "",
         _track(view, look),
         "",

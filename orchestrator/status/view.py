@@ -58,11 +58,12 @@ class View(NamedTuple):
     workflow. `progress` counts all of them by status, also those that are not listed; `built` and `active` are how many
     are built (or done) at least, and how many are at work; `asks` counts gates that wait for an answer, `halted` those
     whose processes are frozen or stopped, `unverified` builders that are built and that no command has verified.
-    `outputs` are what the workflow gave. `took_s` is the sum of the times of those that ended. `report` is that of the
-    failure which ci is asked about: the command, its exit and its last lines. `troubles` are problems of it, each with
-    its remedy. `doing` is what runs for the run as a whole, since `doing_s`, and `line` the last that it printed.
-    `holds` are the assistants that a limit holds. Ages are seconds, stamps ISO 8601, cost US dollars;
-    `orchestrator_pid` is null while none is running, and 0 where its pid is unknown. Texts are not escaped.
+    `origin` says where it goes on from another run. `outputs` are what the workflow gave. `took_s` is the sum of the
+    times of those that ended. `report` is that of the failure which ci is asked about: the command, its exit and its
+    last lines. `troubles` are problems of it, each with its remedy. `doing` is what runs for the run as a whole, since
+    `doing_s`, and `line` the last that it printed. `holds` are the assistants that a limit holds. Ages are seconds,
+    stamps ISO 8601, cost US dollars; `orchestrator_pid` is null while none is running, and 0 where its pid is unknown.
+    Texts are not escaped.
     """
 
     run: str
@@ -96,6 +97,7 @@ class View(NamedTuple):
     tokens: int
     cost_usd: float
     took_s: float
+    origin: str
     outputs: dict[str, Any]
     troubles: tuple[Trouble, ...]
     orchestrator_pid: int | None
@@ -174,6 +176,7 @@ def status_view(
         tokens=tokens,
         cost_usd=cost_usd,
         took_s=whole.totals.took_s,
+        origin=_origin(header.get("engine", {}).get("origin")),
         outputs=dict(header.get("engine", {}).get("outputs", {})),
         troubles=_troubles(header, problem, jobs),
         orchestrator_pid=daemon_pid,
@@ -271,3 +274,11 @@ def _troubles(header: Record, problem: Record | None, jobs: Sequence[Record]) ->
     warnings = () if header["outcome"] else header.get("engine", {}).get("warnings", ())
     remedy = "$EDITOR .project/config.yaml  # assistants"
     return tuple(dict.fromkeys([*wrong, *(Trouble("warning", words, remedy) for words in warnings)]))
+
+
+def _origin(origin: Record | None) -> str:
+    if not origin:
+        return ""
+    from lib.logs.sentences import whence
+
+    return whence(origin)

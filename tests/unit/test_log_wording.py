@@ -12,7 +12,8 @@ from lib import events as said
 from lib.effects import Clean
 from lib.jobs import AssistantTurn, Condition, Cooldown, Delay, Job, JobResult, ProcessIdentity, Progress, effect
 from lib.logs.sentences import is_story, sentence
-from lib.model import Base, Component, Edit, Origin, Owner, Problem, RunOutcome, Step, Usage
+from lib.model import Base, Component, Edit, Owner, Problem, RunOutcome, Step, Usage
+from lib.origin import Origin
 from lib.project.paths import SHARED_WORKTREE
 from lib.question import APPROVE
 from lib.steps import Stage, StepKind, StepStatus
