@@ -12,13 +12,17 @@ from lib.errors import RelayError, UsageError
 from lib.events import Asked
 from lib.git.pins import missing
 from lib.git.run import Repo
-from lib.model import NO_ACTION, Definition, Owner, RunOutcome, State, Step
+from lib.model import NO_ACTION, Definition, Owner, Problem, RunOutcome, State, Step
 from lib.names import from_json
 from lib.origin import Origin
 from lib.project.paths import MERGED_WORKTREE, Project
+from lib.question import HINT
 from lib.steps import BOXES, StepKind, StepStatus
 from lib.store.rows import StoredCheckpoint
 from lib.store.rundb import RunDB
+from lib.workflow.compiled import plan_of
+from lib.workflow.options import OnInterrupt
+from lib.workflow.plan import Node
 from orchestrator.commands.fork import Fork, taken_over
 from orchestrator.engine.run import Engine
 from orchestrator.persistence.run_store import ENGINE
@@ -34,6 +38,7 @@ _OF_PHASE: Final[Mapping[str, str]] = {
     "merge_build": "merge_build",
 }
 _MERGED: Final = frozenset({RunOutcome.LANDED, RunOutcome.STORED})
+_INTERRUPTED: Final = "it was at work when the checkpoint was made, and may have done something already"
 _SHOWN: Final = 5
 
 
@@ -79,7 +84,7 @@ def of_checkpoint(made: StoredCheckpoint, definition: Definition | None) -> Fork
         message = f"checkpoint {made.id} can't be read by this version: {error}"
         raise RelayError(message, remedy="pipx upgrade relay-orchestrator", code="checkpoint_unreadable") from error
     begun = beginning(made, state, engine)
-    kept = as_restored(steps, begun)
+    kept = as_restored(steps, begun, definition)
 
     def those_of(new: str) -> tuple[Step, ...]:
         own = (taken_over(step, made.run, new) for step in kept)
@@ -129,10 +134,30 @@ def beginning(made: StoredCheckpoint, state: State, engine: Engine) -> Beginning
     return Beginning(state.phase, state.next_action, question)
 
 
-def as_restored(steps: Sequence[Step], begun: Beginning) -> list[Step]:
-    """The steps as they were, but that those at work, or cancelled, begin again. Pure."""
+def as_restored(steps: Sequence[Step], begun: Beginning, definition: Definition | None) -> list[Step]:
+    """The steps as they were, but that those at work, or cancelled, begin again. Pure.
+
+    A step of a workflow that is not to be done again when it was interrupted is skipped, or asked about.
+    """
     at_work = {step.id: step for step in steps if step.status is StepStatus.RUNNING and step.kind not in BOXES}
-    return [_again(step, at_work, begun) for step in steps]
+    nodes = plan_of(definition).nodes if definition else {}
+    return [_cut_off(_again(step, at_work, begun), step, nodes) for step in steps]
+
+
+def _cut_off(again: Step, step: Step, nodes: Mapping[str, Node]) -> Step:
+    """The step as it was left where it had begun and, by its `on_interrupt`, is not simply done again."""
+    is_again = again.status is StepStatus.PENDING and step.status is not StepStatus.PENDING
+    if step.kind not in {StepKind.PROMPT, StepKind.RUN} or not is_again or step.started_at is None:
+        return again
+    match nodes[step.node].step.on_interrupt if step.node in nodes else OnInterrupt.RERUN:
+        case OnInterrupt.SKIP:
+            left = {"status": StepStatus.SKIPPED, "note": _INTERRUPTED, "ended_at": step.started_at}
+        case OnInterrupt.ASK:
+            problem = Problem.of("interrupted", f"{step.id}: {_INTERRUPTED}", HINT)
+            left = {"status": StepStatus.FAILED, "note": _INTERRUPTED, "error": problem, "ended_at": step.started_at}
+        case _:
+            return again
+    return again.model_copy(update=left)
 
 
 def _again(step: Step, at_work: Mapping[str, Step], begun: Beginning) -> Step:

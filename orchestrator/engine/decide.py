@@ -90,7 +90,7 @@ def decide(run: Run, seen: Seen, handlers: Mapping[str, PhaseHandler], now: Now,
     return turn.decision
 
 
-def due_mono_s(run: Run) -> float | None:
+def _due_mono_s(run: Run) -> float | None:
     """The time at which a checkpoint is due, as something has changed since the last one; None if nothing has."""
     since_mono_s, interval_s = run.engine.unsaved_mono_s, run.config.checkpoint_interval_s
     return None if since_mono_s is None or interval_s is None else since_mono_s + interval_s
@@ -98,7 +98,7 @@ def due_mono_s(run: Run) -> float | None:
 
 def _save(turn: Draft) -> None:
     """Makes the checkpoint of a transition, or the one that is due; after a reboot the clock starts anew."""
-    due, decision = due_mono_s(turn.run), turn.decision
+    due, decision = _due_mono_s(turn.run), turn.decision
     if decision.checkpoint is None and due is not None and turn.run.state.outcome is None:
         since_mono_s = turn.run.engine.unsaved_mono_s or 0.0
         if since_mono_s <= turn.now.mono_s < due:

@@ -353,3 +353,23 @@ def test_an_answered_gate_stays_answered() -> None:
     new = GraphWorld(begun(old, of_checkpoint(saved(old), old.run.definition)))
     new.to_rest()
     assert (new.outcome, new.run.steps["ok"].output["decision"]) == ("done", "approve")
+
+
+@pytest.mark.parametrize("cancelled", [False, True])
+@pytest.mark.parametrize(
+    ("option", "asks", "begun_again"), [("rerun", "", ["a", "b"]), ("skip", "", ["b"]), ("ask", "fix_failure", [])]
+)
+def test_a_step_that_is_not_to_be_done_again_is_skipped_or_asked_about(
+    option: str, asks: str, begun_again: list[str], *, cancelled: bool
+) -> None:
+    steps = "steps:\n  - {id: a, run: x, on_interrupt: %s}\n  - {id: b, needs: [a], run: x}\n"
+    old = graph("defaults: {workspace: none}\n" + steps % option, ends={"a:run": None})
+    if cancelled:
+        old.hand_back("cancel")
+    new = GraphWorld(begun(old, of_checkpoint(saved(old), old.run.definition)))
+    new.to_rest()
+    assert (new.asked, new.begun()) == (asks, begun_again)
+    if asks:
+        assert "may have done something already" in new.why("a")
+        new.hand_back("retry a")
+        assert (new.outcome, new.begun()) == ("done", ["a", "b"])
