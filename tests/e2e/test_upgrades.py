@@ -103,4 +103,7 @@ def test_the_stored_events_of_an_earlier_version_give_the_same_run(name: str, tm
     with taken_up(name, tmp_path) as relay:
         stored, replayed = stored_and_replayed(relay)
         assert stored is not None
+        assert replayed is not None
+        # No event of that version says which of its changes a checkpoint has.
+        replayed.engine = replayed.engine.model_copy(update={"unsaved_mono_s": stored.engine.unsaved_mono_s})
         assert replayed == stored
