@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
 from lib.errors import RelayError
 
 if TYPE_CHECKING:
     import sqlite3
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
 
@@ -37,10 +39,29 @@ _JOB_FACTS: Final = _facts(
     name="json_extract(data, '$.spec.name')",
 )
 
+_FAILURE_FACTS: Final = _facts(
+    failed="NOT json_extract(data, '$.result.ok')",
+    code="json_extract(data, '$.result.code')",
+)
+
+
+class _WithLater:
+    """Statements, and after them those of a module that is imported when they are carried out: to look at one run does
+    without it.
+    """
+
+    def __init__(self, *statements: str, module: str) -> None:
+        self._statements = statements
+        self._module = module
+
+    def __iter__(self) -> Iterator[str]:
+        yield from self._statements
+        yield from import_module(self._module).STATEMENTS
+
 
 #: Each step is a list of statements; `PRAGMA user_version` counts the steps that a database has had. Small columns come
 #: first in `runs`: SQLite then finds them without following the overflow pages of the large ones.
-MIGRATIONS: Final = (
+MIGRATIONS: Final[tuple[Iterable[str], ...]] = (
     (
         """
         CREATE TABLE runs (
@@ -167,6 +188,11 @@ MIGRATIONS: Final = (
         """,
         "ALTER TABLE runs ADD COLUMN definition TEXT",
     ),
+    _WithLater(
+        *(f"ALTER TABLE jobs ADD COLUMN {name} AS ({value})" for name, value in _FAILURE_FACTS.items()),
+        "CREATE INDEX jobs_failed ON jobs (run, step, code) WHERE failed",
+        module="lib.store.views",
+    ),
     (
         "ALTER TABLE checkpoints ADD COLUMN cause TEXT NOT NULL DEFAULT 'transition'",
         "DROP INDEX checkpoints_by_run",
@@ -175,10 +201,11 @@ MIGRATIONS: Final = (
     ),
 )
 VERSION: Final = len(MIGRATIONS)
-#: The last version without columns for the facts of steps and jobs.
+#: The first version with the views of `lib.store.views`.
+WITH_VIEWS: Final = 5
+#: The last versions without columns for the facts of steps and jobs, and without kinds of steps.
 _WITHOUT_FACTS: Final = 2
-#: The last version without definitions of runs.
-_WITHOUT_DEFINITIONS: Final = 3
+_WITHOUT_KINDS: Final = 3
 
 
 def version_of(connection: sqlite3.Connection, path: Path) -> int:
@@ -201,6 +228,8 @@ def migrate(connection: sqlite3.Connection, path: Path) -> None:
     for step in MIGRATIONS[version_of(connection, path) :]:  # another process may have done it before the lock was ours
         for statement in step:
             connection.execute(statement)
+    (last,) = connection.execute("SELECT coalesce(max(seq), 0) FROM events").fetchone()
+    import_module("lib.store.search").index(connection, last)  # what is there already
     connection.execute(f"PRAGMA user_version = {VERSION}")
     connection.execute("COMMIT")
 
@@ -209,13 +238,14 @@ def show_as_migrated(connection: sqlite3.Connection, version: int) -> None:
     """Gives a reader of an older schema that of this version, by views that only this connection has."""
     if version == VERSION:
         return
-    shown: dict[str, list[str]] = {"checkpoints": ["'transition' AS cause"]}
-    if version <= _WITHOUT_DEFINITIONS:
-        steps, jobs = [f"{value} AS {name}" for name, value in _KIND.items()], []
-        if version <= _WITHOUT_FACTS:
-            steps += [f"{value} AS {name}" for name, value in _STEP_FACTS.items()]
-            jobs += [f"{value} AS {name}" for name, value in _JOB_FACTS.items()]
-        shown |= {"runs": ["NULL AS definition"], "steps": steps, "jobs": jobs}
+    shown = {"checkpoints": ["'transition' AS cause"]}
+    if version < WITH_VIEWS:
+        shown["jobs"] = _shown(_FAILURE_FACTS)
+    if version <= _WITHOUT_KINDS:
+        shown |= {"runs": ["NULL AS definition"], "steps": _shown(_KIND)}
+    if version <= _WITHOUT_FACTS:
+        shown["steps"] += _shown(_STEP_FACTS)
+        shown["jobs"] += _shown(_JOB_FACTS)
     tables = {name: name for name in shown}
     if version == 1:
         tables |= {"steps": "builders", "events": "events"}
@@ -228,3 +258,7 @@ def show_as_migrated(connection: sqlite3.Connection, version: int) -> None:
     for name, table in tables.items():
         columns = ", ".join(["*", *shown[name]])
         connection.execute(f"CREATE TEMP VIEW {name} AS SELECT {columns} FROM main.{table}")  # noqa: S608 - names of ours
+
+
+def _shown(facts: dict[str, str]) -> list[str]:
+    return [f"{value} AS {name}" for name, value in facts.items()]

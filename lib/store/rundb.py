@@ -13,7 +13,7 @@ from contextlib import closing, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from lib.store.checkpoints import Checkpoints, put_checkpoint
-from lib.store.migrations import migrate, show_as_migrated, version_of
+from lib.store.migrations import WITH_VIEWS, migrate, show_as_migrated, version_of
 from lib.store.queries import Queries
 from lib.store.rows import (
     RUN_COLUMNS,
@@ -41,9 +41,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from lib.project.paths import Project
+    from lib.store.history import History
 
 REVISIONS_KEPT: Final = 200
 BUSY_TIMEOUT_S: Final = 5.0
+#: Events between two times that the index of what was said is brought up: many at once cost less each.
+INDEXED_AT_ONCE: Final = 100
 
 
 class RunDB:
@@ -150,6 +153,7 @@ class RunDB:
             seq = _newest_seq(db)
             if checkpoint is not None:
                 put_checkpoint(db, run, seq, checkpoint)
+            _index_if_due(db, seq)
         return seq
 
     def set_orchestrator(self, run: str, identity: Mapping[str, Any] | None) -> None:
@@ -210,28 +214,20 @@ class RunDB:
         """The newest run of the instance. Raises `StoreError`."""
         return self._newest_run("instance_key = ?", instance_key)
 
-    def runs(
-        self,
-        *,
-        instance_key: str | None = None,
-        text: str = "",
-        outcome: str | None = None,
-        phase: str | None = None,
-        limit: int = 100,
-    ) -> list[RunRow]:
-        """The newest runs first. `text` is looked for in requirements, in either case; the outcome "" is none yet.
-
-        Raises `StoreError`.
-        """
+    def runs(self, *, limit: int = 100) -> list[RunRow]:
+        """The newest runs first. Raises `StoreError`."""
         with self._reading() as db:
-            db.create_function("folded", 1, str.casefold, deterministic=True)
-            rows = db.execute(
-                f"SELECT {RUN_COLUMNS} FROM runs WHERE instr(folded(requirement), ?)"  # noqa: S608 - names of ours
-                " AND coalesce(instance_key = ?, 1) AND coalesce(phase = ?, 1)"
-                " AND coalesce(coalesce(outcome, '') = ?, 1) ORDER BY seq DESC LIMIT ?",
-                (storable(text).casefold(), instance_key, phase, outcome, limit),
-            )
+            rows = db.execute(f"SELECT {RUN_COLUMNS} FROM runs ORDER BY seq DESC LIMIT ?", (limit,))  # noqa: S608 - names of ours
             return [run_row(row) for row in rows]
+
+    @contextmanager
+    def history(self) -> Iterator[History]:
+        """One consistent look at all runs, for questions on what there was. Raises `StoreError`."""
+        from lib.store.history import History
+
+        with self._reading() as db:
+            has_views = version_of(db, self._path) >= WITH_VIEWS
+            yield History(db, has_views=has_views)
 
     def events(
         self, run: str, *, after_seq: int = 0, kinds: Sequence[str] = (), newest: int | None = None
@@ -342,6 +338,14 @@ def _upgrade_options(db: sqlite3.Connection, run: str) -> None:
     if row is not None:
         options = current(Kind.CONFIG, row["options"], row["format"])
         db.execute("UPDATE runs SET options = ? WHERE id = ?", (options, run))
+
+
+def _index_if_due(db: sqlite3.Connection, last: int) -> None:
+    (indexed,) = db.execute("SELECT seq FROM indexed").fetchone()
+    if last - indexed >= INDEXED_AT_ONCE:
+        from lib.store.search import index
+
+        index(db, last)
 
 
 def _newest_seq(db: sqlite3.Connection) -> int:

@@ -15,6 +15,7 @@ from orchestrator.cli import (
     handback,
     history,
     listing,
+    past_runs,
     rerunning,
     running,
     trusting,
@@ -30,7 +31,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 _LIFE = (running, rerunning, checkpointing, handback)
-_LOOKING = (history, listing, difference, workflows)
+_LOOKING = (past_runs, history, listing, difference, workflows)
 _CARE = (trusting, care, configuring, assistants)
 for group in (*_LIFE, *_LOOKING, *_CARE):
     group.register(app)

@@ -1,4 +1,4 @@
-"""Commands that show runs, past ones too: `runs`, `show`, `logs`."""
+"""Commands that show one run, a past one too: `show`, `logs`."""
 
 from __future__ import annotations
 
@@ -9,49 +9,16 @@ from typing import Annotated, Any
 import typer
 
 from lib.project.paths import Project
-from lib.store.rows import RunRow, StepRow, Stored
+from lib.store.rows import StepRow, Stored
 from lib.store.rundb import RunDB
 from orchestrator.cli.formats import Format, Json, Output, for_machines, print_json, tell
+from orchestrator.cli.past_runs import as_dict
 from orchestrator.cli.project import Instance, project_of
 
 
 def register(app: typer.Typer) -> None:
-    for command in (runs, show, logs):
+    for command in (show, logs):
         app.command()(command)
-
-
-def runs(
-    search: Annotated[str, typer.Argument(help="Only runs whose requirement has these words.")] = "",
-    outcome: Annotated[str | None, typer.Option(help="landed, stored, done, failed or cancelled.")] = None,
-    limit: Annotated[int, typer.Option(min=1)] = 20,
-    output: Output = Format.TABLE,
-    as_json: Json = False,
-) -> None:
-    """List the runs of this repository, the newest first."""
-    project = project_of("default")
-    db = RunDB.open_readonly(project.database)
-    found = db.runs(text=search, outcome=outcome, limit=limit) if db else []
-    if for_machines(output, as_json):
-        print_json([_as_dict(row) for row in found])
-        return
-    if not found:
-        tell('No runs. Start one with: relay start "what you want built"')
-        return
-    from orchestrator.status.screen import table, terminal_width
-    from orchestrator.status.view import stage
-
-    rows = [[row.id, stage(row.outcome, row.phase, row.owner, row.workflow), row.created_at[:16].replace("T", " "),
-             " ".join(row.requirement.split())] for row in found]  # fmt: skip
-    typer.echo(table(["run", "status", "started", "requirement"], rows, terminal_width()))
-    tell(f"\nMore of one: relay show {found[0].id}")
-
-
-def _as_dict(row: RunRow) -> dict[str, object]:
-    return {
-        "run": row.id, "instance": row.instance, "project": row.root, "workflow": row.workflow,
-        "requirement": row.requirement, "phase": row.phase, "action_owner": row.owner, "action_needed": row.action,
-        "outcome": row.outcome, "created_at": row.created_at, "updated_at": row.updated_at,
-    }  # fmt: skip
 
 
 def _data(project: Project, text: str) -> Any:  # noqa: ANN401 - any JSON value
@@ -90,7 +57,7 @@ def show(
     events = db.events(name)
     if for_machines(output, as_json):
         facts = [{"seq": row.seq, "at": row.at, "kind": row.kind, "data": _data(project, row.data)} for row in events]
-        print_json({**_as_dict(stored.row), **_listed(project, steps), "outputs": _outputs(stored), "events": facts})
+        print_json({**as_dict(stored.row), **_listed(project, steps), "outputs": _outputs(stored), "events": facts})
         return
     import sys
     from dataclasses import replace

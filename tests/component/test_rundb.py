@@ -133,21 +133,15 @@ def test_the_active_run_is_the_newest_without_an_outcome(project: Project) -> No
         assert db.active_run("another") is None
 
 
-def test_runs_are_found_by_words_in_either_case_and_by_what_became_of_them(project: Project) -> None:
+def test_runs_of_all_instances_are_listed_the_newest_first(project: Project) -> None:
     other = Project(project.root, project.git_dir, project.common_dir, "second")
     with RunDB.open(project) as db, RunDB.open(other) as second:
-        db.commit("a", header=header(requirement="Écrire 100% of it"))
-        db.commit("b", header=header(requirement="no", outcome="cancelled"))
-        second.commit("c", header=header(requirement="yes", phase="storage", outcome="landed"))
+        db.commit("a", header=header())
+        db.commit("b", header=header(outcome="cancelled"))
+        second.commit("c", header=header())
 
         assert ids(db.runs()) == ["c", "b", "a"]
         assert ids(db.runs(limit=1)) == ["c"]
-        assert ids(db.runs(text="éCRIRE 100%")) == ["a"]
-        assert ids(db.runs(text="1_0")) == []
-        assert ids(db.runs(outcome="cancelled")) == ["b"]
-        assert ids(db.runs(outcome="")) == ["a"]
-        assert ids(db.runs(phase="storage")) == ["c"]
-        assert ids(db.runs(instance_key=other.instance_dir.name)) == ["c"]
 
 
 def ids(rows: list[RunRow]) -> list[str]:
