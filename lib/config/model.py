@@ -128,6 +128,8 @@ class Config(Value):
     checkpoints_max: int = Field(default=50, ge=1, description="Checkpoints of a run that are kept: the newest.")
     checkpoints_max_days: float = Field(default=7.0, gt=0, description="Days for which checkpoints are kept.")
     log_level: LogLevel = Field(default=LogLevel.INFO, description="Least level of the lines in orchestrator.log.")
+    keep_history_days: int | None = Field(default=None, ge=1, le=36_500, description="Days after which a run that is "
+                                          "over, and left nothing, is forgotten.")  # fmt: skip
     env: Mapping[str, Annotated[str, BeforeValidator(_blank)]] = Field(
         default={}, description="Added to the environment of builders and commands."
     )
@@ -142,11 +144,12 @@ class Config(Value):
         return value if value and value.strip() else None
 
 
-#: Settings that decide what is run, by whom, and what that can see or skip: those of a file are used only once trusted.
+#: Settings that decide what is run, by whom, what that can see or skip, and what is forgotten: those of a file are used
+#: only once trusted.
 BOUND = frozenset(
     {
         "assistant", "roles", "assistants", "skills", "verify", "setup", "env", "env_pass", "sandbox", "sandbox_write",
-        "gates", "scope",
+        "gates", "scope", "keep_history_days",
     }
 )  # fmt: skip
 #: Settings that run and show nothing: how much, how long, how often, and where the result goes.

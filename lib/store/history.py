@@ -86,6 +86,14 @@ class History:
         query = f"SELECT {RUN_COLUMNS} FROM ({_CHOSEN}) {_NEWEST} :limit"  # noqa: S608 - words of ours
         return [run_row(row) for row in self._db.execute(query, wanted._asdict() | {"limit": limit})]
 
+    def ended_before(self, at: str) -> list[RunRow]:
+        """The runs that were over then (ISO 8601), the newest first, without the newest of each instance."""
+        query = f"""
+            SELECT {RUN_COLUMNS} FROM runs WHERE outcome IS NOT NULL AND julianday(updated_at) < julianday(?)
+            AND seq NOT IN (SELECT max(seq) FROM runs GROUP BY instance_key) ORDER BY seq DESC
+        """  # noqa: S608 - names of ours
+        return [run_row(row) for row in self._db.execute(query, (at,))]
+
     def search(self, words: str, wanted: Wanted = ALL, *, limit: int = -1) -> list[Found]:
         """The newest runs first in which one text has all of the words: of that step, if one is wanted.
 

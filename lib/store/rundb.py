@@ -172,6 +172,15 @@ class RunDB:
         with self._writing() as db:
             yield Checkpoints(db)
 
+    def forget(self, runs: Iterable[str]) -> list[str]:
+        """Removes all that is known of runs that are over; gives those that there were. Raises `StoreError`,
+        `RelayError` (`no_search`).
+        """
+        from lib.store.retention import forget
+
+        with self._writing() as db:
+            return [run for run in runs if forget(db, run)]
+
     def _put_run(self, db: sqlite3.Connection, run: str, values: dict[str, Any]) -> None:
         if self._project is None:
             raise RuntimeError("the database was opened for reading only")

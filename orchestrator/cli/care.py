@@ -102,13 +102,33 @@ def _named(ref: str) -> str:
 
 def clean(
     run: Annotated[str, typer.Argument(help="A run's id; all that are over if left out.")] = "",
-) -> None:
+    history: Annotated[int | None, typer.Option(min=1, metavar="DAYS", help="Instead, forget the history of runs that "
+                       "were over so many days ago and left no branch, worktree or rescued work.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="With --history: only say what would go.")] = False,
+) -> None:  # fmt: skip
     """Remove worktrees, branches and refs of checkpoints whose work has landed, and only those."""
-    from lib.display import escaped
-    from orchestrator.commands.project_setup import clean_runs
+    from lib.display import counted, escaped
+    from lib.errors import UsageError
 
-    for line in clean_runs(project_of("default"), run):
+    project = project_of("default")
+    if history is not None:
+        from orchestrator.commands.forget_runs import forget_old
+
+        if run:
+            message = "--history is about all runs that are over, not about one"
+            raise UsageError(message, remedy=f"relay clean --history {history}", code="history_of_one")
+        lines = forget_old(project, history, dry=dry_run) or [f"No run ended more than {counted(history, 'day')} ago."]
+    elif dry_run:
+        raise UsageError("--dry-run says what --history would forget", remedy="relay clean --history 90 --dry-run",
+                         code="dry_run_of_what")  # fmt: skip
+    else:
+        from orchestrator.commands.project_setup import clean_runs
+
+        lines = clean_runs(project, run)
+    for line in lines:
         typer.echo(escaped(line))
+    if dry_run and any(line.startswith("would") for line in lines):
+        tell(f"\nForget them: relay clean --history {history}")
 
 
 def demo(

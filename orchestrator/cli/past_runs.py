@@ -42,7 +42,7 @@ def runs(
     """List the runs of this repository, the newest first, and search all that was said in them."""
     project = project_of("default")
     wanted = _wanted(workflow, outcome, since, until, step, failed=failed)
-    text = " ".join(words or ()).strip()
+    text = " ".join(f'"{each}"' if " " in each.strip() and '"' not in each else each for each in words or ()).strip()
     found: list[Found] = []
     listed: list[RunRow] = []
     if db := RunDB.open_readonly(project.database):

@@ -45,6 +45,11 @@ def begin(
     except BaseException:
         lock.release()
         raise
+    if config.keep_history_days is not None:
+        from orchestrator.commands.forget_runs import forget_quietly
+
+        if told := forget_quietly(project, config.keep_history_days):
+            typer.echo(told, err=True)
     name = run.state.run
     gc.freeze()  # what was loaded stays: neither the orchestrator nor who follows it has to look through it
     gc.enable()

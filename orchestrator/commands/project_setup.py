@@ -12,7 +12,7 @@ from lib.git.clean import clean_run
 from lib.git.pins import drop_landed
 from lib.git.run import Repo
 from lib.project.paths import Project
-from lib.project.trust import trust_file
+from lib.project.trust import require, trust_file
 from lib.store.rundb import RunDB
 from orchestrator.jobs.job_sandbox import clear_kept, clear_left
 from orchestrator.persistence.checkpoints import pin_waiting
@@ -53,4 +53,17 @@ def clean_runs(project: Project, name: str) -> list[str]:
         for what, numbers, why in (("removed", dropped, ""), ("kept   ", pinned, f": not in {base}")):
             lines += [f"{what} the refs of {counted(len(numbers), 'checkpoint')} of {row.id}{why}"] if numbers else []
     lines += sweep(project.worktrees) or (["removed what an earlier cleaning had left"] if left else [])
+    lines += [] if name else _forgotten(project)
     return lines or ["Nothing to clean: no worktree or branch of a run that is over is left."]
+
+
+def _forgotten(project: Project) -> list[str]:
+    """Lines on the history that `keep_history_days` lets go. Raises `RelayError` (`untrusted`)."""
+    from lib.config.model import load_config
+    from orchestrator.commands.forget_runs import forget_old
+
+    days = load_config(project.config_file, {}).keep_history_days
+    if days is None:
+        return []
+    require(project)
+    return forget_old(project, days)
