@@ -92,6 +92,8 @@ def test_a_run_that_has_landed(tmp_path: Path, started: Path) -> None:
         run = relay.state()["run"]
         assert "anded" in relay("status")
         assert run in relay("runs")
+        assert run in relay("runs", "alpha")  # what its builders were to do
+        assert "alpha" in relay("stats", "build")
         assert "alpha" in relay("show", run)
         relay.begin("ci", "parts again", "--yes", env={"RELAY_ALLOW_NO_CHANGES": "true"})
         relay.wait(lambda state: state["run"] != run)
