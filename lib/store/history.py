@@ -22,7 +22,8 @@ class Wanted(NamedTuple):
     """Runs that are asked for: those for which all holds that is given.
 
     `since` and `until` are ISO 8601, of their start; `step` is the id of a step that they have, in the workflow or in
-    the run. Those that `failed` did so, or a step of them did; with a `step`, that one.
+    the run. Those that `failed` did so, or a step of them did; with a `step`, that one. A step that was cancelled with
+    its run after it had failed counts as failed.
     """
 
     workflow: str | None = None
@@ -50,7 +51,8 @@ class StepFigures(NamedTuple):
 
     run: str
     node: str
-    status: str
+    done: bool
+    failed: bool
     retries: int
     cost_usd: float
     tokens: int
@@ -65,9 +67,9 @@ _CHOSEN: Final = """
     AND coalesce(julianday(created_at) <= julianday(:until), 1)
     AND (:step IS NULL OR EXISTS (
         SELECT 1 FROM step_summary WHERE run = runs.id AND :step IN (step, node)
-        AND (NOT :failed OR status = 'failed')))
+        AND (NOT :failed OR failed)))
     AND (NOT :failed OR :step IS NOT NULL OR outcome = 'failed'
-        OR EXISTS (SELECT 1 FROM steps WHERE run = runs.id AND status = 'failed'))
+        OR EXISTS (SELECT 1 FROM step_summary WHERE run = runs.id AND status IN ('failed', 'cancelled') AND failed))
 """
 _NEWEST: Final = "ORDER BY seq DESC LIMIT"
 
@@ -131,9 +133,17 @@ class History:
                 step = json.loads(row["data"])
             timed = Timed(row["step"], row["kind"], tuple(_needs(step)), step.get("parent", ""),
                           tuple(step.get("members", ())), row["seconds"] or 0.0)  # fmt: skip
-            tokens = row["input_tokens"] + row["output_tokens"]
-            yield StepFigures(row["run"], row["node"], row["status"], row["retries"], row["cost_usd"], tokens, timed,
-                              row["seconds"])  # fmt: skip
+            yield StepFigures(
+                run=row["run"],
+                node=row["node"],
+                done=row["status"] == "done",
+                failed=bool(row["failed"]),
+                retries=row["retries"],
+                cost_usd=row["cost_usd"],
+                tokens=row["input_tokens"] + row["output_tokens"],
+                timed=timed,
+                seconds=row["seconds"],
+            )
 
 
 def _needs(step: Figures) -> list[str]:

@@ -100,6 +100,7 @@ _STEPS: Final = """
         coalesce(kind, 'builder') AS kind,
         CASE WHEN status IN ('built', 'merged', 'landed') THEN 'done'
             WHEN status IN ('preparing', 'verifying') THEN 'running' ELSE status END AS status,
+        status = 'failed' OR status = 'cancelled' AND json_extract(doc, '$.error') IS NOT NULL AS failed,
         nullif(assistant, '') AS assistant,
         coalesce(json_extract(doc, '$.attempt'), 0) AS attempts,
         max(coalesce(json_extract(doc, '$.attempt'), 0) - 1, 0) AS retries,

@@ -140,7 +140,8 @@ def _found(each: Found, masker: Masker) -> dict[str, Any]:
 
 def _tell_of_none(text: str, *, is_filtered: bool) -> None:
     if text:
-        tell("Nothing that was said in a run has these words. All runs: relay runs")
+        of = "these runs" if is_filtered else "a run"
+        tell(f"Nothing that was said in {of} has these words. All runs: relay runs")
     elif is_filtered:
         tell("No such run. All runs: relay runs")
     else:

@@ -36,7 +36,10 @@ def workflows_page(every: Sequence[Figures]) -> None:
 
 def workflow_page(one: WorkflowStatistics) -> None:
     figures = one.figures
-    told = [f"{counted(figures['runs'], 'run')}", f"{_rate(figures['succeeded'], figures['ended'])} succeeded"]
+    succeeded = (
+        f"{_rate(figures['succeeded'], figures['ended'])} succeeded" if figures["ended"] else "none has ended yet"
+    )
+    told = [counted(figures["runs"], "run"), succeeded]
     if figures["median_s"] is not None:
         told += [f"median {_took(figures['median_s'])}", f"mean {_took(figures['mean_s'])}"]
     if figures["parallel_efficiency"] is not None:

@@ -107,8 +107,8 @@ def _steps(
 
 
 def _step(node: str, rows: Sequence[StepFigures], critical: int, failures: dict[str, int]) -> StepStatistics:
-    done, failed = (sum(row.status == status for row in rows) for status in ("done", "failed"))
-    took = sorted(row.seconds for row in rows if row.seconds is not None and row.status in {"done", "failed"})
+    done, failed = sum(row.done for row in rows), sum(row.failed for row in rows)
+    took = sorted(row.seconds for row in rows if row.seconds is not None and (row.done or row.failed))
     return StepStatistics(
         step=node,
         kind=rows[0].timed.kind,
@@ -117,7 +117,7 @@ def _step(node: str, rows: Sequence[StepFigures], critical: int, failures: dict[
         failed=failed,
         retries=sum(row.retries for row in rows),
         retried=sum(row.retries > 0 for row in rows),
-        retried_done=sum(row.retries > 0 and row.status == "done" for row in rows),
+        retried_done=sum(row.retries > 0 and row.done for row in rows),
         success_rate=done / (done + failed) if done + failed else None,
         p50_s=percentile(took, 50),
         p90_s=percentile(took, 90),

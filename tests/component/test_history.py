@@ -206,7 +206,11 @@ def test_runs_are_chosen_by_all_that_is_given(project: Project) -> None:
             assert chosen(failed=True) == ["b", "a"]
             assert chosen(failed=True, step="write") == []
             assert chosen(failed=True, step="test") == ["a"]
-    assert places(project, "segfault", Wanted(step="test")) == [("a", "test", "error")]
+    with RunDB.open(project) as db:
+        record(db, "d", outcome="cancelled", steps=[STEPS[1].model_copy(update={"status": StepStatus.CANCELLED})])
+        with db.history() as history:
+            assert [row.id for row in history.runs(Wanted(failed=True))] == ["d", "b", "a"]
+    assert places(project, "segfault", Wanted(step="test")) == [("d", "test", "error"), ("a", "test", "error")]
     assert places(project, "segfault", Wanted(step="write")) == []
 
 
