@@ -145,6 +145,7 @@ def _marked(text: str) -> tuple[str, tuple[tuple[int, int], ...]]:
 def _gather_unindexed(db: sqlite3.Connection) -> None:
     """An index of the texts that the one of the database does not have, which only this connection has."""
     after = "WHERE seq > (SELECT seq FROM indexed) AND" if _is_made(db) else "WHERE"
+    db.execute("DROP TABLE IF EXISTS temp.unindexed")  # of an earlier search in the same look
     db.execute(f"CREATE VIRTUAL TABLE temp.unindexed USING fts5({_COLUMNS}, tokenize = '{_TOKENIZER}')")
     db.execute(
         f"INSERT INTO unindexed (rowid, {_COLUMNS}) SELECT seq, {_COLUMNS} FROM texts {after} {_HAS_TEXT}"  # noqa: S608 - names of ours

@@ -157,6 +157,7 @@ def test_a_place_says_where_the_words_are_in_its_text(project: Project) -> None:
         record(db, "r", requirement="one\n two pudding\tthree puddings")
         with db.history() as history:
             (found,) = history.search("pudding")
+            assert history.search("pudding") == [found]
     place = found.place
     assert place.text == "one two pudding three puddings"
     assert [place.text[begin:end] for begin, end in place.marks] == ["pudding", "puddings"]
