@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from textwrap import dedent
 from typing import Any
 
-from world import START, World, bad, ok
+from world import START, World, bad, gives, says
 
 from lib.config.model import Config
-from lib.effects import Collect, GatherDiff, Prepare, SettleReview
-from lib.events import Event, JobEnded, JobSpawned, StateEdited
-from lib.jobs import Effect, Job, JobResult, ProcessIdentity
-from lib.model import Base, Definition, Edit, Owner, State, Step
+from lib.events import Event, JobEnded
+from lib.jobs import Effect, Job, JobResult
+from lib.model import Base, Definition, Owner, State, Step
 from lib.steps import StepKind
 from orchestrator.engine.run import Run
+from orchestrator.rehearsal.world import World as PlainWorld
+
+__all__ = ["GraphWorld", "fails", "gives", "graph", "new_run", "says"]
 
 #: The name of each run's workflow, and of its file.
 NAME = "flow"
@@ -26,16 +27,6 @@ WORK = ("turn", "run")
 
 #: How a job ends: at once with that, with each of these in turn, the last one over and over, or (None) not yet.
 End = JobResult | None | list[JobResult | None]
-
-
-def gives(value: Any) -> JobResult:
-    """The good end of a command that gave a value."""
-    return ok(output=json.loads(json.dumps(value)), exit_status=0)
-
-
-def says(value: Any) -> JobResult:
-    """The good end of a turn that said a text, or a value as JSON."""
-    return ok(text=value if isinstance(value, str) else f"Here it is:\n```json\n{json.dumps(value)}\n```")
 
 
 def fails(status: int = 1, **told: Any) -> JobResult:
@@ -66,19 +57,12 @@ class GraphWorld(World):
     ends: dict[str, End] = field(default_factory=dict)
     #: Steps whose collected commit is the one that they began with.
     quiet: set[str] = field(default_factory=set)
-    commits: int = 0
 
     def answer(self, job: Job) -> list[Event]:
         """The facts that come of a job which is started."""
-        events: list[Event] = []
-        if job.is_process:
-            events.append(JobSpawned(job=job.id, process=ProcessIdentity(pid=7, start_ticks=1, boot_id="b")))
-        result = self._end_of(job)
-        return [*events, JobEnded(job=job.id, result=result)] if result is not None else events
+        return self._answer(job)
 
-    _answer = answer
-
-    def _end_of(self, job: Job) -> JobResult | None:
+    def result_of(self, job: Job) -> JobResult | None:
         for key in (f"{job.spec.step}:{job.spec.name}", job.spec.name):
             if key in self.ends:
                 end = self.ends[key]
@@ -87,24 +71,16 @@ class GraphWorld(World):
                 return end
         return self.usual(job)
 
+    def changes_files(self, job: Job) -> bool:
+        return job.spec.step not in self.quiet and "*" not in self.quiet
+
     def usual(self, job: Job) -> JobResult:
-        match job.spec.args if isinstance(job.spec, Effect) else job.spec.name:
-            case Prepare(base=base):
-                return ok(base=base, made=True)
-            case Collect(base=base):
-                if job.spec.step in self.quiet or "*" in self.quiet:
-                    return ok(commit=base)
-                self.commits += 1
-                return ok(commit=f"commit-{self.commits}")
-            case GatherDiff():
-                return ok(tree="t")
-            case SettleReview():
-                return ok(changed=False)
+        match job.spec.name:
             case "run":
                 return gives(f"output of {job.spec.step}")
             case "turn":
                 return says(f"words of {job.spec.step}")
-        return super().usual(job)
+        return PlainWorld.usual(self, job)
 
     # --- what the test does ----------------------------------------------------------------------------------------
 
@@ -113,40 +89,7 @@ class GraphWorld(World):
         [job] = [job for job in self.run.ledger.live() if job.spec.step == step]
         self.settle(JobEnded(job=job.id, result=result))
 
-    def later(self) -> None:
-        """Time passes until the machine wants to look again."""
-        assert self.last is not None
-        assert self.last.wake_at_mono_s is not None, f"nothing wakes it: {self.statuses()}"
-        self.mono_s = max(self.mono_s, self.last.wake_at_mono_s)
-        self.settle()
-
-    def to_rest(self, *facts: Event) -> None:
-        """Goes on, over all pauses, until it waits for a person, for a job, or is over."""
-        self.settle(*facts)
-        for _ in range(10_000):
-            waits = self.run.state.outcome is not None or self.run.ledger.live() or self.asked
-            if waits or self.last is None or self.last.wake_at_mono_s is None:
-                return
-            self.later()
-        raise AssertionError(f"no rest: {self.statuses()}")
-
-    def hand_back(self, action: str | None = None, words: str | None = None) -> None:
-        """A person's answer in state.json, with an action or with the owner alone."""
-        edit = Edit(action_owner=Owner.CODE if self.asked else None, action_needed=action, feedback=words)
-        self.to_rest(StateEdited(edit=edit))
-
     # --- what it looks at ------------------------------------------------------------------------------------------
-
-    @property
-    def asked(self) -> str:
-        """The action that a person is asked for; empty if none is."""
-        state = self.run.state
-        return state.action_needed if state.action_owner is Owner.CI else ""
-
-    @property
-    def outcome(self) -> str:
-        state = self.run.state
-        return state.outcome.value if state.outcome else ""
 
     @property
     def own(self) -> dict[str, Step]:
