@@ -68,9 +68,10 @@ coverage: $(DEV) programs ## run all tests and show what they don't reach
 bench: $(DEV) ## measure what is promised about time and memory
 	$(BIN)/python -m benchmarks $(ARGS)
 
-schema: $(DEV) ## write the JSON Schemas of workflows and of state.json, made of the models
+schema: $(DEV) ## write the JSON Schemas of workflows, their cases and state.json, made of the models
 	$(BIN)/python -c 'import json; from lib.statefile.document import schema; print(json.dumps(schema(), indent=2))' > templates/state.schema.json
 	$(BIN)/python -c 'from lib.workflow.schema import schema_text; print(schema_text(), end="")' > templates/workflow.schema.json
+	$(BIN)/python -c 'from lib.workflow.schema import cases_schema, schema_text; print(schema_text(cases_schema()), end="")' > templates/workflow-test.schema.json
 
 wheel: $(DEV) ## build dist/*.whl and dist/*.tar.gz
 	rm -rf build dist

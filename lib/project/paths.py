@@ -28,8 +28,15 @@ BASE_WORKTREE = "_base"
 SHARED_WORKTREE = "_shared"
 #: Names of branches and worktrees below a run that are no builder's.
 RESERVED = frozenset({MERGED_WORKTREE, BASE_WORKTREE, "architect"})
+#: In the names of files with the cases of workflows, which decide nothing of a run.
+CASES = ".test."
 #: Characters of an instance's name.
 LONGEST = 63
+
+
+def has_cases(file: Path) -> bool:
+    """True if a file has the cases of a workflow, and no workflow, by its name."""
+    return CASES in file.name
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from lib.errors import RelayError
 from lib.files.safe_read import NotPlainError, open_plain
 from lib.files.syncing import sync_file
 from lib.names import quote
-from lib.project.paths import user_state_dir
+from lib.project.paths import has_cases, user_state_dir
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -137,7 +137,7 @@ def _candidates(project: Project) -> Iterator[Path]:
     trees = [project.dot / name for name in _TREES]
     for path in (project.config_file, project.root / ".worktreeinclude", *trees):
         if path.is_dir() and not path.is_symlink() and path in trees:
-            yield from _below(path)
+            yield from (file for file in _below(path) if path.name != "workflows" or not has_cases(file))
         elif os.path.lexists(path):
             yield path
 

@@ -11,8 +11,10 @@ from lib.errors import UsageError
 from lib.files.safe_read import NotPlainError, read_own
 from lib.names import quote
 from lib.project.templates import MAX_PROMPT_BYTES, SUFFIX
+from lib.workflow.case_files import cases_of
 from lib.workflow.definition import Kind
 from lib.workflow.library import BUILT_IN, Shelf
+from lib.workflow.loading import text_of
 from lib.workflow.options import NAME_PATTERN
 from lib.workflow.plan import Plan
 
@@ -44,6 +46,8 @@ def bundle(name: str, shelf: Shelf, own: Path) -> dict[str, Any]:
         loaded = shelf.load(current)
         plan = loaded.plan(shelf)
         parts["workflows"][entry.file.name] = loaded.text
+        if (cases := cases_of(entry.file)) is not None:
+            parts["workflows"][cases.name] = text_of(cases)
         waiting += {node.step.workflow or node.step.include or "" for node in plan.nodes.values()
                     if node.kind in {Kind.WORKFLOW, Kind.INCLUDE}}  # fmt: skip
         for folder, file in _files(plan):

@@ -76,6 +76,7 @@ class WorkflowError(UsageError):
     def __init__(self, faults: Iterable[Fault], file: Path) -> None:
         """`file` is the one to edit."""
         self.faults = tuple(sorted(set(faults)))
+        self.file = file
         told = [fault.told for fault in self.faults[:MAX_TOLD]]
         if len(self.faults) > MAX_TOLD:
             told.append(f"… and {len(self.faults) - MAX_TOLD} more")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from lib.errors import UsageError
-from lib.project.paths import Project
+from lib.project.paths import Project, has_cases
 from lib.project.templates import shipped
 from lib.workflow.expanding import Source
 from lib.workflow.faults import hint
@@ -108,4 +108,4 @@ def _files(folder: Path) -> list[Path]:
     except OSError:
         return []
     wanted = [file for file in files if file.suffix in SUFFIXES and not file.name.startswith((".", "_"))]
-    return [file for file in wanted if ".test." not in file.name]
+    return [file for file in wanted if not has_cases(file)]

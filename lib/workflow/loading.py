@@ -9,12 +9,13 @@ from typing import Final
 
 from lib.files.safe_read import NotPlainError, read_own
 from lib.names import quote
+from lib.project.paths import has_cases
 from lib.workflow.checking import Checked, check
 from lib.workflow.dialects import Converted, dialect_of
 from lib.workflow.expanding import Library, NoLibrary, Source
 from lib.workflow.faults import Fault, Remark, WorkflowError
 from lib.workflow.graph import compile_plan
-from lib.workflow.located import MAX_BYTES, Document, NotReadableError, read
+from lib.workflow.located import MAX_BYTES, Document, Located, NotReadableError, read
 from lib.workflow.plan import Plan
 
 SUFFIXES: Final = (".yaml", ".yml", ".json")
@@ -53,6 +54,15 @@ class Loaded:
 
 def load(file: Path) -> Loaded:
     """The workflow in a file. Raises `WorkflowError` where it is no document at all."""
+    if has_cases(file):
+        error = WorkflowError([Fault(file.name, 0, 0, "it has the cases of a workflow, and is none itself")], file)
+        error.remedy = f"relay workflows test {quote(str(file))}"
+        raise error
+    return load_text(text_of(file), file)
+
+
+def text_of(file: Path) -> str:
+    """The text in a file. Raises `WorkflowError` where there is none."""
     try:
         raw = read_own(file, limit=MAX_BYTES)
     except NotPlainError as error:
@@ -62,20 +72,24 @@ def load(file: Path) -> Loaded:
     if raw is None:
         raise _unreadable(file, "there is no such file")
     try:
-        text = raw.decode("utf-8-sig")
+        return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         before = raw[: error.start].decode()
         place = before.count("\n") + 1, len(before) - before.rfind("\n")
         raise WorkflowError([Fault(file.name, *place, "it has a byte that is no UTF-8")], file) from error
-    return load_text(text, file)
+
+
+def document_in(text: str, file: Path) -> Located:
+    """The document in a text, as if it stood in `file`. Raises `WorkflowError` where it is none."""
+    try:
+        return read(text, is_json=file.suffix == ".json")
+    except NotReadableError as error:
+        raise WorkflowError([Fault(file.name, error.line, error.column, error.reason)], file) from error
 
 
 def load_text(text: str, file: Path) -> Loaded:
     """The workflow in a text, as if it stood in `file`. Raises `WorkflowError` where it is no document at all."""
-    try:
-        document = read(text, is_json=file.suffix == ".json")
-    except NotReadableError as error:
-        raise WorkflowError([Fault(file.name, error.line, error.column, error.reason)], file) from error
+    document = document_in(text, file)
     dialect = dialect_of(document.data, file.name)
     if dialect is None:
         return Loaded(file, text, document, _named(check(document, file.name), document, file))

@@ -10,6 +10,7 @@ import yaml
 from lib.workflow.located import Written, reads_as_text
 
 SCHEMA_NAME: Final = "workflow.schema.json"
+CASES_SCHEMA_NAME: Final = "workflow-test.schema.json"
 #: The schema lies beside workflows under this name, hidden from those who list them.
 LOCAL_SCHEMA: Final = f".{SCHEMA_NAME}"
 _HEAD: Final = "# yaml-language-server: $schema="

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from lib.errors import RelayError
 from lib.project.paths import BESIDE, OWN, Project, find_project, working_folder
 
 Instance = Annotated[str, typer.Option("--instance", help="Name of the instance of Relay in this project.")]
@@ -14,6 +15,16 @@ Instance = Annotated[str, typer.Option("--instance", help="Name of the instance 
 def project_of(instance: str) -> Project:
     """The project of the current folder. Raises `RelayError`."""
     return find_project(working_folder(), instance)
+
+
+def project_if_any() -> Project | None:
+    """The project of the current folder; None outside of any. Raises `RelayError` for one that can't be used."""
+    try:
+        return find_project(working_folder())
+    except RelayError as error:
+        if error.code != "not_a_repository":
+            raise
+        return None
 
 
 def tell_of_folder(project: Project) -> None:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from orchestrator.cli.formats import Format, Json, Output, for_machines, print_json, tell
+from orchestrator.cli.project import project_if_any
+from orchestrator.cli.workflow_testing import run_cases
 
 if TYPE_CHECKING:
     from lib.project.paths import Project
@@ -32,6 +34,7 @@ def register(app: typer.Typer) -> None:
     group = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="List, draw, check and change workflows.")
     for command in (list_, show, new, edit, validate, graph, delete, import_, export, schema):
         group.command(command.__name__.rstrip("_"))(command)
+    group.command("test")(run_cases)
     app.add_typer(group, name="workflows")
 
 
@@ -117,19 +120,23 @@ def new(
     """Make a workflow: a copy of another one, of the steps that you give, or by questions."""
     from orchestrator.commands import workflow_files as files
 
-    project = _project()
+    project = project_if_any()
     shelf = _shelf(project)
     folder = files.folder_for(project, user=user)
     if template:
         text = files.from_template(shelf.entry(template), shelf.load(template), name, description)
+        cases = files.cases_from_template(shelf.entry(template))
     else:
         pairs = [_pair(step) for step in steps or ()]
         if not pairs and sys.stdin.isatty() and sys.stdout.isatty():
             description, inputs, pairs, verify = _asked(description)
         pairs = pairs or [("work", "{{ run.requirement }}")]
         text = files.from_answers(name, description, inputs or (), pairs, verify)
+        cases = files.cases_for_answers(inputs or (), pairs)
     file = files.write_new(folder, name, text, shelf)
     tell(f"Made {file}. Go on with: ", f"relay workflows edit {name}")
+    if cases and (made := files.write_cases(file, cases)):
+        tell(f"Made {made}. See that it passes: ", f"relay workflows test {name}")
 
 
 def _pair(step: str) -> tuple[str, str]:
@@ -157,7 +164,7 @@ def edit(name: Name, user: User = False) -> None:
     """Edit a workflow in $EDITOR: it is checked before it replaces the old file. A built-in one is copied first."""
     from orchestrator.commands import workflow_files as files
 
-    project = _project()
+    project = project_if_any()
     shelf = _shelf(project)
     file = files.edit(shelf.entry(name), files.folder_for(project, user=user), shelf)
     typer.echo(f"{file} is valid, and in use.")
@@ -173,11 +180,12 @@ def delete(
     entry = _shelf().entry(name)
     if not yes and sys.stdin.isatty() and not typer.confirm(f"Delete {entry.file}?"):
         raise typer.Exit(1)
-    aside = files.set_aside(entry)
+    kept = files.set_aside(entry)
     if output is Format.JSON:
-        print_json({"name": entry.name, "file": str(entry.file), "kept": str(aside)})
+        print_json({"name": entry.name, "file": str(entry.file), "kept": str(kept[entry.file])})
         return
-    tell(f"Deleted {entry.file}. To bring it back: ", f"mv {quote(aside)} {quote(entry.file)}")
+    back = " && ".join(f"mv {quote(aside)} {quote(file)}" for file, aside in kept.items())
+    tell(f"Deleted {' and '.join(map(str, kept))}. To bring it back: ", back)
 
 
 def import_(
@@ -192,7 +200,7 @@ def import_(
 
     from orchestrator.commands import workflow_files as files
 
-    project = _project()
+    project = project_if_any()
     shelf = _shelf(project)
     made, remarks = files.import_file(file, files.folder_for(project, user=user), name, shelf)
     if for_machines(output, as_json):
@@ -215,7 +223,7 @@ def export(
     from lib.workflow.library import user_folder
     from lib.workflow.writing import as_yaml
 
-    project = _project()
+    project = project_if_any()
     data = bundle(name, _shelf(project), project.dot if project else user_folder().parent)
     if file is not None:
         from lib.files.replace import replace_file
@@ -234,22 +242,10 @@ def schema() -> None:
     typer.echo(schema_text(), nl=False)
 
 
-def _project() -> Project | None:
-    from lib.errors import RelayError
-    from lib.project.paths import find_project, working_folder
-
-    try:
-        return find_project(working_folder())
-    except RelayError as error:
-        if error.code != "not_a_repository":
-            raise
-        return None
-
-
 def _shelf(project: Project | None = None) -> Shelf:
     from lib.workflow.library import shelf
 
-    return shelf(project or _project())
+    return shelf(project or project_if_any())
 
 
 def _tell_remarks(remarks: tuple[Remark, ...]) -> None:

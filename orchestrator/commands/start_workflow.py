@@ -18,7 +18,8 @@ from lib.steps import BUILD
 from lib.workflow.compiled import plan_of
 from lib.workflow.definition import Kind
 from lib.workflow.inputs import given_inputs
-from lib.workflow.library import Shelf, shelf
+from lib.workflow.library import Entry, Shelf, shelf
+from lib.workflow.loading import Loaded
 from lib.workflow.located import NotReadableError, read
 from lib.workflow.options import Budget
 from lib.workflow.plan import Plan
@@ -49,13 +50,18 @@ def definition_of(project: Project, name: str, inputs: Mapping[str, Any], words:
     given = dict(inputs)
     if words and REQUIREMENT in plan.workflow.inputs:
         given.setdefault(REQUIREMENT, words)
+    return started(found, entry, loaded, plan, given, str(project.root))
+
+
+def started(found: Shelf, entry: Entry, loaded: Loaded, plan: Plan, inputs: Mapping[str, Any], root: str) -> Definition:
+    """The definition of a workflow of the shelf, for a project at `root`. Raises `UsageError` (`input_invalid`)."""
     texts = {entry.name: (entry.file.name, loaded.text), **_included(plan, found)}
     return Definition(
         name=entry.name,
-        project=str(project.root),
+        project=root,
         files={each: file for each, (file, _) in texts.items()},
         texts={each: text for each, (_, text) in texts.items()},
-        inputs=given_inputs(plan.workflow.inputs, given, name),
+        inputs=given_inputs(plan.workflow.inputs, inputs, entry.name),
     )
 
 

@@ -16,14 +16,15 @@ from lib.errors import RelayError, UsageError
 from lib.files.replace import Changed, exchange, replace_file
 from lib.files.safe_read import read_own
 from lib.names import quote
-from lib.project.paths import Project
+from lib.project.paths import CASES, Project, has_cases
 from lib.project.templates import shipped
 from lib.workflow.bundles import KEY, parts_of
+from lib.workflow.case_files import cases_of
 from lib.workflow.faults import Remark
 from lib.workflow.library import BUILT_IN, Entry, Shelf, project_folder, user_folder
-from lib.workflow.loading import Loaded, load, load_text, name_of
+from lib.workflow.loading import Loaded, load, load_text, name_of, text_of
 from lib.workflow.located import MAX_BYTES, NotReadableError, read
-from lib.workflow.writing import LOCAL_SCHEMA, SCHEMA_NAME, as_yaml, headed, without_head
+from lib.workflow.writing import CASES_SCHEMA_NAME, SCHEMA_NAME, as_yaml, headed, without_head
 
 _ASIDE: Final = ".deleted"
 
@@ -52,6 +53,16 @@ def write_new(folder: Path, name: str, text: str, shelf: Shelf) -> Path:
     return file
 
 
+def write_cases(workflow: Path, text: str) -> Path | None:
+    """Writes the cases of a workflow beside it, unless some are there already; the file that was made."""
+    file = workflow.with_name(f"{workflow.stem}{CASES}yaml")
+    try:
+        exchange(file, text.encode(), None)
+    except Changed:
+        return None
+    return file
+
+
 def _create(file: Path, text: str) -> None:
     there = next((other for other in sorted(file.parent.glob(f"{file.stem}.*")) if name_of(other) == file.stem), None)
     if there is not None and not there.name.startswith("."):
@@ -66,9 +77,10 @@ def _create(file: Path, text: str) -> None:
 def _make_folder(folder: Path) -> None:
     """Makes a folder of workflows, with the schema that the first lines of its files name."""
     folder.mkdir(parents=True, exist_ok=True)
-    schema = folder / LOCAL_SCHEMA
-    if not schema.exists():
-        replace_file(schema, shipped(SCHEMA_NAME).read_bytes())
+    for name in (SCHEMA_NAME, CASES_SCHEMA_NAME):
+        schema = folder / f".{name}"
+        if not schema.exists():
+            replace_file(schema, shipped(name).read_bytes())
 
 
 def _exists(file: Path) -> UsageError:
@@ -106,6 +118,19 @@ def from_answers(
         made[-1]["retry"] = {"max_attempts": 3}
     data["steps"] = made
     return headed(as_yaml(data))
+
+
+def cases_for_answers(inputs: Sequence[str], steps: Sequence[tuple[str, str]]) -> str:
+    """The text of the first case of a workflow that was made of answers."""
+    given = {"inputs": dict.fromkeys(inputs, "something")} if inputs else {}
+    expect = {"outcome": "landed", "order": [step for step, _ in steps]}
+    return headed(as_yaml({**given, "cases": [{"name": "all goes well", "expect": expect}]}), f".{CASES_SCHEMA_NAME}")
+
+
+def cases_from_template(entry: Entry) -> str:
+    """The text of the cases of a workflow, for a copy of it; empty if it has none."""
+    cases = cases_of(entry.file)
+    return headed(without_head(text_of(cases)), f".{CASES_SCHEMA_NAME}") if cases and cases.suffix != ".json" else ""
 
 
 def edit(entry: Entry, folder: Path, shelf: Shelf, environ: Mapping[str, str] = os.environ) -> Path:
@@ -146,18 +171,27 @@ def _open(file: Path, environ: Mapping[str, str]) -> None:
         raise RelayError(message, remedy=f"relay workflows edit {file.name[1:].split('.')[0]}", code="edit_failed")
 
 
-def set_aside(entry: Entry) -> Path:
-    """Renames a workflow's file so that it is found no more; the new place. Raises `UsageError` (`built_in`)."""
+def set_aside(entry: Entry) -> dict[Path, Path]:
+    """Renames a workflow's file, and that of its cases, so that they are found no more; the new places by the old ones.
+
+    Raises `UsageError` (`built_in`, `no_workflow`).
+    """
     if entry.origin == BUILT_IN:
         message = f"{entry.name} ships with Relay and can't be deleted; one of your own by that name takes its place"
         raise UsageError(message, remedy=f"relay workflows edit {entry.name}", code="built_in")
-    number = 0
-    while (aside := entry.file.parent / f".{entry.file.name}{_ASIDE}{number or ''}").exists():
-        number += 1
     if not entry.file.exists():
         raise UsageError(f"there is no {entry.file}", remedy="relay workflows list", code="no_workflow")
-    os.link(entry.file, aside)  # takes no name that appeared since
-    entry.file.unlink()
+    cases = cases_of(entry.file)
+    return {file: _hidden(file) for file in (entry.file, *([cases] if cases else []))}
+
+
+def _hidden(file: Path) -> Path:
+    """The hidden name that a file has now."""
+    number = 0
+    while (aside := file.parent / f".{file.name}{_ASIDE}{number or ''}").exists():
+        number += 1
+    os.link(file, aside)  # takes no name that appeared since
+    file.unlink()
     return aside
 
 
@@ -203,7 +237,8 @@ def _import_bundle(data: Mapping[str, Any], file: Path, folder: Path) -> list[Pa
             new.append((target, part.text))
     for target, text in new:
         if target.parent == folder:
-            load_text(text, target)
+            if not has_cases(target):
+                load_text(text, target)
             _create(target, text)
         else:
             target.parent.mkdir(parents=True, exist_ok=True)

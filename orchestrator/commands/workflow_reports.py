@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
-from lib.display import escaped
+from lib.display import counted, escaped
 from lib.errors import RelayError
+from lib.project.paths import has_cases
 from lib.workflow.drawing import data, mermaid, svg, text
 from lib.workflow.faults import MAX_TOLD, Fault, Remark, WorkflowError
 from lib.workflow.library import Entry, Shelf
@@ -120,6 +122,8 @@ def checked(name: str, shelf: Shelf) -> Verdict:
     """The check of a workflow by name or file. Raises `UsageError` (`no_workflow`)."""
     from lib.workflow.drawing.edges import summary
 
+    if has_cases(Path(name)):
+        return _checked_cases(Path(name).expanduser(), shelf)
     entry = shelf.entry(name)
     dialect, remarks = "", tuple[Remark, ...]()
     try:
@@ -129,3 +133,13 @@ def checked(name: str, shelf: Shelf) -> Verdict:
         return Verdict(entry.name, str(entry.file), dialect, summary(plan, shape(plan)), (), remarks)
     except WorkflowError as error:
         return Verdict(entry.name, str(entry.file), dialect, "", error.faults, remarks)
+
+
+def _checked_cases(file: Path, shelf: Shelf) -> Verdict:
+    from orchestrator.commands.workflow_tests import suites
+
+    try:
+        [suite] = suites([str(file)], shelf)
+        return Verdict(file.name, str(file), "", counted(len(suite.cases), "case"), (), ())
+    except WorkflowError as error:
+        return Verdict(file.name, str(file), "", "", error.faults, ())
