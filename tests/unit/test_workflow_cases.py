@@ -13,7 +13,7 @@ from conftest import ROOT
 from lib.errors import UsageError
 from lib.workflow.case_files import cases_of, workflow_of
 from lib.workflow.faults import WorkflowError
-from lib.workflow.library import Shelf
+from lib.workflow.library import BUILT_IN, Shelf
 from lib.workflow.loading import load
 from lib.workflow.samples import sample
 from lib.workflow.schema import cases_schema, schema_text
@@ -299,3 +299,18 @@ def test_the_published_schema_is_that_of_the_models() -> None:
     jsonschema.Draft202012Validator.check_schema(cases_schema())
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(yaml.safe_load(WRONG), cases_schema())
+
+
+#: Workflows that ship, but for `build`, whose design makes its steps: the demonstration plays that one.
+SHIPPED = [name for name in Shelf([(BUILT_IN, ROOT / "templates" / "workflows")]).names() if name != "build"]
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_the_cases_of_a_shipped_workflow_pass(name: str) -> None:
+    shelf = Shelf([(BUILT_IN, ROOT / "templates" / "workflows")])
+    [found] = suites([name], shelf)
+    assert len(found.cases) >= 4
+    text = found.file.read_text()
+    assert text.startswith(f"# yaml-language-server: $schema=../{CASES_SCHEMA_NAME}\n")
+    jsonschema.validate(yaml.safe_load(text), cases_schema())
+    assert {result.case: result.differences for result in results(found, shelf) if not result.passed} == {}
