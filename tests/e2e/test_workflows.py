@@ -41,7 +41,7 @@ def test_those_that_ship_are_listed_shown_and_drawn(relay: Relay) -> None:
     assert "report             string, required" in relay("workflows", "show", "fix_bug")
     assert json.loads(relay("workflows", "show", "fix_bug", "--json"))["definition"]["name"] == "fix_bug"
     assert json.loads(relay("workflows", "schema"))["title"] == "Workflow of Relay"
-    assert "fix_bug: valid, 5 steps" in relay("workflows", "validate")
+    assert "fix_bug: valid, 6 steps" in relay("workflows", "validate")
     assert "did you mean fix_bug?" in relay.refused("workflows", "show", "fix_bgu", code=EXIT_USAGE)
 
 

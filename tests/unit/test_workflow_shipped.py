@@ -13,12 +13,14 @@ from conftest import ROOT
 from workflow_texts import SHIPPED, library, loaded
 
 from lib.workflow.bundles import bundle, parts_of
+from lib.workflow.cases import Case, Cases, Decided, Expect, Gives
 from lib.workflow.definition import OPTIONS, Kind, Settings, Step, Workflow
 from lib.workflow.library import BUILT_IN, Shelf
 from lib.workflow.loading import load
 from lib.workflow.located import read
 from lib.workflow.schema import schema, schema_text
 from lib.workflow.writing import SCHEMA_NAME, as_yaml
+from orchestrator.commands.workflow_tests import results, suites
 
 NAMES = [
     "build", "code_review", "create_proposal", "feature_integration", "fix_bug", "hotfix_deployment", "pr_processing",
@@ -26,7 +28,8 @@ NAMES = [
 ]  # fmt: skip
 PAGE = ROOT / "docs" / "workflows.md"
 FENCED = re.compile(r"^```(yaml|json) \.project/workflows/(\S+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-EXAMPLES = {match[2]: match[3] for match in FENCED.finditer(PAGE.read_text())}
+FILES = {match[2]: match[3] for match in FENCED.finditer(PAGE.read_text())}
+EXAMPLES = {name: text for name, text in FILES.items() if ".test." not in name}
 
 
 def test_eight_workflows_ship() -> None:
@@ -68,6 +71,18 @@ def test_each_example_of_the_page_is_valid(name: str, tmp_path: Path) -> None:
     found = loaded(EXAMPLES[name], name)
     assert found.plan(library(tmp_path)).nodes
     assert (found.dialect != "") == name.startswith("their-")
+
+
+def test_the_cases_of_the_page_are_told_as_it_shows(tmp_path: Path) -> None:
+    for name in ("fix.yaml", "fix.test.yaml"):
+        (tmp_path / name).write_text(FILES[name])
+    [found] = suites([str(tmp_path / "fix.yaml")], library())
+    played = list(results(found, library()))
+    assert [result.passed for result in played] == [True, True, True, False]
+    page = " ".join(PAGE.read_text().split())
+    assert all(difference in page for result in played for difference in result.differences)
+    used = [*Cases.model_fields, *Case.model_fields, *Expect.model_fields, *Gives.model_fields, *Decided.model_fields]
+    assert [name for name in used if name not in page] == []
 
 
 def test_the_page_names_every_option_and_every_kind() -> None:
