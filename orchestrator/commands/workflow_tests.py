@@ -11,14 +11,17 @@ from typing import Any
 from lib.errors import UsageError
 from lib.names import quote
 from lib.project.paths import CASES, has_cases
+from lib.steps import BUILD
 from lib.workflow.case_files import cases_of, read_cases, workflow_of
 from lib.workflow.cases import Case, Outcome
 from lib.workflow.faults import Fault, WorkflowError
+from lib.workflow.inputs import given_inputs
 from lib.workflow.library import Entry, Shelf
 from lib.workflow.loading import SUFFIXES, Loaded
 from lib.workflow.plan import Plan
 from lib.workflow.unrun import refuse
-from orchestrator.commands.start_workflow import started
+from orchestrator.commands.start_workflow import REQUIREMENT, started
+from orchestrator.rehearsal.build_cases import play_build
 from orchestrator.rehearsal.cases import Ended, play
 from orchestrator.rehearsal.expectations import differences
 
@@ -86,11 +89,19 @@ def results(suite: Suite, shelf: Shelf, words: str = "") -> Iterator[Result]:
 
 def _played(suite: Suite, case: Case, shelf: Shelf) -> Ended:
     try:
+        if suite.plan.workflow.name == BUILD:
+            return play_build(case, _requirement(suite, case))
         refuse(suite.plan, suite.entry.file)
         definition = started(shelf, suite.entry, suite.loaded, suite.plan, case.inputs, _ROOT)
     except UsageError as error:
         return Ended(Outcome.REFUSED.value, error.message)
     return play(definition, case)
+
+
+def _requirement(suite: Suite, case: Case) -> str:
+    """The requirement of a case of `build`. Raises `UsageError` (`input_invalid`)."""
+    words = {REQUIREMENT: case.requirement} if case.requirement else {}
+    return str(given_inputs(suite.plan.workflow.inputs, {**words, **case.inputs}, suite.entry.name)[REQUIREMENT])
 
 
 def _all_files(shelf: Shelf) -> Iterator[Path]:

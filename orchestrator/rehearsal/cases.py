@@ -16,6 +16,7 @@ from lib.question import GATE
 from lib.steps import StepKind, StepStatus
 from lib.workflow.cases import TIMEOUT, Case, Decided, Failure, Gives, Outcome
 from lib.workflow.compiled import plan_of
+from lib.workflow.definition import Step as Options
 from lib.workflow.options import Access
 from lib.workflow.samples import sample
 from orchestrator.engine.run import Run
@@ -63,7 +64,11 @@ def play(definition: Definition, case: Case) -> Ended:
         created_at=START, updated_at=START,
     )  # fmt: skip
     config = Config.model_validate({"assistant": ["scripted"], "sandbox": "require"})
-    world = Rehearsal(Run(state=state, config=config, definition=definition), case=case)
+    return played(Rehearsal(Run(state=state, config=config, definition=definition), case=case))
+
+
+def played(world: Rehearsal) -> Ended:
+    """The end of a case in its world."""
     try:
         world.play()
     except RestlessError:
@@ -89,10 +94,10 @@ class Rehearsal(World):
         """Goes on until the end, or until it waits. Raises `RestlessError`."""
         self.to_rest()
         for _ in range(_MAX_ANSWERS):
-            gate = self._gate()
+            gate = self.gate()
             answer = self._next("gates", self.case.gates, gate) if gate else None
-            if gate and answer and answer.decision != TIMEOUT:
-                self._answer_gate(gate, answer)
+            if answer and answer.decision != TIMEOUT:
+                self.answer(gate, answer)
                 if self._missing:
                     return
             elif self.outcome or self.last is None or self.last.wake_at_mono_s is None:
@@ -102,39 +107,46 @@ class Rehearsal(World):
                 self.to_rest()
         raise RestlessError
 
-    def _gate(self) -> Step | None:
-        """The gate that asks."""
+    def gate(self) -> str:
+        """The id of the gate that asks; empty if none does."""
         asking = self.run.engine.asking if self.asked == GATE and not self.outcome else ()
-        return self.run.steps[asking[0]] if asking else None
+        return asking[0] if asking else ""
 
-    def _answer_gate(self, gate: Step, answer: Decided) -> None:
-        words = _json(answer.answers) if answer.answers else answer.words
-        self.hand_back(answer.decision, words)
-        now = self.run.steps[gate.id]
-        if now.status is StepStatus.RUNNING and now.attempt == gate.attempt and not now.decision:
-            self._missing = f"{gate.id}: {now.note}"
+    def answer(self, gate: str, answer: Decided) -> None:
+        """A person's answer to a gate."""
+        before = self.run.steps[gate]
+        self.hand_back(answer.decision, _json(answer.answers) if answer.answers else answer.words)
+        now = self.run.steps[gate]
+        if now.status is StepStatus.RUNNING and now.attempt == before.attempt and not now.decision:
+            self._missing = f"{gate}: {now.note}"
 
     # --- how jobs end ------------------------------------------------------------------------------------------------
 
     def result_of(self, job: Job) -> JobResult | None:
         if len(self.started) > MAX_JOBS:
             raise RestlessError
-        step = self.run.steps.get(job.spec.step or "")
-        if step is None or not job.is_process:
-            return self.usual(job)
-        if job.spec.name in _WORK:
-            self._tries[step.id] += 1
-            if self._tries[step.id] > MAX_TRIES:
+        name, step = self.working(job), job.spec.step or ""
+        if name:
+            self._tries[name] += 1
+            if self._tries[name] > MAX_TRIES:
                 raise RestlessError
-            given = self._now[step.id] = self._next("steps", self.case.steps, step) or Gives()
-            return self._worked(step, job, given)
+            given = self._now[name] = self._next("steps", self.case.steps, name) or Gives()
+            return self._worked(name, job, given)
         if job.spec.name == "check":
             given = self._next("checks", self.case.checks, step) or Gives()
             return _failed(given) if given.fails else ok(text=given.text or "", exit_status=0)
-        given = self._now.get(step.id, Gives())
+        given = self.given(step)
         return _failed(given) if job.spec.name == "verify" and given.fails is Failure.VERIFY else self.usual(job)
 
-    def _worked(self, step: Step, job: Job, given: Gives) -> JobResult | None:
+    def working(self, job: Job) -> str:
+        """The id of the step whose own work a job is; empty if it is something else."""
+        return job.spec.step or "" if job.spec.name in _WORK else ""
+
+    def given(self, step: str) -> Gives:
+        """What a step gives in its present attempt."""
+        return self._now.get(step, Gives())
+
+    def _worked(self, name: str, job: Job, given: Gives) -> JobResult | None:
         if given.fails not in {None, Failure.VERIFY}:
             return _failed(given)
         if "output" in given.model_fields_set:
@@ -143,45 +155,44 @@ class Rehearsal(World):
             output = given.text if job.turn else _value_in(given.text)
         else:
             try:
-                output = self._made_up(step, job)
+                output = self.made_up(name, job)
             except LookupError as error:
-                self._missing = f"the output of {step.id}, which the case must give ({error.args[0]})"
+                self._missing = f"the output of {name}, which the case must give ({error.args[0]})"
                 return None
         return says(output if isinstance(output, str | list | dict) else _json(output)) if job.turn else gives(output)
 
-    def _made_up(self, step: Step, job: Job) -> Any:  # noqa: ANN401 - any JSON value
+    def made_up(self, name: str, job: Job) -> Any:  # noqa: ANN401 - any JSON value
         """An output for a step that the case says nothing of. Raises `LookupError`."""
-        schema = self._node(step).output_schema
-        return (
-            sample(schema, f"words of {step.id}") if schema is not None else f"words of {step.id}" if job.turn else ""
-        )
+        schema, words = self._node(name).output_schema, f"words of {name}"
+        return sample(schema, words) if schema is not None else words if job.turn else ""
 
     def changes_files(self, job: Job) -> bool:
-        step = self.run.steps[job.spec.step or ""]
-        said = self._now.get(step.id, Gives()).changes
-        is_writer = step.kind is StepKind.PROMPT and self._node(step).access is Access.WRITE
+        name = job.spec.step or ""
+        said = self.given(name).changes
+        is_writer = self.run.steps[name].kind is StepKind.PROMPT and self._node(name).access is Access.WRITE
         return is_writer if said is None else said
 
-    def _node(self, step: Step) -> Any:  # noqa: ANN401 - lib.workflow.definition.Step
-        return plan_of(self._definition).nodes[step.node].step
-
-    @property
-    def _definition(self) -> Definition:
+    def _node(self, name: str) -> Options:
         if self.run.definition is None:
-            raise TypeError("a case is of a workflow")
-        return self.run.definition
+            raise TypeError(f"{name} is of no workflow")
+        return plan_of(self.run.definition).nodes[self.run.steps[name].node].step
 
     # --- what the case says ------------------------------------------------------------------------------------------
 
-    def _next(self, part: str, known: Mapping[str, Sequence[T]], step: Step) -> T | None:
-        """What the case has for the step this time: by its own id, by that of its instance, or by that of the file."""
-        spoken = self._spoken(step)
-        name = next((each for each in (step.id, spoken, step.node) if each in known), None)
+    def _next(self, part: str, known: Mapping[str, Sequence[T]], step: str) -> T | None:
+        """What the case has for a step this time: by its own id, by that of its instance, or by that of the file."""
+        own, spoken, node = self.ids(step)
+        name = next((each for each in (own, spoken, node) if each in known), None)
         if name is None:
             return None
-        counted = part, step.id if name == step.id else spoken
+        counted = part, own if name == own else spoken
         self._asked[counted] += 1
         return known[name][min(self._asked[counted], len(known[name])) - 1] if known[name] else None
+
+    def ids(self, step: str) -> tuple[str, str, str]:
+        """The ids that a case may know a step by: its own, that without turns of loops, and that of the file."""
+        record = self.run.steps[step]
+        return step, self._spoken(record), record.node
 
     def _spoken(self, step: Step) -> str:
         """The id of a step without the numbers of turns: one list goes on over all turns of a loop."""

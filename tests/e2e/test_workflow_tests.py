@@ -92,7 +92,7 @@ def test_without_names_all_are_run_those_that_ship_too(relay: Relay) -> None:
     flow(relay)
     said = relay("workflows", "test").splitlines()
     assert [line for line in said if line and line[0].isalpha()][:4] == [
-        "flow", "code_review", "create_proposal", "feature_integration"
+        "flow", "build", "code_review", "create_proposal"
     ]  # fmt: skip
 
 

@@ -301,11 +301,7 @@ def test_the_published_schema_is_that_of_the_models() -> None:
         jsonschema.validate(yaml.safe_load(WRONG), cases_schema())
 
 
-#: Workflows that ship, but for `build`, whose design makes its steps: the demonstration plays that one.
-SHIPPED = [name for name in Shelf([(BUILT_IN, ROOT / "templates" / "workflows")]).names() if name != "build"]
-
-
-@pytest.mark.parametrize("name", SHIPPED)
+@pytest.mark.parametrize("name", Shelf([(BUILT_IN, ROOT / "templates" / "workflows")]).names())
 def test_the_cases_of_a_shipped_workflow_pass(name: str) -> None:
     shelf = Shelf([(BUILT_IN, ROOT / "templates" / "workflows")])
     [found] = suites([name], shelf)
