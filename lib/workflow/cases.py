@@ -11,7 +11,7 @@
           outcome: landed
           attempts: {fix: 2}
 
-Pure, but for reading the file.
+Pure.
 """
 
 from __future__ import annotations

@@ -18,6 +18,10 @@ _INDENT = " " * 4
 _TIME = 8
 
 
+def register(group: typer.Typer) -> None:
+    group.command("test")(run_cases)
+
+
 def run_cases(
     names: Annotated[list[str] | None, typer.Argument(metavar="[NAME|FILE]…", help="Without, all with cases.")] = None,
     words: Annotated[str, typer.Option("-k", metavar="WORDS", help="Only cases with these words in their names.")] = "",

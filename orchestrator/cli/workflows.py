@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from orchestrator.cli import workflow_testing
 from orchestrator.cli.formats import Format, Json, Output, for_machines, print_json, tell
 from orchestrator.cli.project import project_if_any
-from orchestrator.cli.workflow_testing import run_cases
 
 if TYPE_CHECKING:
     from lib.project.paths import Project
@@ -34,7 +34,7 @@ def register(app: typer.Typer) -> None:
     group = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="List, draw, check and change workflows.")
     for command in (list_, show, new, edit, validate, graph, delete, import_, export, schema):
         group.command(command.__name__.rstrip("_"))(command)
-    group.command("test")(run_cases)
+    workflow_testing.register(group)
     app.add_typer(group, name="workflows")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -267,6 +268,4 @@ def _value_in(text: str) -> Any:  # noqa: ANN401 - any JSON value
 
 
 def _json(value: Any) -> str:  # noqa: ANN401 - any JSON value
-    import json
-
     return json.dumps(value, ensure_ascii=False)
