@@ -80,7 +80,7 @@ def test_machines_are_told_all_of_it(relay: Relay) -> None:
 def test_wrong_files_are_told_before_any_case_is_run(relay: Relay) -> None:
     folder = flow(relay, CASES.replace("steps: {build:", "steps: {biuld:"))
     said = relay.refused("workflows", "test", code=EXIT_USAGE)
-    assert "flow.test.yaml:7:13: there is no step biuld; did you mean build?" in said
+    assert "flow.test.yaml:6:13: there is no step biuld; did you mean build?" in said
     assert "there is no step biuld" in relay.refused(
         "workflows", "validate", str(folder / "flow.test.yaml"), code=EXIT_USAGE
     )
