@@ -25,6 +25,8 @@ _CACHES: Final = frozenset(
         ".DS_Store",
     )
 )
+#: Those of them that what runs in the worktree may need.
+_INSTALLED: Final = frozenset({".venv", "venv", "node_modules"})
 _CACHED: Final = (".pyc", ".pyo", ".tsbuildinfo", ".swp")
 _SHOWN: Final = 6
 _COUNTED: Final = 1000
@@ -44,6 +46,12 @@ def note_built(checkout: Checkout, ignored: frozenset[str]) -> list[str]:
     if built != before:
         _write(checkout, known, built)
     return built
+
+
+def is_partial(checkout: Checkout, ignored: frozenset[str]) -> bool:
+    """True if any of the `ignored` files was made after the worktree was ready, and is more than a cache."""
+    made = ignored - set(_read(checkout)[0])
+    return any(not _is_cache(name) or _INSTALLED.intersection(PurePosixPath(name).parts) for name in made)
 
 
 def keep_ignored(checkout: Checkout, ignored: frozenset[str], folder: Path) -> list[str]:

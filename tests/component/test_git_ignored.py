@@ -10,7 +10,7 @@ import pytest
 
 from lib.git.checkout import Checkout
 from lib.git.clean import clean_run
-from lib.git.ignored import in_words, note_built
+from lib.git.ignored import in_words, is_partial, note_built
 from lib.git.listing import listed
 from lib.git.look import look
 from lib.git.run import Repo
@@ -113,3 +113,16 @@ def test_a_name_that_is_no_text_is_told_as_it_is(site: Site) -> None:
     assert in_words(site.path, site.built()) == name
     (told,) = site.clean()
     assert told.endswith(f": {name}")
+
+
+@pytest.mark.parametrize(("name", "partial"), [
+    (".env", True), ("node_modules/lib.js", True), ("src/__pycache__/app.pyc", False), ("src/plain.py", False),
+])  # fmt: skip
+def test_a_commit_is_not_all_that_others_need_if_ignored_files_were_made(
+    site: Site, name: str, *, partial: bool
+) -> None:
+    checkout = Checkout.at(site.repo, site.path)
+    site.write(name)
+    assert is_partial(checkout, listed(site.repo, checkout).ignored) is partial
+    look(site.repo, site.path)  # as after setup
+    assert not is_partial(checkout, listed(site.repo, checkout).ignored)
