@@ -8,7 +8,7 @@ has a class of its own.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, ClassVar, Final, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 
 from pydantic import BaseModel, ConfigDict
 
@@ -126,13 +126,16 @@ class Collect(EffectArgs, effect="collect"):
 
 
 class CollectResult(EffectResult):
-    """`ignored` are files that git ignores, in words; `left_out` paths that are Relay's own."""
+    """`ignored` are files that git ignores, in words; `left_out` paths that are Relay's own. `partial` says that others
+    may need more of the worktree than the commit has: files that git ignores, caches aside.
+    """
 
     commit: str
     changed: tuple[str, ...] = ()
     nested: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
     ignored: str = ""
+    partial: bool = False
     reach: Reach = Reach()
 
 
@@ -165,6 +168,31 @@ class SettleReviewResult(EffectResult):
 
 
 # --- steps of workflows ----------------------------------------------------------------------------------------------
+
+
+class Reuse(EffectArgs, effect="reuse"):
+    """A look for a step of another run whose work was decided by the same `content`, on the same tree as that of the
+    commit `head`, after the same outputs. What it changed becomes a commit on `branch`.
+
+    `head` is empty for a step without a worktree.
+    """
+
+    content: str
+    head: str = ""
+    branch: str = ""
+
+
+class ReuseResult(EffectResult):
+    """What was taken of the step, and the `run` that did its work; empty if there is none. `commit` is that of this
+    run, `head` where nothing was changed.
+    """
+
+    run: str = ""
+    output: Any = None
+    commit: str = ""
+    verified: bool = False
+    assistant: str = ""
+    reach: Reach = Reach()
 
 
 class KeepArtifacts(EffectArgs, effect="keep_artifacts"):

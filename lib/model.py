@@ -249,6 +249,8 @@ class Step(Value):
     was collected, `verified` says that its commands succeeded on that, `merged` and `landed` where that is. A step that
     was skipped by its condition, or by the ends of what it needs, is `ruled_out`; others go on after a failure that is
     `tolerated`. `output` is what it gave; of a gate `words` are the question, `decision` and `feedback` the answer.
+    `content` is the digest of what decided its work beside the tree and the outputs before it, empty where no other run
+    may take what it gave; `reused` is the run that did the work, if another one did.
     """
 
     id: str
@@ -284,6 +286,8 @@ class Step(Value):
     session: str | None = None
     job: str | None = None
     output: Any = None
+    content: str = ""
+    reused: str = ""
     decision: str = ""
     words: str = ""
     feedback: str = ""
@@ -352,6 +356,8 @@ class StepChange(TypedDict, total=False):
     reach: Reach
     session: str | None
     output: Any
+    content: str
+    reused: str
     decision: str
     words: str
     feedback: str
@@ -370,6 +376,8 @@ class Definition(Value):
 
     A text is that of a file, whose name says how it is read. `project` is the root of the project. `base` is the commit
     that the first of the runs started from of which each went on from a step of the one before; empty for that one.
+    `aids` are digests of the texts beside the workflow that prompts are made of, by their names. With `reuse` each step
+    may take what an equal one gave in another run, but for the step `again`.
     """
 
     name: str
@@ -378,6 +386,9 @@ class Definition(Value):
     texts: Mapping[str, str]
     inputs: Mapping[str, Any] = {}
     base: str = ""
+    aids: Mapping[str, str] = {}
+    reuse: bool = False
+    again: str = ""
 
 
 class Now(Value):

@@ -29,6 +29,11 @@ WORK = ("turn", "run")
 End = JobResult | None | list[JobResult | None]
 
 
+def reused(value: Any, commit: str = FIRST, **told: Any) -> JobResult:
+    """The good end of a look that found an equal step in the run r0."""
+    return JobResult(ok=True, data={"run": "r0", "output": value, "commit": commit, **told})
+
+
 def fails(status: int = 1, **told: Any) -> JobResult:
     """The bad end of a command."""
     return bad("exit_nonzero", f"exit status {status}", exit_status=status, **told)

@@ -66,6 +66,15 @@ def render_prompt(role: str, values: Mapping[str, Any], override_dir: Path) -> s
         raise _invalid(frames[-1].filename, frames[-1].lineno, error) from error
 
 
+def prompt_texts(role: str, override_dir: Path) -> list[str]:
+    """The texts of the templates of a role: the project's own, if it has one, and the shipped one.
+
+    Raises `RelayError` (`prompt_invalid`).
+    """
+    own = _own_prompt(override_dir, role + SUFFIX)
+    return [*([own[0]] if own else []), (shipped("prompts") / (role + SUFFIX)).read_text()]
+
+
 @cache
 def _compiled() -> BytecodeCache:
     """The templates that this process has compiled, which takes longer than all else; each is held by its text."""

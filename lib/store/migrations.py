@@ -34,6 +34,8 @@ _STEP_FACTS: Final = _facts(
     took_s="(julianday(json_extract(data, '$.ended_at')) - julianday(json_extract(data, '$.started_at'))) * 86400.0",
 )
 _KIND: Final = _facts(kind="coalesce(json_extract(data, '$.kind'), 'builder')")
+#: The digest of the content that decided a step's work, null where nobody may take what it gave.
+_CONTENT: Final = _facts(content="nullif(json_extract(data, '$.content'), '')")
 _JOB_FACTS: Final = _facts(
     step="coalesce(json_extract(data, '$.spec.step'), json_extract(data, '$.spec.builder'))",
     name="json_extract(data, '$.spec.name')",
@@ -199,10 +201,16 @@ MIGRATIONS: Final[tuple[Iterable[str], ...]] = (
         # It has all that pruning asks for: the rows themselves are long.
         "CREATE INDEX checkpoints_by_run ON checkpoints (run, at, cause)",
     ),
+    (
+        *(f"ALTER TABLE steps ADD COLUMN {name} AS ({value})" for name, value in _CONTENT.items()),
+        "CREATE INDEX steps_by_content ON steps (content) WHERE content IS NOT NULL",
+    ),
 )
 VERSION: Final = len(MIGRATIONS)
 #: The first version with the views of `lib.store.views`.
 WITH_VIEWS: Final = 5
+#: The first version with the causes of checkpoints.
+_WITH_CAUSES: Final = 6
 #: The last versions without columns for the facts of steps and jobs, and without kinds of steps.
 _WITHOUT_FACTS: Final = 2
 _WITHOUT_KINDS: Final = 3
@@ -238,11 +246,14 @@ def show_as_migrated(connection: sqlite3.Connection, version: int) -> None:
     """Gives a reader of an older schema that of this version, by views that only this connection has."""
     if version == VERSION:
         return
-    shown = {"checkpoints": ["'transition' AS cause"]}
+    shown = {"steps": _shown(_CONTENT)}
+    if version < _WITH_CAUSES:
+        shown["checkpoints"] = ["'transition' AS cause"]
     if version < WITH_VIEWS:
         shown["jobs"] = _shown(_FAILURE_FACTS)
     if version <= _WITHOUT_KINDS:
-        shown |= {"runs": ["NULL AS definition"], "steps": _shown(_KIND)}
+        shown["runs"] = ["NULL AS definition"]
+        shown["steps"] += _shown(_KIND)
     if version <= _WITHOUT_FACTS:
         shown["steps"] += _shown(_STEP_FACTS)
         shown["jobs"] += _shown(_JOB_FACTS)

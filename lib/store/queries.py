@@ -119,6 +119,9 @@ class Queries:
         """All steps, in order: the cost grows with the run."""
         return self._steps("ORDER BY seq")
 
+    def step(self, name: str) -> StepRow | None:
+        return next(iter(self._steps("AND id = ?", name)), None)
+
     def at_work(self) -> list[StepRow]:
         """The steps that are at work, in order."""
         return self._steps(f"{_SHOWN} AND status IN {_AT_WORK} ORDER BY seq")

@@ -250,6 +250,20 @@ class RunDB:
             found = [event_row(row) for row in rows]
         return found if newest is None else found[::-1]
 
+    def equal_steps(
+        self, content: str, *, besides: str, before: str, name: str, limit: int
+    ) -> list[tuple[str, StepRow]]:
+        """The done steps with that digest of all runs `besides` one, each with its run: those called `name` first, then
+        those that ended last, `before` a time (ISO 8601). Raises `StoreError`.
+        """
+        with self._reading() as db:
+            rows = db.execute(
+                "SELECT run, id, data, format FROM steps WHERE content = ? AND status = 'done' AND run != ?"
+                " AND ended_day <= julianday(?) ORDER BY id = ? DESC, ended_day DESC, seq DESC LIMIT ?",
+                (content, besides, before, name, limit),
+            )
+            return [(row["run"], StepRow(row["id"], current(Kind.STEP, row["data"], row["format"]))) for row in rows]
+
     def last_seq(self) -> int:
         """The seq of the newest event of all runs; 0 if there is none. Raises `StoreError`."""
         with self._reading() as db:

@@ -130,8 +130,8 @@ class Settings(Option):
     """Most that the step may use."""
     on_interrupt: OnInterrupt = OnInterrupt.RERUN
     """The treatment of a step that a reboot cut off."""
-    cache: Flag = False
-    """True if output and commit of an earlier, equal step are taken instead."""
+    cache: Flag | None = None
+    """true: output and commit of an equal step of another run are taken instead. false: never, with --reuse neither."""
 
 
 class Step(Settings):

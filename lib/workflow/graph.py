@@ -72,7 +72,7 @@ class _Compiler:
         nodes = {name: self._node(self._drafts.by_id[name]) for name in self._sequence(TOP)}
         self._check_phases()
         outputs = self._outputs(TOP, main)
-        return Plan(main.workflow, main.file, nodes, scopes, outputs, self._secrets())
+        return Plan(main.workflow, main.file, nodes, scopes, outputs, self._secrets(), self._continued())
 
     def _sequence(self, box: str) -> Iterator[str]:
         """All ids, each after what it needs, a box before what it holds, `finally` at the end."""
@@ -195,6 +195,15 @@ class _Compiler:
             )
         if step.compete is not None and step.compete.pick == "verify" and step.verify is None:
             self._fault(source, (*path, "compete"), "with `pick: verify` the step needs a verify command")
+
+    def _continued(self) -> frozenset[str]:
+        """The ids of the steps in whose conversation another one goes on."""
+        found = set()
+        for draft in self._drafts.by_id.values():
+            if isinstance(draft.step.session, Continue):
+                known = (self._drafts.locals[box] for box in self._drafts.chain(draft.parent))
+                found |= {names[draft.step.session.step] for names in known if draft.step.session.step in names}
+        return frozenset(found)
 
     def _check_upstream(self, draft: Draft, name: str, path: Path, kinds: tuple[Kind, ...]) -> None:
         for box in self._drafts.chain(draft.parent):

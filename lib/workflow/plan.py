@@ -83,7 +83,10 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A workflow that can be run. Each of the `nodes` comes after what it needs, a box before its steps."""
+    """A workflow that can be run. Each of the `nodes` comes after what it needs, a box before its steps.
+
+    `continued` are the ids of those in whose conversation another one goes on.
+    """
 
     workflow: Workflow
     file: str
@@ -91,6 +94,7 @@ class Plan:
     scopes: Mapping[str, Scope]
     outputs: Mapping[str, Any]
     secrets: tuple[Secret, ...] = ()
+    continued: frozenset[str] = frozenset()
 
     def within(self, box: str) -> Iterator[Node]:
         """The nodes of a box, of the file's own level for `TOP`."""

@@ -37,7 +37,6 @@ def _of_node(node: Node) -> Iterator[str]:
         "compete": step.compete,
         "workspace: own": step.workspace is Workspace.OWN,
         "review": step.review,
-        "cache": step.cache,
         "effort of a gate": node.kind is Kind.GATE and step.effort,
         "profile": step.profile,
         "artifacts without the shared worktree": step.artifacts and step.workspace is Workspace.NONE,

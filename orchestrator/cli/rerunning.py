@@ -17,6 +17,7 @@ def register(app: typer.Typer) -> None:
 def rerun(
     run: Annotated[str, typer.Argument(help="The run's id, or the beginning of it.")],
     step: Annotated[str, typer.Option("--from", help="The step that it begins with; those before it are kept.")],
+    reuse: Annotated[bool, typer.Option("--reuse", help="Take what equal steps after it gave in other runs.")] = False,
     instance: Instance = "default",
     wait: Annotated[bool, typer.Option("--wait", help="Show progress until landed, or until you are needed.")] = False,
     foreground: Annotated[bool, typer.Option("--foreground", help="Drive the run in this process.")] = False,
@@ -30,5 +31,5 @@ def rerun(
 
     project = project_of(instance)
     db, name = run_named(project, run)
-    fork = fork_at(project, db, name, step)
+    fork = fork_at(project, db, name, step, reuse=reuse)
     raise typer.Exit(begin_fork(project, fork, wait=wait, foreground=foreground, as_json=for_machines(output, as_json)))

@@ -32,6 +32,7 @@ def start(
     given: Annotated[list[str] | None, typer.Option("--input", "--var", help="An input of it: NAME=VALUE.")] = None,
     inputs: Annotated[Path | None, typer.Option("--inputs", help="A JSON or YAML file of inputs.")] = None,
     assistant: Annotated[str | None, typer.Option(help="NAME or NAME:VARIANT; auto picks one installed.")] = None,
+    reuse: Annotated[bool, typer.Option("--reuse", help="Take what equal steps gave in other runs.")] = False,
     parallel: Annotated[int | None, typer.Option(min=1, help="Builders at work at once.")] = None,
     verify: Annotated[str | None, typer.Option(help="Shell line that must succeed.")] = None,
     setup: Annotated[str | None, typer.Option(help="Shell line that makes a new worktree ready.")] = None,
@@ -49,8 +50,9 @@ def start(
     flags = {"assistant": assistant, "parallel": parallel, "verify": verify, "setup": setup, "land": land,
              "poll_s": poll, "gates": {"design": "none"} if yes else None}  # fmt: skip
     try:
-        code = _started(requirement, Chosen(workflow, given or [], inputs), instance, flags, dry_run=dry_run, wait=wait,
-                        foreground=foreground, as_json=for_machines(output, as_json))  # fmt: skip
+        chosen = Chosen(workflow, given or [], inputs, reuse)
+        code = _started(requirement, chosen, instance, flags, dry_run=dry_run, wait=wait, foreground=foreground,
+                        as_json=for_machines(output, as_json))  # fmt: skip
     except RelayError as error:
         error.remedy = error.remedy.replace(" …", f" {quote(requirement)}")
         raise
@@ -58,11 +60,12 @@ def start(
 
 
 class Chosen(NamedTuple):
-    """The workflow that is to be run, and its inputs as they were typed."""
+    """The workflow that is to be run, its inputs as they were typed, and whether it takes what equal steps gave."""
 
     workflow: str
     given: list[str]
     inputs: Path | None
+    reuse: bool = False
 
 
 def _started(
@@ -93,9 +96,17 @@ def _started(
     text = _standard_input() if requirement == "-" else requirement
     definition: Definition | None = None
     if chosen != Chosen("build", [], None):
-        from orchestrator.commands.start_workflow import definition_of, inputs_of, within_limits, words_of
+        from orchestrator.commands.start_workflow import (
+            definition_of,
+            inputs_of,
+            refuse_reuse_of_build,
+            within_limits,
+            words_of,
+        )
 
+        refuse_reuse_of_build(chosen.workflow, reuse=chosen.reuse)
         definition = definition_of(project, chosen.workflow, inputs_of(chosen.given, chosen.inputs), text)
+        definition = definition.model_copy(update={"reuse": chosen.reuse})
         text, config = words_of(definition, text), within_limits(config, definition)
     if dry_run:
         show_plan(plan(project, text, config, definition), as_json=as_json)

@@ -74,6 +74,10 @@ def create_run(
 
         read_skills(config.skills, project.dot / "skills")
     config, warning = settled(project, with_assistants(config, requirement))
+    if definition is not None:
+        from orchestrator.commands.start_workflow import with_aids
+
+        definition = with_aids(project, definition, config, requirement)
     here = starting_point(Repo.of(project))
     with RunDB.open(project) as db:
         refuse_active(project, db, fork.again if fork else "relay start")

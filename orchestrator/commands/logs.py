@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import select
 import sys
@@ -98,6 +99,7 @@ def show_jobs(project: Project, choice: Choice, *, lines: int, follow: bool, ech
 
     last = deque(news(), maxlen=lines)
     if not shown and not follow:
+        _refuse_reused(db, run, choice.name)
         raise RelayError(f"{escaped(choice.name)} has printed nothing{_such(choice)} yet", remedy="relay status",
                          code="no_output")  # fmt: skip
     for line in (*last, *(part for one in shown.values() for part in ([] if follow else one.partial()))):
@@ -119,6 +121,16 @@ def _newest(project: Project) -> tuple[RunDB, str]:
     if db is None or name is None:
         raise RelayError("there is no run here", remedy='relay start "what you want built"', code="no_run")
     return db, name
+
+
+def _refuse_reused(db: RunDB, run: str, name: str) -> None:
+    """Raises `RelayError` (`no_output`) where another run did the work of a step."""
+    with db.look(run) as look:
+        row = look.step(name)
+    source = json.loads(row.data).get("reused") if row is not None else ""
+    if source:
+        message = f"{escaped(name)} has printed nothing here: what it gave is reused from {source}"
+        raise RelayError(message, remedy=f"relay show {source}", code="no_output")
 
 
 def _check(choice: Choice, db: RunDB, run: str, workflow: str) -> None:

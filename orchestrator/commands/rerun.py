@@ -18,8 +18,9 @@ from orchestrator.commands.fork import Fork, taken_over
 from phases.steps._nodes import around, first_steps
 
 
-def fork_at(project: Project, db: RunDB, run: str, name: str) -> Fork:
-    """The beginning of a run from the step `name` of `run` on.
+def fork_at(project: Project, db: RunDB, run: str, name: str, *, reuse: bool = False) -> Fork:
+    """The beginning of a run from the step `name` of `run` on; with `reuse`, those after it may take what equal ones
+    gave.
 
     Raises `RelayError` (`unknown_run`, `commits_gone`) and `UsageError` (`not_a_workflow`, `unknown_step`).
     """
@@ -37,7 +38,7 @@ def fork_at(project: Project, db: RunDB, run: str, name: str) -> Fork:
     if resolve(Repo.of(project), tree) is None:
         message = f"the tree that {name} saw, {tree[:10]}, is no longer in the repository"
         raise RelayError(message, remedy="relay recover", code="commits_gone")
-    first = definition.model_copy(update={"base": definition.base or old.commit})
+    first = definition.model_copy(update={"base": definition.base or old.commit, "reuse": reuse, "again": name})
     base, config = Base(branch=old.branch, commit=tree), Config.model_validate(stored.options)
 
     def those_of(new: str) -> tuple[Step, ...]:
@@ -52,7 +53,7 @@ def fork_at(project: Project, db: RunDB, run: str, name: str) -> Fork:
         definition=first,
         base=base,
         steps=those_of,
-        again=f"relay rerun {run} --from {name}",
+        again=f"relay rerun {run} --from {name}{' --reuse' if reuse else ''}",
     )
 
 

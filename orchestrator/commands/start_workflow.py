@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,6 +15,7 @@ from lib.model import Definition
 from lib.names import quote
 from lib.project.paths import Project
 from lib.project.skills import read_skills
+from lib.project.templates import SUFFIX, prompt_texts
 from lib.steps import BUILD
 from lib.workflow.compiled import plan_of
 from lib.workflow.definition import Kind
@@ -25,6 +27,7 @@ from lib.workflow.options import Budget
 from lib.workflow.plan import Plan
 from lib.workflow.unrun import refuse
 from orchestrator.secret_values import check_secrets
+from phases.steps.prompt import TEMPLATE
 
 #: The input that takes the words of `relay start "…"`.
 REQUIREMENT: Final = "requirement"
@@ -63,6 +66,30 @@ def started(found: Shelf, entry: Entry, loaded: Loaded, plan: Plan, inputs: Mapp
         texts={each: text for each, (_, text) in texts.items()},
         inputs=given_inputs(plan.workflow.inputs, inputs, entry.name),
     )
+
+
+def refuse_reuse_of_build(name: str, *, reuse: bool) -> None:
+    """Raises `UsageError` (`not_a_workflow`) where steps are to be reused in a run whose steps a design makes."""
+    if reuse and name == BUILD:
+        message = f"--reuse is for a workflow with steps of its own; a design makes those of {BUILD}, each time anew"
+        raise UsageError(message, remedy="relay workflows list", code="not_a_workflow")
+
+
+def with_aids(project: Project, definition: Definition, config: Config, requirement: str) -> Definition:
+    """The definition with the digests of the texts that its prompts are made of, as they are now.
+
+    Raises `UsageError` (`no_skill`, `skill_invalid`), `RelayError` (`prompt_invalid`).
+    """
+    nodes = plan_of(definition).nodes.values()
+    names = dict.fromkeys((*config.skills, *(skill for node in nodes for skill in node.step.skills)))
+    aids = {skill["name"]: _digest(skill["text"]) for skill in read_skills(tuple(names), project.dot / "skills")}
+    texts = prompt_texts(TEMPLATE.removesuffix(SUFFIX), project.dot / "prompts")
+    seen = [requirement] if len(texts) > 1 else []  # the shipped one has no use for it
+    return definition.model_copy(update={"aids": aids | {TEMPLATE: _digest(*texts, *seen)}})
+
+
+def _digest(*texts: str) -> str:
+    return hashlib.sha256("\0".join(texts).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def within_limits(config: Config, definition: Definition) -> Config:

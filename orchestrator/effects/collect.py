@@ -8,7 +8,7 @@ from lib.effects import Collect, CollectResult
 from lib.git import moved_refs, worktrees
 from lib.git.checkout import Checkout
 from lib.git.dropped import keep_dropped, keep_stashes
-from lib.git.ignored import in_words, note_built
+from lib.git.ignored import in_words, is_partial, note_built
 from lib.git.inside import keep_inside
 from lib.git.landing_blockers import some
 from lib.git.run import Repo
@@ -44,6 +44,7 @@ def run(work: Work, args: Collect) -> JobResult:
         nested=tuple(taken.nested),
         left_out=tuple(taken.left_out[:100]),
         ignored=ignored,
+        partial=is_partial(checkout, taken.ignored),
         reach=seen.reach,
     )
     return done(result, warnings)

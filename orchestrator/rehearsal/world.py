@@ -16,6 +16,7 @@ from lib.effects import (
     JudgeResolution,
     Merge,
     Prepare,
+    Reuse,
     SettleReview,
     Survey,
     WriteFiles,
@@ -193,6 +194,8 @@ class World:
                 return ok(commit=f"commit-{self._commits}")
             case GatherDiff():
                 return ok(tree="t")
+            case Reuse():  # nothing equal is there
+                return ok()
             case SettleReview():
                 return ok(changed=False)
             case Merge(tips=tips):

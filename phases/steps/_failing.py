@@ -96,7 +96,8 @@ def handed_back(view: PhaseView, step: Step) -> StepChange | None:
     """The changes of the record of a step that failed, once a person has handed it back."""
     if step.tolerated or step.given_up >= view.dispatch:
         return None
-    return another_round(step, view.feedback, view.config)
+    words: StepChange = {"content": ""} if view.feedback else {}  # what they bring about is this run's own
+    return another_round(step, view.feedback, view.config) | words
 
 
 def _tolerates(view: PhaseView, step: Step) -> bool:

@@ -56,12 +56,17 @@ def inside(view: PhaseView, box: Step) -> Iterator[Step]:
 
 
 def reset(step: Step, words: str = "", *, keeps: bool = False) -> StepChange:
-    """The changes that make a step as if it had not run, but for its count of attempts; it `keeps` its conversation."""
+    """The changes that make a step as if it had not run, but for its count of attempts; it `keeps` its conversation.
+
+    What it gives then is this run's own: no other one takes it.
+    """
     return {
         "status": StepStatus.PENDING,
         "attempts": step.attempt + step.per_round,
         "session": step.session if keeps else None,
         "output": None,
+        "content": "",
+        "reused": "",
         "decision": "",
         "verified": False,
         "ruled_out": False,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 from lib.config.model import Sandbox
@@ -14,6 +15,8 @@ from lib.effects import (
     GatherDiff,
     GatherDiffResult,
     KeepArtifacts,
+    Reuse,
+    ReuseResult,
     SettleReview,
     SettleReviewResult,
 )
@@ -34,9 +37,12 @@ from phases.steps import Moved, Moves
 from phases.steps._failing import ended_badly, fails, handed_back, is_out_of_time
 from phases.steps._names import for_process, names_after, names_for, variables
 from phases.steps._nodes import is_full, node_of, shares, workspace_of
+from phases.steps._reuse import content_of, kept_content, look, looks, taken
 
 #: The first job of an attempt, or a note on what it waits for.
 Work = Callable[[Step, Moves], Moved]
+#: What decides the work, beside what all kinds have. Raises `EvaluationError`.
+About = Callable[[Step, Moves], dict[str, Any]]
 #: The move that follows what the work gave.
 Worked = Callable[[Step, Moves, JobResult], Moved]
 #: The names of jobs that are a step's own work.
@@ -49,18 +55,17 @@ _LOOK, _TAKE_BACK = GatherDiff.effect, SettleReview.effect
 
 
 class Worker:
-    """A kind of step that has `work` of its own; `worked` says what follows that."""
+    """A kind of step that has `work` of its own; `about` is what decides it, `worked` says what follows it."""
 
     takes_slot = True
 
-    def __init__(self, work: Work, worked: Worked) -> None:
-        self._work = work
-        self._worked = worked
+    def __init__(self, work: Work, about: About, worked: Worked) -> None:
+        self.work = work
+        self.about = about
+        self.worked = worked
 
     def move(self, step: Step, moves: Moves) -> Moved | None:
-        if step.status is StepStatus.PENDING:
-            return _begin(step, moves, self._work)
-        return _go_on(step, moves, self._work, self._worked)
+        return _begin(step, moves, self) if step.status is StepStatus.PENDING else _go_on(step, moves, self)
 
 
 def misfit(step: Step, moves: Moves, what: str, wrong: Sequence[str]) -> StepChange:
@@ -69,8 +74,10 @@ def misfit(step: Step, moves: Moves, what: str, wrong: Sequence[str]) -> StepCha
     return ended_badly(moves.view, step, moves.view.jobs[step.job or ""], result)
 
 
-def _begin(step: Step, moves: Moves, work: Work) -> Moved | None:
-    """The first move of an attempt: its `work`, as soon as the shared worktree is free for it."""
+def _begin(step: Step, moves: Moves, kind: Worker) -> Moved | None:
+    """The first move of an attempt, as soon as the shared worktree is free for it: its work, or a look for what an
+    equal step gave.
+    """
     view, node = moves.view, node_of(moves.view, step)
     if not _is_free(step, node, moves):
         return None
@@ -78,12 +85,41 @@ def _begin(step: Step, moves: Moves, work: Work) -> Moved | None:
                           "started_at": step.started_at or view.now.wall}  # fmt: skip
     if (alone := _step_alone(view, step)) is not None:
         return Moved(fields | {"stage": Stage.VERIFYING}, alone)
-    fields["attempt"] = step.attempt + 1
-    if not shares(node):
-        return _begun(view, step, fields, work, moves)
+    fields["base_commit"] = head = _head(moves) if shares(node) else ""
+    if looks(view, step) and (content := _content(step, moves, kind)):
+        return look(step, moves, content, fields | {"content": content})
+    fields["content"] = _content(step, moves, kind) if step.job is None else kept_content(step, head)
+    return _attempt(step, moves, kind.work, fields)
+
+
+def _head(moves: Moves) -> str:
+    """The last commit of the shared worktree."""
     shared = moves.step(SHARED_WORKTREE)
-    head = fields["base_commit"] = shared.commit or shared.base_commit
+    return shared.commit or shared.base_commit
+
+
+def _content(step: Step, moves: Moves, kind: Worker) -> str:
+    """The digest of what decides the step's work; empty where that has no value, as the work will say."""
+    with suppress(EvaluationError, UsageError):
+        verify = _verify_line(moves.view, step)
+        return content_of(moves.view, step, kind.about(step, moves) | {"verify": verify})
+    return ""
+
+
+def _verify_line(view: PhaseView, step: Step) -> tuple[str, dict[str, str]] | None:
+    """The command that verifies the step, with its values. Raises `EvaluationError`."""
+    node = node_of(view, step)
+    return _line(node, "verify", names_for(view, step)) if "verify" in node.commands else None
+
+
+def _attempt(step: Step, moves: Moves, work: Work, fields: StepChange) -> Moved | None:
+    """The first move of an attempt without a look: its `work`, with the shared worktree as it is to be for it."""
+    view, node = moves.view, node_of(moves.view, step)
+    fields["attempt"] = step.attempt + 1
     moved = _begun(view, step, fields, work, moves)
+    if not shares(node):
+        return moved
+    shared, head = moves.step(SHARED_WORKTREE), _head(moves)
     if moved is None or moved.job is None:
         return moved
     writes = node.step.access is Access.WRITE
@@ -119,8 +155,8 @@ def or_later(step: Step, moved: Moved) -> Moved:
     return Moved(moved.fields | later)
 
 
-def _go_on(step: Step, moves: Moves, work: Work, worked: Worked) -> Moved | None:
-    """The next move of a step that has begun: its `work` is done again, or `worked` says what came of it."""
+def _go_on(step: Step, moves: Moves, kind: Worker) -> Moved | None:
+    """The next move of a step that has begun: its work is done again, or its kind says what came of it."""
     view = moves.view
     if step.status is StepStatus.RETRYING:
         if is_out_of_time(view, step):
@@ -128,7 +164,7 @@ def _go_on(step: Step, moves: Moves, work: Work, worked: Worked) -> Moved | None
         job = view.jobs.get(step.job or "")
         is_ending = job is not None and job.result is None
         is_due = retry_is_due(step, view.now) and not is_ending and not is_full(step, moves)
-        return _begin(step, moves, work) if is_due else None
+        return _begin(step, moves, kind) if is_due else None
     if step.status is StepStatus.FAILED and (again := handed_back(view, step)):
         return Moved(again)
     job = view.jobs.get(step.job or "")
@@ -139,13 +175,15 @@ def _go_on(step: Step, moves: Moves, work: Work, worked: Worked) -> Moved | None
         return _failed(view, step, job, result)
     if name == KeepArtifacts.effect:
         return Moved(_done(view, {}))
-    return _valued(view, step, lambda: _followed(step, moves, name, result, work, worked))
+    return _valued(view, step, lambda: _followed(step, moves, name, result, kind))
 
 
-def _followed(step: Step, moves: Moves, name: str, result: JobResult, work: Work, worked: Worked) -> Moved:
+def _followed(step: Step, moves: Moves, name: str, result: JobResult, kind: Worker) -> Moved:
     """The move after a job that ended well, but for the last one."""
+    if name == Reuse.effect:
+        return _looked(step, moves, ReuseResult.of(result), kind)
     if name == _LOOK or (name == _TAKE_BACK and not _has_worked(moves.view, step)):
-        return or_later(step, work(step, moves))
+        return or_later(step, kind.work(step, moves))
     if name == Collect.effect:
         return _collected(moves.view, step, CollectResult.of(result))
     if name == "verify":
@@ -154,7 +192,18 @@ def _followed(step: Step, moves: Moves, name: str, result: JobResult, work: Work
     if name == _TAKE_BACK:
         told: StepChange = {"note": _WROTE} if SettleReviewResult.of(result).changed else {}
         return _verify(moves.view, step, told)
-    return worked(step, moves, result)
+    return kind.worked(step, moves, result)
+
+
+def _looked(step: Step, moves: Moves, found: ReuseResult, kind: Worker) -> Moved:
+    """The move after the look for an equal step."""
+    if found.run:
+        return taken(moves.view, step, found)
+    begun = _attempt(step, moves, kind.work, {})
+    if begun is not None and (begun.job is not None or "status" in begun.fields):
+        return begun
+    later: StepChange = {"status": StepStatus.RETRYING, "retry_at_mono_s": None}
+    return Moved((begun.fields if begun else {}) | later)
 
 
 def _has_worked(view: PhaseView, step: Step) -> bool:
@@ -262,7 +311,9 @@ def _step_alone(view: PhaseView, step: Step) -> JobSpec | None:
     """The step of Relay's own that failed, which is done again without the work before it."""
     job = view.jobs.get(step.job or "") if step.status is StepStatus.RETRYING else None
     is_own = job is not None and not job.is_process and job.result is not None and not job.result.ok
-    return job.spec if job and is_own and step.error and step.error.action == job.spec.name else None
+    if job is None or not is_own or job.spec.name == Reuse.effect:  # a look begins anew, as others may have written
+        return None
+    return job.spec if step.error and step.error.action == job.spec.name else None
 
 
 def _is_free(step: Step, node: Node, moves: Moves) -> bool:
@@ -307,6 +358,8 @@ def _must_look(view: PhaseView, node: Node) -> bool:
 
 def _collected(view: PhaseView, step: Step, found: CollectResult) -> Moved:
     fields: StepChange = {"commit": found.commit, "verified": False, "reach": found.reach}
+    if found.partial:
+        fields["content"] = ""
     if found.left_out:
         fields["note"] = f"{found.left_out[0]} is Relay's own, and was left out"
     shared: StepChange = {"occupant": ""}

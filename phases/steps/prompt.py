@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from lib.config.model import Role
@@ -11,7 +11,7 @@ from lib.contracts import PhaseView
 from lib.design.final_json import final_value, questions_of
 from lib.jobs import AssistantTurn, Job, JobResult
 from lib.model import Step, StepChange
-from lib.scheduling.assistant_choice import ANSWERING, choose
+from lib.scheduling.assistant_choice import ANSWERING, choose, program
 from lib.scheduling.retries import INTERRUPTED, QUESTION
 from lib.scheduling.step_limits import own_limits
 from lib.workflow.options import Access, Continue
@@ -24,6 +24,8 @@ from phases.steps._nodes import node_of
 from phases.steps._sending_back import found_near
 from phases.steps._work import Worker, after_work, misfit, or_later, worktree_of
 
+#: The template of the prompts, by whose name the digest of its text is known.
+TEMPLATE: Final = "step.md.j2"
 #: How often a reply goes back that does not fit its schema.
 REPAIRS: Final = 2
 
@@ -66,7 +68,7 @@ def _turn(step: Step, moves: Moves, errors: Sequence[str]) -> Moved:
         worktree=worktree_of(node),
         role="step",
         assistant=choice.assistant,
-        effort=node.templates["effort"].rendered(names) if "effort" in node.templates else "",
+        effort=_effort(node, names),
         prompt=prompt,
         session=session,
         read_only=node.step.access is Access.READ,
@@ -76,6 +78,27 @@ def _turn(step: Step, moves: Moves, errors: Sequence[str]) -> Moved:
         limits=own_limits(node.step.limits),
     )
     return Moved({"note": "", "assistant": choice.assistant, "session": session}, turn)
+
+
+def _about(step: Step, moves: Moves) -> dict[str, Any]:
+    """The prompt in all its parts, and who may take it: of a chain, whoever it is."""
+    view, node = moves.view, node_of(moves.view, step)
+    names, aids = names_for(view, step), view.definition.aids if view.definition else {}
+    chain = chain_of(view, step, node, names)
+    return {
+        "task": node.templates["prompt"].rendered(names),
+        "role": node.step.role,
+        "assistants": {name: view.config.assistants.get(program(name)) for name in chain},
+        "chain": chain,
+        "effort": _effort(node, names),
+        "skills": [[name, aids.get(name)] for name in dict.fromkeys((*view.config.skills, *node.step.skills))],
+        "template": aids.get(TEMPLATE),
+        "env": variables(view, step, names),
+    }
+
+
+def _effort(node: Node, names: Mapping[str, Any]) -> str:
+    return node.templates["effort"].rendered(names) if "effort" in node.templates else ""
 
 
 def _continued(view: PhaseView, step: Step, node: Node) -> Step:
@@ -127,4 +150,4 @@ def _asked(last: Job | None) -> tuple[str, ...]:
     return questions_of(last.result.text) if last is not None and last.result is not None and last.result.ok else ()
 
 
-mover = Worker(_work, _worked)
+mover = Worker(_work, _about, _worked)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from lib.jobs import JobResult
 from lib.model import Step
 from lib.workflow.schemas import misfits
@@ -14,6 +16,11 @@ def _work(step: Step, moves: Moves) -> Moved:
     return Moved({}, command(moves.view, step, "run", "run", gives=True))
 
 
+def _about(step: Step, moves: Moves) -> dict[str, Any]:
+    made = command(moves.view, step, "run", "run")
+    return {"command": made.command, "env": dict(made.env)}
+
+
 def _worked(step: Step, moves: Moves, result: JobResult) -> Moved:
     schema = node_of(moves.view, step).step.output_schema
     if schema is not None and (wrong := misfits(schema, result.output)):
@@ -21,4 +28,4 @@ def _worked(step: Step, moves: Moves, result: JobResult) -> Moved:
     return after_work(moves.view, step, result.output)
 
 
-mover = Worker(_work, _worked)
+mover = Worker(_work, _about, _worked)

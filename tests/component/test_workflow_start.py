@@ -9,7 +9,7 @@ import pytest
 from lib.config.model import Config
 from lib.errors import UsageError
 from lib.project.paths import Project, find_project
-from orchestrator.commands.start_workflow import definition_of, within_limits
+from orchestrator.commands.start_workflow import definition_of, with_aids, within_limits
 
 
 def written(repo: Path, text: str) -> Project:
@@ -35,3 +35,26 @@ def test_the_smaller_budget_counts(repo: Path, own: dict[str, float], expected: 
     project = written(repo, "budget: {max_cost_usd: 2.0}\nsteps:\n  - {id: a, prompt: x}\n")
     config = within_limits(Config.model_validate(own), definition_of(project, "flow", {}, ""))
     assert (config.max_cost_usd, config.max_tokens) == expected
+
+
+def aids(project: Project, requirement: str = "do it", **settings: object) -> dict[str, str]:
+    config = Config.model_validate(settings)
+    return dict(with_aids(project, definition_of(project, "flow", {}, ""), config, requirement).aids)
+
+
+def test_the_texts_that_prompts_are_made_of_have_digests(repo: Path) -> None:
+    project = written(repo, "steps:\n  - {id: a, prompt: x, skills: [style]}\n")
+    skills, prompts = project.dot / "skills", project.dot / "prompts"
+    skills.mkdir()
+    for name in ("style", "house"):
+        (skills / f"{name}.md").write_text("Tabs.")
+    first = aids(project, skills=["house"])
+    assert first.keys() == {"style", "house", "step.md.j2"}
+    (skills / "style.md").write_text("Spaces.")
+    second = aids(project, "do that", skills=["house"])
+    assert {name for name in first if first[name] != second[name]} == {"style"}
+    prompts.mkdir()
+    (prompts / "step.md.j2").write_text("{{ requirement }}")
+    third = aids(project, skills=["house"])
+    assert {name for name in second if second[name] != third[name]} == {"step.md.j2"}
+    assert aids(project, "do that")["step.md.j2"] != third["step.md.j2"]

@@ -354,7 +354,10 @@ WRONG = {
     "unknown key": ("steps:\n  - {id: a, promt: x}\n", "wrong.yaml:3:"),
     "unknown step": ("steps:\n  - {id: a, run: x y, needs: [b]}\n", "wrong.yaml:3:"),
     "cycle": ("steps:\n  - {id: a, run: x y, needs: [b]}\n  - {id: b, run: x y, needs: [a]}\n", "wrong.yaml:"),
-    "unsupported": ("steps:\n  - {id: a, prompt: x, cache: true}\n", "wrong.yaml:3:5: a: cache is not carried out yet"),
+    "unsupported": (
+        "steps:\n  - {id: a, prompt: x, effort: high}\n",
+        "wrong.yaml:3:5: a: effort is not carried out yet",
+    ),
     "unsupported workspace": (
         "steps:\n  - {id: a, run: x y, workspace: own}\n",
         "a: workspace: own is not carried out yet",

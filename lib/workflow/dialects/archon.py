@@ -154,7 +154,8 @@ class _Nodes:
             step["timeout_s"] = float(timeout)
         if cost := fields.number("maxBudgetUsd"):
             step["limits"] = {"max_cost_usd": float(cost)}
-        fields.take("always_run")  # nothing is taken from elsewhere without `cache`
+        if fields.take("always_run") is True:
+            step["cache"] = False
         if retry := fields.inner("retry"):
             made: dict[str, Any] = {}
             if (attempts := retry.number("max_attempts")) is not None:
