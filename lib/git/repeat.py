@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Final
 
 from lib.errors import GitError
 from lib.git import rescue
@@ -15,7 +16,8 @@ from lib.git.trees import tree_of
 from lib.git.whole import believe
 from lib.git.worktrees import bring, rescued_content
 
-_ABOUT = "--format=%an%x00%ae"
+#: Shows what a format names of a commit, and nothing that the user's settings would add.
+_SHOW: Final = ("show", "--no-patch", "--no-show-signature", "--encoding=UTF-8")
 
 
 def repeat(repo: Repo, path: Path, branch: str, head: str, earlier: str, message: str) -> str:
@@ -41,9 +43,13 @@ def repeat(repo: Repo, path: Path, branch: str, head: str, earlier: str, message
     return commit
 
 
+def message_of(repo: Repo, commit: str) -> str:
+    return git(repo, *_SHOW, "--format=%B", commit).text
+
+
 def _moved(repo: Repo, checkout: Checkout, ref: str, head: str, earlier: str, message: str) -> str:
     """The new commit, at which the branch is then. It has the later date of the two, and so is the same each time."""
-    name, _, email = git(repo, "show", "--no-patch", _ABOUT, earlier).text.partition("\0")
+    name, _, email = git(repo, *_SHOW, "--format=%an%x00%ae", earlier).text.partition("\0")
     author = {"GIT_AUTHOR_NAME": name, "GIT_AUTHOR_EMAIL": email}
     dates = at(max(stamp_of(repo, head), stamp_of(repo, earlier)))
     commit = commit_tree(repo, tree_of(repo, earlier), [head], message, identity_env(repo) | author | dates)

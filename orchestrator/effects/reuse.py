@@ -12,8 +12,8 @@ from typing import Any, Final
 from lib.effects import Reuse, ReuseResult
 from lib.errors import GitError
 from lib.git.inspect import resolve
-from lib.git.repeat import repeat
-from lib.git.run import Repo, git
+from lib.git.repeat import message_of, repeat
+from lib.git.run import Repo
 from lib.git.trees import complete, tree_of
 from lib.jobs import JobResult
 from lib.model import Step
@@ -56,10 +56,11 @@ def _equal(work: Work, repo: Repo, args: Reuse) -> Iterator[tuple[str, Step]]:
         here = _outputs_before(look, own)
     for name, row in found:
         step = from_json(Step, row.data)
+        if not (_is_on_tree(repo, step, args.head) and _is_there(repo, step)):
+            continue
         with db.look(name) as look:
-            lacks = _outputs_before(look, step.id) - here
-        if not lacks and _is_on_tree(repo, step, args.head) and _is_there(repo, step):
-            yield name, step
+            if not _outputs_before(look, step.id) - here:
+                yield name, step
 
 
 def _outputs_before(look: Queries, name: str) -> Counter[str]:
@@ -101,8 +102,7 @@ def _is_there(repo: Repo, step: Step) -> bool:
 
 def _message(work: Work, repo: Repo, commit: str) -> str:
     """The message of a commit, as one of this run."""
-    said = git(repo, "show", "--no-patch", "--format=%B", commit).text
-    lines = [line for line in said.splitlines() if not line.startswith(_TRAILER)]
+    lines = [line for line in message_of(repo, commit).splitlines() if not line.startswith(_TRAILER)]
     return "\n".join(lines).strip() + f"\n\n{trailer(work)}\n"
 
 

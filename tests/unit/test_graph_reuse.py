@@ -9,7 +9,7 @@ import pytest
 from graphworld import FIRST, GraphWorld, bad, fails, gives, graph, new_run, ok, reused, says
 
 from lib.effects import Collect, Reuse
-from lib.jobs import Effect
+from lib.jobs import Effect, JobResult
 from lib.model import Step
 
 ALONE = "defaults: {workspace: none}\n"
@@ -226,6 +226,17 @@ def test_turns_of_a_loop_are_reused_one_by_one() -> None:
     ends = {"a:1:reuse": reused(1), "a:2:reuse": reused(2)}
     world = flagged(text.replace("loop.previous == 2", "steps.a.output == 3"), ends=ends | {"run": gives(3)})
     assert (world.begun(), world.outcome, world.output("a")) == (["a:3"], "done", 3)
+
+
+@pytest.mark.parametrize(("first", "looks"), [(ok(), 0), (reused("x"), 1)])
+def test_a_turn_looks_unless_it_goes_on_in_a_conversation_of_this_run(first: JobResult, looks: int) -> None:
+    text = ALONE + "steps:\n  - {id: a, loop: {until: loop.index == 2, max_iterations: 3}, prompt: x}\n"
+    turn = says("x").model_copy(update={"session": "s1"})
+    world = flagged(text, ends={"a:1:reuse": first, "turn": turn})
+    assert (len(looked(world, "a:1")), len(looked(world, "a:2")), world.outcome) == (1, looks, "done")
+    [job] = world.work("a:2")
+    assert job.turn is not None
+    assert job.turn.session == (None if looks else "s1")
 
 
 def test_instances_of_a_fan_out_are_reused_one_by_one() -> None:
