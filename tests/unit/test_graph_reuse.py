@@ -222,9 +222,9 @@ def test_a_step_can_be_left_out_of_the_flag() -> None:
 
 
 def test_turns_of_a_loop_are_reused_one_by_one() -> None:
-    text = ALONE + "steps:\n  - {id: a, loop: {until: loop.previous == 2, max_iterations: 9}, run: x}\n"
+    text = ALONE + "steps:\n  - {id: a, loop: {until: steps.a.output == 3, max_iterations: 9}, run: x}\n"
     ends = {"a:1:reuse": reused(1), "a:2:reuse": reused(2)}
-    world = flagged(text.replace("loop.previous == 2", "steps.a.output == 3"), ends=ends | {"run": gives(3)})
+    world = flagged(text, ends=ends | {"run": gives(3)})
     assert (world.begun(), world.outcome, world.output("a")) == (["a:3"], "done", 3)
 
 
