@@ -183,7 +183,7 @@ class Reuse(EffectArgs, effect="reuse"):
 
 
 class ReuseResult(EffectResult):
-    """What was taken of the step, and the `run` that did its work; empty if there is none. `commit` is that of this
+    """All that was taken of the step, and the `run` that did its work; empty if there is none. `commit` is that of this
     run, `head` where nothing was changed.
     """
 

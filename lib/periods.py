@@ -13,14 +13,20 @@ _UNITS: Final = {"w": "weeks", "d": "days", "h": "hours", "m": "minutes"}
 _DAY: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
+def span(text: str) -> timedelta | None:
+    """The span of time that a text is; None for any other text."""
+    found = _SPAN.fullmatch(text.strip())
+    return timedelta(**{_UNITS[found[2]]: int(found[1])}) if found else None
+
+
 def instant(text: str, now: datetime, option: str, *, ends: bool = False) -> str:
     """The instant that a date or a span names, in ISO 8601 (UTC); of a span, so long before `now`.
 
     A day that `ends` a period is in it as a whole. Raises `UsageError` (`not_a_date`) that names the `option`.
     """
     try:
-        if span := _SPAN.fullmatch(text.strip()):
-            return (now - timedelta(**{_UNITS[span[2]]: int(span[1])})).isoformat()
+        if (age := span(text)) is not None:
+            return (now - age).isoformat()
         found = datetime.fromisoformat(text.strip())
         if ends and _DAY.fullmatch(text.strip()):
             found += timedelta(days=1, microseconds=-1)

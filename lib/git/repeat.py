@@ -62,7 +62,7 @@ def _moved(repo: Repo, checkout: Checkout, ref: str, head: str, earlier: str, me
 
 
 def _brought(repo: Repo, checkout: Checkout, head: str, commit: str) -> bool:
-    """Brings the files that differ between two commits, beside others that are there; False if one is in the way."""
+    """Brings the files that differ between two commits, beside others that are there; False if one blocks that."""
     command = ("read-tree", "-m", "-u", head, commit)
     done = git(repo, *command, index=checkout.index, work_tree=checkout.path, timeout_s=CHECKOUT_TIMEOUT_S,
                ok=(0, 128))  # fmt: skip

@@ -147,5 +147,5 @@ class History:
 
 
 def _needs(step: Figures) -> list[str]:
-    """What a step needs; in a record of an older version, what its component does."""
+    """The needs of a step; in a record of an older version, those of its component."""
     return list(step.get("needs", (step.get("component") or {}).get("depends_on", ())))

@@ -223,11 +223,11 @@ class RunDB:
         """The newest run of the instance. Raises `StoreError`."""
         return self._newest_run("instance_key = ?", instance_key)
 
-    def runs(self, *, limit: int = 100) -> list[RunRow]:
-        """The newest runs first. Raises `StoreError`."""
+    def runs(self, *, instance_key: str | None = None, limit: int = 100) -> list[RunRow]:
+        """The newest runs first, of all instances or of one. Raises `StoreError`."""
+        query = f"SELECT {RUN_COLUMNS} FROM runs WHERE coalesce(instance_key = ?, 1) ORDER BY seq DESC LIMIT ?"  # noqa: S608 - names of ours
         with self._reading() as db:
-            rows = db.execute(f"SELECT {RUN_COLUMNS} FROM runs ORDER BY seq DESC LIMIT ?", (limit,))  # noqa: S608 - names of ours
-            return [run_row(row) for row in rows]
+            return [run_row(row) for row in db.execute(query, (instance_key, limit))]
 
     @contextmanager
     def history(self) -> Iterator[History]:

@@ -64,12 +64,12 @@ def _worded(value: Any) -> Any:  # noqa: ANN401
 
 
 class Gives(Option):
-    """What a step gives in one attempt or turn."""
+    """The end of a step in one attempt or turn."""
 
     output: Any = None
     """Its output: of a prompt an object, a list or a text; of a command any value."""
     text: str | None = None
-    """What it says or prints; JSON at the end of it is its output."""
+    """The text that it says or prints; JSON at the end of it is its output."""
     fails: Failure | None = None
     """The kind of its failure. `verify`: the work ends well, and the step's `verify` command does not."""
     exit_status: Annotated[int, Strict(), Field(ge=1, le=255)] | None = None
@@ -112,7 +112,7 @@ Texts = Annotated[tuple[Text, ...], BeforeValidator(_listed, json_schema_input_t
 
 
 class Expect(Option):
-    """What must be so at the end of a case. Ids of steps are those of the file, or of one instance or turn."""
+    """Conditions at the end of a case. Ids of steps are those of the file, or of one instance or turn."""
 
     outcome: Outcome | None = None
     """How it ends; without it, landed or done."""
@@ -131,14 +131,14 @@ class Expect(Option):
 
 
 class _World(Option):
-    """What goes on around a run."""
+    """Surroundings of a run."""
 
     inputs: Mapping[Identifier, Any] = Field(default_factory=dict)
     """The inputs of the run."""
     steps: Mapping[str, Given] = Field(default_factory=dict)
-    """What prompts and commands give, by their ids; in a list one an attempt or turn, the last one again and again."""
+    """The ends of prompts and commands, by their ids; in a list one an attempt or turn, the last over and over."""
     checks: Mapping[str, Given] = Field(default_factory=dict)
-    """What the commands of `until_run` give, by the ids of their loops; one that does not fail ends the loop."""
+    """The ends of the commands of `until_run`, by the ids of their loops; one that does not fail ends the loop."""
     gates: Mapping[str, Decisions] = Field(default_factory=dict)
     """Answers of gates; in a list one a round, the last one again and again. An empty list: nobody answers."""
 
@@ -147,11 +147,11 @@ class Case(_World):
     """One run, and what is expected of it."""
 
     name: Text
-    """What the case shows."""
+    """The point that the case shows."""
     requirement: str = ""
     """The words that the run is started with."""
     expect: Expect = Expect()
-    """What must be so at its end."""
+    """The conditions at its end."""
 
 
 class Cases(_World):

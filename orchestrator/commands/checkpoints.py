@@ -13,6 +13,7 @@ from lib.files.safe_read import NotPlainError, read_plain
 from lib.git.pins import missing, pinned
 from lib.git.run import Repo
 from lib.model import Now
+from lib.periods import span
 from lib.process import now
 from lib.project.paths import Project
 from lib.question import asked
@@ -27,8 +28,6 @@ from orchestrator.persistence.run_store import run_in
 from phases.design import DESIGN_FILE
 
 _LABEL: Final = re.compile(r"(?![0-9]+$)[^\W_][\w .,:+-]{0,79}")
-_SPAN: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)([wdhms])")
-_UNITS: Final = {"w": "weeks", "d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
 _DESIGN_MAX_BYTES: Final = 10_000_000
 #: As many as there may ever be, where no number is given.
 _ALL: Final = 1_000_000_000
@@ -193,12 +192,11 @@ def prune(project: Project, run: str, older_than: str, keep: int | None, *, dry_
 
 def span_of(text: str) -> timedelta:
     """A span of time that was written `7d`, `12h` or `90m`. Raises `UsageError` (`span_invalid`)."""
-    found = _SPAN.fullmatch(text.strip())
+    found = span(text)
     if found is None:
-        raise UsageError(
-            f"{text!r} is no span of time, as 7d, 12h or 90m is", remedy="--older-than 7d", code="span_invalid"
-        )
-    return timedelta(**{_UNITS[found[2]]: float(found[1])})
+        message = f"{text!r} is no span of time, as 7d, 12h or 90m is"
+        raise UsageError(message, remedy="relay checkpoints --prune --older-than 7d", code="span_invalid")
+    return found
 
 
 def age_s(line: Line, instant: Now) -> float:

@@ -120,7 +120,7 @@ def refuse_active(project: Project, db: RunDB, command: str) -> None:
 
 
 def _origin(project: Project, fork: Fork) -> Origin:
-    """Where the run goes on from, with the commit that the user's branch is at now."""
+    """The place from which the run goes on, with the commit that the user's branch is at now."""
     found = resolve(Repo.of(project), f"refs/heads/{fork.base.branch}")
     return fork.origin.model_copy(update={"branch_at": found or ""})
 

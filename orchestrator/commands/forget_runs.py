@@ -75,7 +75,7 @@ def forget_quietly(project: Project, days: int) -> str:
 
 
 def _left(project: Project) -> dict[str, str]:
-    """What git has of runs, by their ids."""
+    """All that git has of runs, by their ids."""
     repo, found = Repo.of(project), dict[str, str]()
     for prefix, what in _REFS.items():
         for ref, _ in refs_below(repo, prefix):

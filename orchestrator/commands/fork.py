@@ -46,7 +46,7 @@ class Fork:
     design: str | None = None
 
     def events(self, run: str) -> Iterator[Event]:
-        """What happens in the new run as it is recorded: its steps, and what it asks."""
+        """The first events of the new run: its steps, and the question that it asks."""
         for step in self.steps(run):
             yield StepAdded(step=step)
         if self.question is not None:
@@ -61,7 +61,7 @@ class Fork:
 
 
 def plan(project: Project, fork: Fork) -> dict[str, Any]:
-    """What a run that goes on would begin with, for a person to read."""
+    """The beginning of the run that would go on, for a person to read."""
     repo, branch = Repo.of(project), fork.base.branch
     found = resolve(repo, f"refs/heads/{branch}")
     later = "" if found == fork.base.commit else f"; it is at {found[:10]} now" if found else "; it is gone"

@@ -108,7 +108,7 @@ def of_checkpoint(made: StoredCheckpoint, definition: Definition | None) -> Fork
 
 
 def beginning(made: StoredCheckpoint, state: State, engine: Engine) -> Beginning:
-    """Where the run begins. A question is put again, by its handler if that finds it by itself. Pure.
+    """The place at which the run begins. A question is put again, by its handler if that finds it by itself. Pure.
 
     Raises `RelayError` (`nothing_left`).
     """

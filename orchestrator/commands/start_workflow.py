@@ -71,7 +71,7 @@ def started(found: Shelf, entry: Entry, loaded: Loaded, plan: Plan, inputs: Mapp
 def refuse_reuse_of_build(name: str, *, reuse: bool) -> None:
     """Raises `UsageError` (`not_a_workflow`) where steps are to be reused in a run whose steps a design makes."""
     if reuse and name == BUILD:
-        message = f"--reuse is for a workflow with steps of its own; a design makes those of {BUILD}, each time anew"
+        message = f"--reuse is for a workflow with steps of its own; a design makes those of {BUILD} each time again"
         raise UsageError(message, remedy="relay workflows list", code="not_a_workflow")
 
 

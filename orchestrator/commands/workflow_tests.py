@@ -42,7 +42,7 @@ class Suite:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What came of a case; without differences it passed. `seconds` is how long it took."""
+    """The result of a case; without differences it passed. `seconds` is how long it took."""
 
     case: str
     ended: Ended

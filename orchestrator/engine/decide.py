@@ -97,7 +97,7 @@ def _due_mono_s(run: Run) -> float | None:
 
 
 def _save(turn: Draft) -> None:
-    """Makes the checkpoint of a transition, or the one that is due; after a reboot the clock starts anew."""
+    """Makes the checkpoint of a transition, or the one that is due; after a reboot the clock starts again."""
     due, decision = _due_mono_s(turn.run), turn.decision
     if decision.checkpoint is None and due is not None and turn.run.state.outcome is None:
         since_mono_s = turn.run.engine.unsaved_mono_s or 0.0

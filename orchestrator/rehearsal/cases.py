@@ -82,6 +82,8 @@ def played(world: Rehearsal) -> Ended:
 class Rehearsal(World):
     """The world of a case."""
 
+    #: A run's time counts from its start.
+    mono_s: float = 0.0
     case: Case = field(kw_only=True)
     #: How often each list of a case was asked, by its part and the step that asked.
     _asked: Counter[tuple[str, str]] = field(default_factory=Counter, init=False)
@@ -144,7 +146,7 @@ class Rehearsal(World):
         return job.spec.step or "" if job.spec.name in _WORK else ""
 
     def given(self, step: str) -> Gives:
-        """What a step gives in its present attempt."""
+        """The end that a step has in its present attempt."""
         return self._now.get(step, Gives())
 
     def _worked(self, name: str, job: Job, given: Gives) -> JobResult | None:
@@ -181,7 +183,7 @@ class Rehearsal(World):
     # --- what the case says ------------------------------------------------------------------------------------------
 
     def _next(self, part: str, known: Mapping[str, Sequence[T]], step: str) -> T | None:
-        """What the case has for a step this time: by its own id, by that of its instance, or by that of the file."""
+        """The entry of the case for a step this time: by its own id, that of its instance, or that of the file."""
         own, spoken, node = self.ids(step)
         name = next((each for each in (own, spoken, node) if each in known), None)
         if name is None:
@@ -241,7 +243,7 @@ class Rehearsal(World):
 
 
 def _words_of(spec: object) -> Iterator[str]:
-    """What a turn or a command is asked, with the values in it."""
+    """The words that a turn or a command is asked, with the values in them."""
     if isinstance(spec, AssistantTurn):
         yield from (str(spec.prompt[name]) for name in ("task", "feedback"))
         yield from spec.prompt["errors"]
@@ -260,7 +262,7 @@ def _failed(given: Gives) -> JobResult:
 
 
 def _value_in(text: str) -> Any:  # noqa: ANN401 - any JSON value
-    """What a command gives that printed a text."""
+    """The value of a command that printed a text."""
     try:
         return json_value(text) if text.strip()[:1] in {"{", "["} else text.strip()
     except (ValueError, RecursionError):

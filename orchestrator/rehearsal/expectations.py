@@ -16,7 +16,7 @@ _SHOWN: Final = 300
 
 
 def differences(expect: Expect, ended: Ended) -> list[str]:
-    """What is not as it was expected, with what came instead; nothing if all is."""
+    """All that is not as it was expected, with what came instead."""
     return [*_outcome(expect, ended), *_steps(expect, ended), *_order(expect, ended), *_outputs(expect, ended),
             *_prompts(expect, ended)]  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""A world for the machine in memory: time moves when it is told to, and jobs end as a subclass says. Pure."""
+"""A world for the machine in memory: time moves on demand, and jobs end as a subclass says. Pure."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from lib.effects import (
     JudgeResolution,
     Merge,
     Prepare,
-    Reuse,
     SettleReview,
     Survey,
     WriteFiles,
@@ -87,7 +86,8 @@ class World:
     last: Decision | None = None
     #: The jobs as they were last settled, as the run database has them.
     rows: dict[str, Job] = field(default_factory=dict)
-    _commits: int = field(default=0, init=False)
+    #: The commits that were made.
+    commits: int = 0
 
     def __post_init__(self) -> None:
         self.run.ledger = Ledger(self.run.steps.values(), self.run.jobs.values(), self._recall)
@@ -190,12 +190,10 @@ class World:
             case Collect(base=base) if not self.changes_files(job):
                 return ok(commit=base)
             case Collect():
-                self._commits += 1
-                return ok(commit=f"commit-{self._commits}")
+                self.commits += 1
+                return ok(commit=f"commit-{self.commits}")
             case GatherDiff():
                 return ok(tree="t")
-            case Reuse():  # nothing equal is there
-                return ok()
             case SettleReview():
                 return ok(changed=False)
             case Merge(tips=tips):

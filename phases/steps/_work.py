@@ -311,7 +311,7 @@ def _step_alone(view: PhaseView, step: Step) -> JobSpec | None:
     """The step of Relay's own that failed, which is done again without the work before it."""
     job = view.jobs.get(step.job or "") if step.status is StepStatus.RETRYING else None
     is_own = job is not None and not job.is_process and job.result is not None and not job.result.ok
-    if job is None or not is_own or job.spec.name == Reuse.effect:  # a look begins anew, as others may have written
+    if job is None or not is_own or job.spec.name == Reuse.effect:  # a look begins again, as others may have written
         return None
     return job.spec if step.error and step.error.action == job.spec.name else None
 

@@ -50,7 +50,7 @@ class Flow:
         self.write(yaml.safe_dump({"steps": steps}, sort_keys=False))
 
     def says(self, **words: str) -> None:
-        """What each prompt's assistant says, and writes."""
+        """Sets what the assistant of each prompt says, and writes."""
         told = {name: f"{name} 1" for name in (*PROMPTS, "first")} | words
         readers = {"judge", "first"}
         steps = {name: [{"run": f"echo {name} >> {self.log}"},

@@ -355,8 +355,8 @@ WRONG = {
     "unknown step": ("steps:\n  - {id: a, run: x y, needs: [b]}\n", "wrong.yaml:3:"),
     "cycle": ("steps:\n  - {id: a, run: x y, needs: [b]}\n  - {id: b, run: x y, needs: [a]}\n", "wrong.yaml:"),
     "unsupported": (
-        "steps:\n  - {id: a, prompt: x, effort: high}\n",
-        "wrong.yaml:3:5: a: effort is not carried out yet",
+        "steps:\n  - {id: a, prompt: x, review: true}\n",
+        "wrong.yaml:3:5: a: review is not carried out yet",
     ),
     "unsupported workspace": (
         "steps:\n  - {id: a, run: x y, workspace: own}\n",

@@ -6,7 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from graphworld import FIRST, GraphWorld, bad, fails, gives, graph, new_run, ok, reused, says
+from graphworld import FIRST, GraphWorld, fails, gives, graph, new_run, reused, says
+from world import bad, ok
 
 from lib.effects import Collect, Reuse
 from lib.jobs import Effect, JobResult

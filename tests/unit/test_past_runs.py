@@ -1,4 +1,4 @@
-"""What `relay runs` and `relay stats` make of what they read: a part of a text, percentiles."""
+"""Parts of texts and percentiles, as `relay runs` and `relay stats` show them."""
 
 from __future__ import annotations
 

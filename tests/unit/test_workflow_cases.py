@@ -1,4 +1,4 @@
-"""Cases of workflows: how they are read, what the machine makes of them, and what is told where they fail."""
+"""Cases of workflows: how they are read, what the machine makes of them, and what is shown where they fail."""
 
 from __future__ import annotations
 
@@ -172,7 +172,7 @@ def test_a_case_that_waits_says_for_what(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("flow", "inputs", "says"), [
-    ("steps:\n  - {id: a, prompt: x, cache: true}\n", {}, "a: cache is not carried out yet"),
+    ("steps:\n  - {id: a, prompt: x, review: true}\n", {}, "a: review is not carried out yet"),
     ("inputs: {n: {type: integer, required: true}}\nsteps:\n  - {id: a, run: x y}\n", {}, "n is missing"),
     ("inputs: {n: {type: integer}}\nsteps:\n  - {id: a, run: x y}\n", {"n": "x"}, "n must be integer"),
 ])  # fmt: skip
