@@ -15,7 +15,7 @@ from lib.scheduling.passing_failures import DISK_FULL, pause_s
 from lib.steps import StepStatus
 
 #: Failures that another attempt can't mend: the same input meets the same refusal.
-FATAL = frozenset({"conflict", "budget", "unknown_assistant", "question"})
+FATAL = frozenset({"conflict", "budget", "unknown_assistant", "question", "secret_missing"})
 #: A builder's turn left its tree empty.
 TREE_EMPTIED = "tree_emptied"
 #: A file that a step of a workflow was to make is not there.

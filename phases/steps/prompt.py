@@ -124,7 +124,7 @@ def _worked(step: Step, moves: Moves, result: JobResult) -> Moved:
     view, schema = moves.view, node_of(moves.view, step).step.output_schema
     job, said = view.jobs[step.job or ""], result.text.strip()
     kept: StepChange = {"session": step.session if result.session is None else result.session or None,
-                        "note": said.splitlines()[-1][:200] if said else ""}  # fmt: skip
+                        "note": _last_words(said)}  # fmt: skip
     if questions := questions_of(said):
         asks = JobResult(ok=False, code=QUESTION, message=f"it asks: {' '.join(questions)}", remedy=ANSWERING.command,
                          does=ANSWERING.does)  # fmt: skip
@@ -138,6 +138,11 @@ def _worked(step: Step, moves: Moves, result: JobResult) -> Moved:
         again = or_later(step, _turn(step.model_copy(update=dict(kept)), moves, wrong))
         return again._replace(fields=kept | again.fields)
     return Moved(kept | misfit(step, moves, "reply", wrong))
+
+
+def _last_words(said: str) -> str:
+    """The last line of words, without the fence that closes a block."""
+    return next((line for line in reversed(said.splitlines()) if any(map(str.isalnum, line))), "")[:200]
 
 
 def _repairs(view: PhaseView, step: Step) -> int:

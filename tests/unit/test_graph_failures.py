@@ -300,3 +300,8 @@ steps:
     assert world.ends_of["no"] == "done"
     assert world.run.steps["no"].is_satisfied
     assert not world.run.steps["no"].is_lost
+
+
+def test_a_secret_that_is_missing_is_asked_about_at_once() -> None:
+    world = graph("steps: [{id: a, run: x, retry: {max_attempts: 5}}]\n", ends={"a:run": bad("secret_missing", "gone")})
+    assert (world.asked, world.begun()) == ("fix_failure", ["a"])

@@ -282,3 +282,8 @@ def test_a_worktree_that_is_to_be_set_up_is_set_up_once() -> None:
     world = graph("steps:\n  - {id: a, run: x}\n  - {id: b, run: x}\n", setup="make deps")
     assert [job.spec.name for job in world.started][:3] == ["prepare", "setup", "run"]
     assert [job.spec.name for job in world.started].count("setup") == 1
+
+
+def test_the_note_of_a_prompt_is_its_last_line_of_words() -> None:
+    world = graph("steps: [{id: a, prompt: x}]\n", ends={"a:turn": says({"cause": "it subtracts"})})
+    assert world.run.steps["a"].note == '{"cause": "it subtracts"}'
