@@ -188,10 +188,9 @@ def test_all_is_there_while_a_user_packs(repo: Path, git: Git, handle: Repo) -> 
         while not over.is_set():
             subprocess.run(["git", "gc", "-q"], cwd=repo, capture_output=True, check=False)
 
-    def committed() -> bool:
-        """False if the user's own two commands met at a lock."""
-        command = ["git", "commit", "-q", "-m", "on", "file"]
-        return subprocess.run(command, cwd=repo, capture_output=True, check=False).returncode == 0
+    def done(*command: str) -> bool:
+        """False if the user's own two commands met at a lock, or in a folder that one of them removed."""
+        return subprocess.run(["git", *command], cwd=repo, capture_output=True, check=False).returncode == 0
 
     packer = threading.Thread(target=pack)
     packer.start()
@@ -199,8 +198,8 @@ def test_all_is_there_while_a_user_packs(repo: Path, git: Git, handle: Repo) -> 
         before = git(repo, "rev-parse", "HEAD")
         for number in range(40):
             (repo / "file").write_text(str(number))
-            git(repo, "add", "file")
-            eventually(committed)
+            eventually(lambda: done("add", "file"))
+            eventually(lambda: done("commit", "-q", "-m", "on", "file"))
             head = git(repo, "rev-parse", "HEAD")
             assert find(handle, head) == head
             assert read_commit(handle, head).parents == [before]
