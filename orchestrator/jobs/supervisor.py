@@ -20,6 +20,7 @@ from lib.process import (
     NotStarted,
     Running,
     alive,
+    claimed,
     close_watch,
     mono_s,
     output_size,
@@ -228,6 +229,9 @@ class Workers:
                 result = JobResult(ok=False, code="not_started", message="the orchestrator ended before it was started")
                 events.append(JobEnded(job=job.id, result=result))
             else:
+                if job.process is None and (shim := claimed(work.records)):  # it was launched, and nobody could say so
+                    events.append(JobSpawned(job=job.id, process=shim))
+                    job = job.model_copy(update={"process": shim})  # noqa: PLW2901
                 self._judge(run, job, rebooted=not isinstance(found, Exited) and _rebooted(job))
         clear_left(self._project, run.state.run, {job.id for job in run.ledger.live()})
         return adopted, events
