@@ -30,6 +30,7 @@ BENCHMARKS: Mapping[str, tuple[Callable[[Path, int], list[Row]], int]] = {
     "idle": (idle.measure, 1),
     "resume": (resuming.measure, 2),
     "scale": (scaling.measure, 1),
+    "scale1000": (scaling.thousand, 1),
 }
 
 

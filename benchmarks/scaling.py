@@ -1,4 +1,4 @@
-"""Cost of a step in a run of 1,000 steps and of 10,000: decided, committed to the database, presented as state.json;
+"""Cost of a step in a run and in one of ten times as many: decided, committed to the database, presented as state.json;
 and of reading the larger run when half of it is built.
 
 The steps are builders in twenty levels whose jobs end at once, as told here; nothing else is started.
@@ -32,7 +32,6 @@ from orchestrator.persistence.presenting import present
 from orchestrator.persistence.project_folders import make_home
 from orchestrator.persistence.run_store import restore, save
 
-FEW, MANY = 1_000, 10_000
 LEVELS = 20
 BASE = Base(branch="main", commit="0" * 40)
 PROCESS = ProcessIdentity(pid=1, start_ticks=1, boot_id="b")
@@ -77,18 +76,29 @@ class Cost:
 
 
 def measure(folder: Path, runs: int) -> list[Row]:
+    return _measured(folder, runs, 10_000)
+
+
+def thousand(folder: Path, runs: int) -> list[Row]:
+    return _measured(folder, runs, 1_000)
+
+
+def _measured(folder: Path, runs: int, many_steps: int) -> list[Row]:
+    few_steps = many_steps // 10
     with scratch(folder / "scale") as project:
         place = find_project(project.root)
         make_home(place)
-        few = [_through(place, f"few-{number}", FEW, []) for number in range(runs)]
+        few = [_through(place, f"few-{number}", few_steps, []) for number in range(runs)]
         reads: list[Row] = []
-        many = [_through(place, f"many-{number}", MANY, reads, project) for number in range(runs)]
+        many = [_through(place, f"many-{number}", many_steps, reads, project) for number in range(runs)]
+    step = f"a step of {many_steps:,}: processor time to decide, commit and present"
+    size = f"state.json of {many_steps:,} steps"
+    large, small = ([cost.step_ms for cost in each] for each in (many, few))
     return [
-        Row(f"a step of {MANY:,}: processor time to decide, commit and present", "ms", [cost.step_ms for cost in many],
-            [Goal("ratio", 1.2)], f"a step of {FEW:,}", [cost.step_ms for cost in few]),
-        Row(f"state.json of {MANY:,} steps", "kB", [cost.state_bytes / 1000 for cost in many], [Goal("max", 100)]),
+        Row(step, "ms", large, [Goal("ratio", 1.2)], f"a step of {few_steps:,}", small),
+        Row(size, "kB", [cost.state_bytes / 1000 for cost in many], [Goal("max", 100)]),
         *reads[:3],
-    ]  # fmt: skip
+    ]
 
 
 def _through(project: Project, name: str, steps: int, reads: list[Row], place: Scratch | None = None) -> Cost:
@@ -97,13 +107,13 @@ def _through(project: Project, name: str, steps: int, reads: list[Row], place: S
         drive = Drive(project, db, _begun(db, name, steps))
         drive.until(steps // 2)
         if place is not None:
-            reads += _read(place, db, name)
+            reads += _read(place, db, name, steps)
         drive.until(steps)
     assert drive.run.ledger.counts() == {"built": steps}, drive.run.ledger.counts()
     return Cost(drive.took_s / steps * 1000, drive.state_bytes)
 
 
-def _read(place: Scratch, db: RunDB, name: str) -> list[Row]:
+def _read(place: Scratch, db: RunDB, name: str, steps: int) -> list[Row]:
     def floor() -> float:
         return _child_ms(place, *BARE_PYTHON)
 
@@ -111,10 +121,11 @@ def _read(place: Scratch, db: RunDB, name: str) -> list[Row]:
     command = in_turns(READS, lambda: _child_ms(place, *RELAY, "status"), floor)
     restored = [_restored_s(db, name) for _ in range(READS)]
     goal, floor_name = [Goal("ratio", 10)], "python3 -c pass"
+    of = f"of a run of {steps:,} steps: processor time"
     return [
-        Row(f"status.py of a run of {MANY:,} steps: processor time", "ms", script[0], goal, floor_name, script[1]),
-        Row(f"relay status of a run of {MANY:,} steps: processor time", "ms", command[0], goal, floor_name, command[1]),
-        Row(f"a run of {MANY:,} steps restored from the database: processor time", "s", restored, [Goal("max", 1)]),
+        Row(f"status.py {of}", "ms", script[0], goal, floor_name, script[1]),
+        Row(f"relay status {of}", "ms", command[0], goal, floor_name, command[1]),
+        Row(f"a run of {steps:,} steps restored from the database: processor time", "s", restored, [Goal("max", 1)]),
     ]
 
 

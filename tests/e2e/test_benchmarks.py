@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.mark.parametrize(("names", "rows"), [(("handback", "status", "start"), 4), (("builders10", "resume"), 3),
-                                             (("merge",), 2), (("processes",), 2), (("scale",), 5)])  # fmt: skip
+                                             (("merge",), 2), (("processes",), 2), (("scale1000",), 5)])  # fmt: skip
 def test_each_measures_what_was_really_done(names: tuple[str, ...], rows: int) -> None:
     command = [sys.executable, "-m", "benchmarks", "--json", "--runs", "1", *(f"--only={name}" for name in names)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=WAIT_S)
